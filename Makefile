@@ -1,0 +1,41 @@
+# Everything a stranger needs: `make run`, `make test`, `make ui`, `make lint`. Only Python 3.11, git and make are asked for.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run ui test lint bench lock clean
+
+run: $(READY)
+	@$(BIN)/python -m pipeline_defs.operate run
+
+ui: $(READY)
+	@$(BIN)/python -m pipeline_defs.operate ui
+
+test: $(READY)
+	@$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95
+
+lint: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks.pipeline
+	@$(BIN)/python -m benchmarks.latency
+
+# The build backend comes from the lock too, so that the editable install needs no isolated, unpinned environment.
+$(READY): requirements.lock pyproject.toml
+	@echo "Setting up $(VENV) from requirements.lock (a few minutes the first time) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "countersign needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--extra dev pyproject.toml -q -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -1,0 +1,1 @@
+"""The systems that changes are read from, one file each behind one small interface."""

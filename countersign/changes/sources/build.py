@@ -1,0 +1,71 @@
+"""From the policy's source entries to sources. What belongs here: this one dispatch and its paths."""
+
+from datetime import datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from countersign.changes.sources.files import FilesSource
+from countersign.changes.sources.git import GitSource
+from countersign.changes.sources.github import GithubSource
+from countersign.changes.sources.interface import Origin, Source
+from countersign.clocks.instant import parse_instant
+from countersign.errors import PolicyError
+from countersign.policy import Policy, SourceSpec
+
+
+def merge_deploys(policy: Policy, system: str) -> bool:
+    """Whether the policy says that a merge deploys this system."""
+    return any(fnmatchcase(system, pattern) for pattern in policy.merge_deploys)
+
+
+def origin_of(policy: Policy, source: Source) -> Origin:
+    """`extracted` only through an adapter that the policy names; everything else came with the payload."""
+    return "extracted" if source.adapter in policy.extractors else "submitted"
+
+
+def git_source(
+    policy: Policy,
+    path: Path,
+    *,
+    name: str = "git",
+    system: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    merges_only: bool = False,
+) -> GitSource:
+    """A repository; the system is by default named after its folder."""
+    named = system or path.resolve().name.removesuffix(".git")
+    deploys = merge_deploys(policy, named)
+    return GitSource(
+        path,
+        policy,
+        system=named,
+        merge_deploys=deploys,
+        name=name,
+        since=since,
+        until=until,
+        merges_only=merges_only,
+    )
+
+
+def github_source(policy: Policy, path: Path, *, name: str = "github") -> GithubSource:
+    """An export of pull requests."""
+    return GithubSource(path, policy, merge_deploys=lambda system: merge_deploys(policy, system), name=name)
+
+
+def source_of(policy: Policy, spec: SourceSpec, base: Path) -> Source:
+    """The source that a policy entry describes; relative paths start at `base`, the policy's folder."""
+    path = base / spec.path
+    match spec.adapter:
+        case "files":
+            return FilesSource(path, policy.limits, name=spec.name)
+        case "github":
+            return github_source(policy, path, name=spec.name)
+        case "git":
+            since = None
+            if spec.since is not None:
+                try:
+                    since = parse_instant(spec.since)
+                except ValueError as error:
+                    raise PolicyError(f"sources.{spec.name}.since: {error}") from error
+            return git_source(policy, path, name=spec.name, system=spec.system, since=since)

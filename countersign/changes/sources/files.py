@@ -1,0 +1,108 @@
+"""Payloads in files: a folder of them, a JSON file, a JSON Lines file, or a stream."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from countersign.changes.payload import parse_record
+from countersign.changes.sources.interface import Item, Record, Unreadable
+from countersign.errors import PayloadError, SourceError
+from countersign.policy import Limits
+
+_SUFFIXES = (".json", ".jsonl", ".ndjson")
+
+
+class FilesSource:
+    """Payload files under a path: `*.json` holds one payload or a list of them, `*.jsonl` one a line.
+
+    In a folder, names that start with a dot or end otherwise are left alone, so that a file can be written under
+    such a name and then renamed into place.
+    """
+
+    adapter = "files"
+
+    def __init__(self, path: Path, limits: Limits, *, name: str = "files") -> None:
+        self.name = name
+        self._path = path
+        self._limits = limits
+
+    def items(self) -> Iterator[Item]:
+        for path in payload_files(self._path):
+            try:
+                with path.open("rb") as file:
+                    if path.suffix == ".json":
+                        yield from _document(file, path, self._limits)
+                    else:
+                        yield from _lines(file, str(path), self._limits)
+            except OSError as error:
+                raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+
+    def declared(self) -> int | None:
+        return None
+
+
+class StreamSource:
+    """Payloads from an open stream: one a line, or one JSON document."""
+
+    adapter = "files"
+
+    def __init__(self, stream: BinaryIO, limits: Limits, *, name: str = "files") -> None:
+        self.name = name
+        self._stream = stream
+        self._limits = limits
+
+    def items(self) -> Iterator[Item]:
+        content = self._stream.read()
+        try:
+            parse_record(content, self._limits)
+        except PayloadError:
+            yield from _lines(iter(content.splitlines(keepends=True)), "-", self._limits)
+        else:
+            yield from _values(content, "-", self._limits)
+
+    def declared(self) -> int | None:
+        return None
+
+
+def payload_files(path: Path) -> list[Path]:
+    """The payload files at a path, in order of their names. Raises SourceError when there is nothing to read."""
+    if path.is_file():
+        return [path]
+    try:
+        with os.scandir(path) as entries:
+            names = [entry.name for entry in entries if entry.is_file()]
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}; name a file or a folder of payloads") from error
+    return [path / name for name in sorted(names) if name.endswith(_SUFFIXES) and not name.startswith(".")]
+
+
+def _document(file: BinaryIO, path: Path, limits: Limits) -> Iterator[Item]:
+    content = file.read()
+    yield from _values(content, str(path), limits)
+
+
+def _values(content: bytes, where: str, limits: Limits) -> Iterator[Item]:
+    is_list = content.lstrip()[:1] == b"["
+    try:
+        # a list is a container of payloads, each of which has the limit to itself
+        value = parse_record(content, Limits(payload_bytes=max(len(content), 1)) if is_list else limits)
+    except PayloadError as error:
+        yield Unreadable(where, error.change_id, str(error), content)
+        return
+    if isinstance(value, list):
+        for number, payload in enumerate(value):
+            yield Record(f"{where}[{number}]", payload)
+    else:
+        yield Record(where, value)
+
+
+def _lines(lines: Iterator[bytes] | BinaryIO, where: str, limits: Limits) -> Iterator[Item]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        place = f"{where}:{number}"
+        try:
+            yield Record(place, parse_record(line, limits))
+        except PayloadError as error:
+            yield Unreadable(place, error.change_id, str(error), line)

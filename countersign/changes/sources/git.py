@@ -1,0 +1,187 @@
+"""Commits of a git repository as changes, read through git itself.
+
+A payload here is a projection of one commit object, which never changes; what points at it (branches, tags) is left
+out. Bytes that are not UTF-8 become backslash escapes, so that any name survives.
+"""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from countersign.changes.sources.interface import Item, Record
+from countersign.clocks.instant import stamp
+from countersign.errors import SourceError
+from countersign.policy import Policy, Trailer
+
+# hash, author, author time, committer, committer time, trailers, message; NUL cannot occur in any of them
+_FIELDS = ("%H", "%an <%ae>", "%at", "%cn <%ce>", "%ct", "%(trailers:only=true,unfold=true)", "%B")
+_KINDS = {"approval": "approval", "test": "test", "ticket": "ticket"}
+_SHORT = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    sha: str
+    author: str
+    authored: datetime
+    committer: str
+    committed: datetime
+    trailers: list[tuple[str, str]]
+    message: str
+
+
+class GitSource:
+    """Commits, or merges only, whose committer time lies in [since, until)."""
+
+    adapter = "git"
+
+    def __init__(
+        self,
+        path: Path,
+        policy: Policy,
+        *,
+        system: str,
+        merge_deploys: bool,
+        name: str = "git",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        merges_only: bool = False,
+        revision: str = "HEAD",
+    ) -> None:
+        self.name = name
+        self._path = path
+        self._trailers = {key.casefold(): trailer for key, trailer in policy.trailers.items()}
+        self._system = system
+        self._merge_deploys = merge_deploys
+        self._since = since
+        self._until = until
+        self._merges_only = merges_only
+        self._revision = revision
+
+    def items(self) -> Iterator[Item]:
+        for commit in self._commits():
+            if not (self._since and commit.committed < self._since) and not (
+                self._until and commit.committed >= self._until
+            ):
+                yield Record(f"{self._path}@{commit.sha[:_SHORT]}", self._payload(commit))
+
+    def declared(self) -> int | None:
+        """What `git rev-list --count` says; None for a range of dates, which git would judge by other rules."""
+        if self._since or self._until:
+            return None
+        counted = self._git("rev-list", "--count", *self._selection())
+        return int(counted)
+
+    def _selection(self) -> list[str]:
+        return [*(["--merges"] if self._merges_only else []), "--end-of-options", self._revision]
+
+    def _git(self, *arguments: str) -> bytes:
+        done = subprocess.run(self._command(*arguments), capture_output=True, check=False)
+        if done.returncode:
+            raise SourceError(self._said(done.stderr))
+        return done.stdout
+
+    def _command(self, *arguments: str) -> list[str]:
+        return ["git", "-C", str(self._path), "--no-replace-objects", *arguments]
+
+    def _said(self, stderr: bytes) -> str:
+        said = stderr.decode("utf-8", "backslashreplace").strip().splitlines()
+        return f"{self._path}: git cannot read it: {said[-1] if said else 'no message'}"
+
+    def _commits(self) -> Iterator[_Commit]:
+        """Every selected commit, oldest last, streamed from one `git log`."""
+        form = "%x00".join(_FIELDS)
+        command = self._command(
+            "-c", "log.showSignature=false", "log", "-z", "--no-color", "--encoding=UTF-8", f"--format=tformat:{form}",
+            *self._selection(),
+        )  # fmt: skip
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            fields: list[str] = []
+            for field in _split(process.stdout):
+                fields.append(field.decode("utf-8", "backslashreplace"))
+                if len(fields) == len(_FIELDS):
+                    yield _commit(fields)
+                    fields = []
+            stderr = process.stderr.read()
+        if process.returncode:
+            raise SourceError(self._said(stderr))
+        if fields:
+            raise SourceError(f"{self._path}: git stopped in the middle of a commit")
+
+    def _payload(self, commit: _Commit) -> dict[str, Any]:
+        evidence: dict[str, Any] = {}
+        contributors: list[str] = []
+        committed = stamp(commit.committed)
+        kind = "deployment" if self._merge_deploys else "ticket"
+        evidence["commit"] = {"kind": kind, "text": _describe(commit), "by": commit.committer, "at": committed}
+        counts: dict[str, int] = {}
+        for key, value in commit.trailers:
+            trailer = self._trailers.get(key.casefold())
+            if trailer is None or not value:
+                continue
+            if trailer.means == "contributor":
+                if value not in (commit.author, *contributors):
+                    contributors.append(value)
+                continue
+            name = key.casefold()
+            counts[name] = counts.get(name, 0) + 1
+            evidence[f"{name}-{counts[name]}"] = _trailer_item(key, value, trailer, committed)
+        payload: dict[str, Any] = {
+            "id": f"{self._system.replace('/', ':')}@{commit.sha}",
+            "system": self._system,
+            "summary": commit.message.strip().split("\n", 1)[0].strip() or "(no message)",
+            "author": commit.author,
+            "contributors": contributors,
+            "revision": commit.sha,
+            "evidence": evidence,
+        }
+        if self._merge_deploys:
+            payload |= {"deployed_by": commit.committer, "deployed_at": committed}
+        return payload
+
+
+def _trailer_item(key: str, value: str, trailer: Trailer, committed: str) -> dict[str, Any]:
+    """A trailer as evidence: the line itself. It was there when the commit was made, so no later than that."""
+    item = {"kind": _KINDS[trailer.means], "text": f"{key}: {value}", "at": committed}
+    return item if trailer.means == "ticket" else {**item, "by": value}
+
+
+def _describe(commit: _Commit) -> str:
+    return (
+        f"commit {commit.sha}\nAuthor: {commit.author}\nAuthored: {stamp(commit.authored)}\n"
+        f"Committer: {commit.committer}\nCommitted: {stamp(commit.committed)}\n\n{commit.message}"
+    )
+
+
+def _commit(fields: list[str]) -> _Commit:
+    sha, author, authored, committer, committed, trailers, message = fields
+    pairs = []
+    for line in trailers.splitlines():
+        key, colon, value = line.partition(":")
+        if colon:
+            pairs.append((key.strip(), value.strip()))
+    return _Commit(
+        sha.strip(),
+        author,
+        datetime.fromtimestamp(int(authored), UTC),
+        committer,
+        datetime.fromtimestamp(int(committed), UTC),
+        pairs,
+        re.sub(r"\s+\Z", "\n", message),
+    )
+
+
+def _split(stream: Any) -> Iterator[bytes]:
+    """NUL-terminated fields of a stream."""
+    rest = b""
+    while block := stream.read(1 << 16):
+        *whole, rest = (rest + block).split(b"\0")
+        yield from whole
+    if rest.strip():
+        yield rest

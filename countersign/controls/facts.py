@@ -1,0 +1,145 @@
+"""What the evidence of one change shows, before any control is judged.
+
+What belongs here: which approvals, rejections, tests and deployments are there, whose they are, and why some of them
+count for nothing. What does not: met, exception or abstained.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from countersign.changes.payload import Change, Evidence
+from countersign.changes.people import Identity, Likeness, People
+from countersign.controls.wording import Reader, Reading, Says, first_quote, names_another_change
+from countersign.policy import Kind, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """An approval that counts: words that approve this change, by an identifiable person who is no bot."""
+
+    name: str
+    item: Evidence
+    quote: str
+    giver: Identity
+    likeness: Likeness
+    maker: Identity | None
+
+    def not_after(self, instant: datetime) -> bool:
+        """Whether it was given by then; an approval without a time never was."""
+        return self.item.at is not None and self.item.at <= instant
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A test item and what it says."""
+
+    name: str
+    item: Evidence
+    reading: Reading
+
+    @property
+    def series(self) -> str:
+        """What runs of one test have in common: the name without its last number."""
+        return self.name.rstrip("0123456789").rstrip("-_ #.")
+
+
+class Facts:
+    """The facts of one change, each found when first asked for; `at` is the instant of judging, in UTC."""
+
+    def __init__(self, change: Change, policy: Policy, people: People, reader: Reader, at: datetime) -> None:
+        self.change = change
+        self.at = at
+        self.policy = policy
+        self.people = people
+        self._reader = reader
+
+    def of_kind(self, kind: Kind) -> list[tuple[str, Evidence]]:
+        """Evidence items of a kind, in the order of the payload."""
+        return [(name, item) for name, item in self.change.evidence.items() if item.kind is kind]
+
+    @cached_property
+    def makers(self) -> tuple[Identity, ...]:
+        """The author and every contributor."""
+        return tuple(self.people.identify(text) for text in (self.change.author, *self.change.contributors))
+
+    @cached_property
+    def deployed_at(self) -> datetime | None:
+        """When the change was deployed, by the payload or else by the earliest deployment record."""
+        times = [item.at for _, item in self.of_kind(Kind.DEPLOYMENT) if item.at is not None]
+        return self.change.deployed_at or min(times, default=None)
+
+    @cached_property
+    def _approvals(self) -> tuple[list[Approval], list[str]]:
+        counted: list[Approval] = []
+        set_aside: list[str] = []
+        for name, item in self.of_kind(Kind.APPROVAL):
+            approval = self._approval(name, item)
+            if isinstance(approval, Approval):
+                counted.append(approval)
+            else:
+                set_aside.append(f"{name}: {approval}")
+        return counted, set_aside
+
+    @property
+    def approvals(self) -> list[Approval]:
+        """The approvals that count."""
+        return self._approvals[0]
+
+    @property
+    def set_aside(self) -> list[str]:
+        """The approvals that do not count, each with why."""
+        return self._approvals[1]
+
+    def _approval(self, name: str, item: Evidence) -> Approval | str:
+        if item.is_bot or (item.by and self.people.is_bot(item.by)):
+            return "given by a bot"
+        if item.by is None:
+            return "given by nobody who can be named"
+        giver = self.people.identify(item.by)
+        if not giver.resolvable:
+            return f"its giver {item.by!r} cannot be resolved to a person"
+        other = names_another_change(self.change.id, item.text, self.policy.change_ids)
+        if other is not None:
+            return f"it names another change, {other}"
+        reading = self._reader.approval(item.text)
+        if reading.says is not Says.APPROVED:
+            return "its words do not clearly approve"
+        if reading.quote is None:
+            return "its words are too short to be quoted"
+        likeness, maker = self.people.compare_all(giver, self.makers)
+        return Approval(name, item, reading.quote, giver, likeness, maker)
+
+    @cached_property
+    def standing_rejections(self) -> list[tuple[str, Evidence]]:
+        """Rejections that their giver has not replaced by a later approval."""
+        return [(name, item) for name, item in self.of_kind(Kind.REJECTION) if not self._replaced(item)]
+
+    def _replaced(self, rejection: Evidence) -> bool:
+        if rejection.by is None or rejection.at is None:
+            return False
+        giver = self.people.identify(rejection.by)
+        return any(
+            approval.item.at is not None
+            and approval.item.at > rejection.at
+            and self.people.compare(approval.giver, giver) is Likeness.SAME
+            for approval in self.approvals
+        )
+
+    @cached_property
+    def tests(self) -> list[Test]:
+        """The test items with what each says."""
+        return [Test(name, item, self._reader.test(item.text)) for name, item in self.of_kind(Kind.TEST)]
+
+    @cached_property
+    def deployments(self) -> list[tuple[str, Evidence, str]]:
+        """Deployment records that can be quoted, with the words."""
+        found = ((name, item, first_quote(item.text)) for name, item in self.of_kind(Kind.DEPLOYMENT))
+        return [(name, item, quote) for name, item, quote in found if quote is not None]
+
+
+def same_revision(one: str, other: str) -> bool:
+    """Whether two revisions are one: equal, or one the beginning of the other with at least 7 characters."""
+    one, other = one.casefold(), other.casefold()
+    short, long = sorted((one, other), key=len)
+    return one == other or (len(short) >= 7 and long.startswith(short))

@@ -1,0 +1,50 @@
+"""The one error root. What belongs here: error types that cross a room's border; nothing that acts.
+
+Every message says what was wrong, where, and what to do about it, because people read it as it is.
+"""
+
+
+def printable(text: str) -> str:
+    """A name from outside as it may stand in a message: control characters as escapes."""
+    return "".join(part if part.isprintable() else repr(part)[1:-1] for part in text)
+
+
+class CountersignError(Exception):
+    """Root of everything countersign raises on purpose; a command line shows its text and no traceback."""
+
+
+class PolicyError(CountersignError):
+    """The policy or the catalogue cannot be used as it is."""
+
+
+class PayloadError(CountersignError):
+    """A change record was refused; `field` is a dotted path, `change_id` is None where it could not be read."""
+
+    def __init__(self, reason: str, *, field: str | None = None, change_id: str | None = None) -> None:
+        self.field = field and printable(field)
+        self.change_id = change_id and printable(change_id)
+        super().__init__(f"{self.field}: {reason}" if field else reason)
+
+
+class SourceError(CountersignError):
+    """A source could not be read to its end, so its population would be smaller than the truth."""
+
+
+class EvidenceError(CountersignError):
+    """The evidence root cannot be written or read as the contract demands."""
+
+
+class TamperedError(EvidenceError):
+    """Evidence does not follow from what came before it: a control incident, SEV-1, see ESCALATION.md."""
+
+
+class BusyError(EvidenceError):
+    """Another writer holds the lock; the same call later is harmless."""
+
+
+class UnknownRunError(CountersignError):
+    """No run of that id in this evidence root."""
+
+
+class SignOffRefused(CountersignError):
+    """A sign-off was not taken; nothing was written to the run."""

@@ -1,0 +1,1 @@
+"""Bytes, chains and files. Knows nothing of changes, controls or people."""

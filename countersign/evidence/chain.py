@@ -1,0 +1,226 @@
+"""A chained file: many readers, one writer, and nothing acknowledged that is not on disk.
+
+What belongs here: locks, appends, recovery of a torn tail. What does not: what any event means, and any other file.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from countersign.clocks.instant import stamp
+from countersign.environment import Clock, Entropy, random_bytes, utc_now
+from countersign.errors import BusyError, EvidenceError, TamperedError
+from countersign.evidence import durable
+from countersign.evidence.lines import ZERO, Draft, Encoded, Entry, Scan, encode, parse_line
+
+_BLOCK = 64 << 10
+_EVENT = b'{"prev":"'
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The end of a chained file: SHA-256 and number of its last event, size in bytes.
+
+    `whole` is False where the end is not that of a finished write, so that only a full scan can tell what it is.
+    """
+
+    head: str
+    seq: int
+    size: int
+    whole: bool = True
+
+
+class ChainFile:
+    """An append-only file of chained lines.
+
+    `blobs` is the folder of texts over 64 KiB. A reader holds the shared lock, since an unlocked one would see the
+    middle of a write as a torn tail.
+    """
+
+    def __init__(
+        self, path: Path, *, blobs: Path | None = None, clock: Clock = utc_now, entropy: Entropy = random_bytes
+    ) -> None:
+        self.path = path
+        self.blobs = blobs
+        self._clock = clock
+        self._entropy = entropy
+
+    def resolve(self, digest: str) -> bytes | None:
+        """The line of a text kept among the blobs, or None."""
+        try:
+            return (self.blobs / digest).read_bytes() if self.blobs else None
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def reading(self) -> Iterator[BinaryIO]:
+        """The file under the shared lock. Raises EvidenceError where there is none."""
+        try:
+            file = self.path.open("rb")
+        except OSError as error:
+            raise EvidenceError(f"{self.path}: cannot be read: {error.strerror}") from error
+        with file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            yield file
+
+    def records(self) -> Iterator[Entry]:
+        """Every event from the first. Raises TamperedError at the first fault, EvidenceError for an unreadable file."""
+        with self.reading() as file:
+            scan = Scan(file, self.resolve)
+            yield from scan
+        raise_for(self.path, scan)
+
+    @property
+    def head(self) -> str:
+        """SHA-256 of the last event line; 64 zeros for an empty file."""
+        with self.reading() as file:
+            tail = read_tail(file)
+            if tail.whole:
+                return tail.head
+            file.seek(0)
+            scan = Scan(file, self.resolve)
+            list(scan)
+            raise_for(self.path, scan)
+            return scan.head
+
+    def append(self, event: str, actor: str, /, **data: Any) -> str:
+        """Append one event durably and return the new head."""
+        return self.append_many([Draft(event, actor, data)])
+
+    def append_many(self, drafts: Sequence[Draft]) -> str:
+        """Append events with one durable write and return the new head."""
+        with self.writing() as writer:
+            return writer.append(drafts)
+
+    @contextmanager
+    def writing(self, *, blocking: bool = True) -> Iterator["Writer"]:
+        """The only writer. Raises BusyError when not blocking and another one is at work.
+
+        A torn tail is healed before the writer is handed out, unless `_guard` objects.
+        """
+        try:
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, durable.FILE_MODE)
+        except OSError as error:
+            raise EvidenceError(f"{self.path}: cannot be written: {error.strerror}") from error
+        with os.fdopen(handle, "r+b", buffering=0) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if blocking else fcntl.LOCK_NB))
+            except BlockingIOError as error:
+                raise BusyError(f"{self.path}: another process is writing; try again") from error
+            writer = Writer(self, file, self._clock, self._entropy)
+            if not writer.tail.whole:
+                self._recover(writer)
+            yield writer
+
+    def _guard(self, heads: set[str]) -> None:
+        """Raise where something else vouches for a head that is not among these: then the tail was acknowledged."""
+
+    def _recover(self, writer: "Writer") -> None:
+        """Never cut, never glue to: a newline, then a `recovered` event chained over the damaged line."""
+        content = writer.read()
+        ended = content.endswith(b"\n")
+        scan = Scan((content if ended else content + b"\n").splitlines(keepends=True), self.resolve)
+        entries = list(scan)
+        if scan.fault is not None and (ended or not scan.damage):
+            raise_for(self.path, scan)
+        self._guard({ZERO, *(entry.head for entry in entries)})
+        voids = [scan.incomplete.seq] if scan.incomplete else []
+        draft = Draft("recovered", "countersign", {"damaged": scan.damage, "voids": voids})
+        prev = scan.damage or scan.head
+        line = encode(draft, prev=prev, seq=scan.seq + 1, at=self._clock(), entropy=self._entropy)
+        writer.write((b"" if ended else b"\n") + line.content)
+
+
+class Writer:
+    """The holder of the exclusive lock."""
+
+    def __init__(self, chain: ChainFile, file: BinaryIO, clock: Clock, entropy: Entropy) -> None:
+        self._chain = chain
+        self._file = file
+        self._clock = clock
+        self._entropy = entropy
+        self._staged: list[Encoded] = []
+        self._settle()
+
+    def _settle(self) -> None:
+        self.tail = read_tail(self._file)
+        self._head, self._seq = self.tail.head, self.tail.seq
+
+    def read(self, start: int = 0) -> bytes:
+        """The file from an offset in bytes."""
+        self._file.seek(start)
+        return self._file.read()
+
+    def entries(self) -> list[Entry]:
+        """Every event so far, judged. Raises TamperedError."""
+        scan = Scan(self.read().splitlines(keepends=True), self._chain.resolve)
+        entries = list(scan)
+        raise_for(self._chain.path, scan)
+        return entries
+
+    def stage(self, draft: Draft) -> Entry:
+        """Chain one event to what is there and staged so far, without writing it; returns it as it will be read."""
+        at = self._clock()
+        line = encode(draft, prev=self._head, seq=self._seq + 1, at=at, entropy=self._entropy)
+        self._staged.append(line)
+        self._head, self._seq = line.head, self._seq + 1
+        data, texts = dict(draft.data), dict(draft.texts)
+        return Entry(0, line.head, self._seq, stamp(at), draft.event, draft.actor, data, texts, set())
+
+    def commit(self) -> str:
+        """One durable write of everything staged: blobs first, then the lines; returns the new head."""
+        staged, self._staged = self._staged, []
+        for blob in (blob for line in staged for blob in line.blobs):
+            if self._chain.blobs is None:
+                raise EvidenceError(f"{self._chain.path}: a text over the inline limit needs a blob folder")
+            durable.keep_by_digest(self._chain.blobs, blob)
+        if staged:
+            self.write(b"".join(line.content for line in staged))
+        return self._head
+
+    def append(self, drafts: Sequence[Draft]) -> str:
+        """Stage and commit."""
+        for draft in drafts:
+            self.stage(draft)
+        return self.commit()
+
+    def write(self, content: bytes) -> None:
+        """Bytes at the end of the file and on disk, the new file's name with it. A failed fsync is never retried."""
+        handle = self._file.fileno()
+        durable.write_all(handle, content)
+        os.fsync(handle)
+        if self.tail.size == 0:
+            durable.sync_folder(self._chain.path.parent)
+        self._settle()
+
+
+def raise_for(path: Path, scan: Scan) -> None:
+    """Raise TamperedError when a finished scan found a fault."""
+    if scan.fault is not None:
+        fault = scan.fault
+        raise TamperedError(f"{path}: line {fault.line}: {fault.kind}: expected {fault.detail}")
+
+
+def read_tail(file: BinaryIO) -> Tail:
+    """The last event of a file, found from its end."""
+    size = file.seek(0, os.SEEK_END)
+    span, start, at, block = _BLOCK, size, -1, b""
+    while at < 0 and start > 0:
+        start = max(0, size - span)
+        file.seek(start)
+        block = file.read(size - start)
+        at = block.rfind(b"\n" + _EVENT) + 1 or (0 if start == 0 else -1)
+        span *= 8
+    lines = block[max(at, 0) :].splitlines(keepends=True)
+    if not lines:
+        return Tail(ZERO, -1, 0)
+    event = parse_line(lines[0])
+    whole = event is not None and lines[-1].endswith(b"\n") and len(lines) - 1 == len(event.get("texts", ()))
+    if event is None or not whole or not isinstance(event.get("seq"), int):
+        return Tail(ZERO, -1, size, whole=False)
+    return Tail(hashlib.sha256(lines[0]).hexdigest(), event["seq"], size)

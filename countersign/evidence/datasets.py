@@ -1,0 +1,110 @@
+"""Parquet datasets by intake day: views of the logs, replaced whole, their digests in the register.
+
+What belongs here: merging rows into a day's file, durably and in bounded memory. What does not: what a row says.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from countersign.errors import EvidenceError
+from countersign.evidence import durable
+from countersign.evidence.lines import Draft
+from countersign.evidence.root import EvidenceRoot
+
+KEY = "run_id"
+_ROW_GROUP = 4096
+
+
+class Dataset:
+    """The files of one asset: `datasets/<asset>/day=<day>.parquet`, a row a run."""
+
+    def __init__(self, root: EvidenceRoot, asset: str, schema: pa.Schema) -> None:
+        self.asset = asset
+        self.schema = schema
+        self._folder = root.datasets / asset
+
+    def path(self, day: date) -> Path:
+        """The file of an intake day."""
+        return self._folder / f"day={day.isoformat()}.parquet"
+
+    def batch(self, rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:
+        """Rows as one Arrow batch of the schema."""
+        return pa.RecordBatch.from_pylist(list(rows), schema=self.schema)
+
+    def run_ids(self, day: date) -> set[str]:
+        """The runs that a day's file has."""
+        path = self.path(day)
+        if not path.exists():
+            return set()
+        return set(self._open(path).read(columns=[KEY]).column(KEY).to_pylist())
+
+    def rows(self, day: date) -> int:
+        """How many rows a day's file has."""
+        path = self.path(day)
+        return self._open(path).metadata.num_rows if path.exists() else 0
+
+    def merge(self, day: date, batches: Iterable[pa.RecordBatch]) -> Draft | None:
+        """Add rows to a day's file, those of a run that is there already left out; None when nothing was new.
+
+        Returns the register event that names the new file's digest. The caller holds `locked(day)`.
+        """
+        durable.make_folder(self._folder)
+        path = self.path(day)
+        present = pa.array(sorted(self.run_ids(day)), pa.string())
+        fresh = [batch for batch in (_without(batch, present) for batch in batches) if batch.num_rows]
+        if not fresh:
+            return None
+        temporary = self._folder / f".{path.name}.{os.getpid()}.tmp"
+        with pq.ParquetWriter(temporary, self.schema, compression="zstd") as writer:
+            rows = 0
+            old = self._open(path).iter_batches(batch_size=_ROW_GROUP) if path.exists() else ()
+            for table in _grouped([*fresh], old, self.schema):
+                writer.write_table(table, row_group_size=_ROW_GROUP)
+                rows += table.num_rows
+        with temporary.open("r+b") as file:
+            os.fsync(file.fileno())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        temporary.chmod(durable.FILE_MODE)
+        durable.publish(temporary, path)
+        data = {"asset": self.asset, "day": day.isoformat(), "digest": digest, "rows": rows}
+        return Draft("dataset", "countersign", data)
+
+    @contextmanager
+    def locked(self, day: date) -> Iterator[None]:
+        """One writer of a day's file at a time."""
+        durable.make_folder(self._folder)
+        handle = os.open(self._folder / f".{self.path(day).name}.lock", os.O_RDWR | os.O_CREAT, durable.FILE_MODE)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _open(self, path: Path) -> pq.ParquetFile:
+        try:
+            return pq.ParquetFile(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise EvidenceError(
+                f"{path}: cannot be read: {error}; delete it and it is rebuilt from the logs"
+            ) from error
+
+
+def _without(batch: pa.RecordBatch, present: pa.Array) -> pa.RecordBatch:
+    return batch.filter(pc.invert(pc.is_in(batch.column(KEY), value_set=present)))
+
+
+def _grouped(fresh: list[pa.RecordBatch], old: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Old rows as they were, then the new ones by run id; one table per row group."""
+    for batch in old:
+        yield pa.Table.from_batches([batch], schema=schema)
+    yield pa.Table.from_batches(fresh, schema=schema).sort_by(KEY)

@@ -1,0 +1,80 @@
+"""Files that are there after a power cut. What belongs here: the few ways in which this product creates a file.
+
+Nothing here retries: after a failed fsync the kernel may have dropped the pages (invariant 10), so every error
+leaves through the caller as it is.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+from countersign.errors import EvidenceError
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its missing parents, private and durable; one that exists is left as it is."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
+        try:
+            path.mkdir(mode=FOLDER_MODE)
+        except FileExistsError:
+            continue
+        sync_folder(path.parent)
+
+
+def write_all(handle: int, content: bytes) -> None:
+    """Write every byte; a short write goes on where it stopped."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put whole new content under a name: readers see the old file or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+    try:
+        write_all(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    publish(temporary, path)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give a finished and synced temporary file its name, durably."""
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def digest_of(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def keep_by_digest(folder: Path, content: bytes) -> str:
+    """Keep bytes under their own SHA-256 and return it. The same again is harmless; other bytes there are an error."""
+    digest = digest_of(content)
+    path = folder / digest
+    if path.exists():
+        if digest_of(path.read_bytes()) != digest:
+            raise EvidenceError(f"{path}: the content is not what its name says; restore it from the retention store")
+        return digest
+    make_folder(folder)
+    replace_file(path, content)
+    return digest

@@ -1,0 +1,363 @@
+"""The index: what the register says, where it can be asked. Derived, never believed over the register.
+
+What belongs here: tables filled from register lines alone, and the questions asked of them. Deleting the file loses
+nothing; the next use rebuilds it. SQLite by default, any SQLAlchemy URL otherwise.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    Row,
+    Select,
+    String,
+    Table,
+    and_,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.pool import NullPool
+
+from countersign.errors import TamperedError
+from countersign.evidence.chain import Writer
+from countersign.evidence.lines import ZERO, Entry, Scan
+from countersign.evidence.register import IntakeTotals, Register
+from countersign.evidence.root import EvidenceRoot
+
+_metadata = MetaData()
+_position = Table(
+    "position",
+    _metadata,
+    Column("id", Integer, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("head", String(64), nullable=False),
+    Column("seq", Integer, nullable=False),
+)
+_runs = Table(
+    "runs",
+    _metadata,
+    Column("run_id", String, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("change_id", String, nullable=False, index=True),
+    Column("system", String, nullable=False),
+    Column("tier", String, nullable=False),
+    Column("day", String(10), nullable=False, index=True),
+    Column("source", String, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("opened_at", String, nullable=False),
+    Column("supersedes", String),
+    Column("superseded_by", String),
+    Column("head", String(64), nullable=False),
+    Column("status", String, nullable=False, index=True),
+    Column("pending", String),
+    Column("reason", String),
+    Column("since", String, nullable=False),
+    Column("closed", Boolean, nullable=False),
+    Column("signed", Boolean, nullable=False, index=True),
+)
+_refusals = Table(
+    "refusals",
+    _metadata,
+    Column("record", String(64), primary_key=True),
+    Column("source", String, primary_key=True),
+    Column("where", String, nullable=False),
+    Column("change_id", String),
+    Column("reason", String, nullable=False),
+    Column("at", String, nullable=False),
+)
+_intakes = Table(
+    "intakes",
+    _metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("source", String, nullable=False, index=True),
+    Column("at", String, nullable=False),
+    Column("fingerprint", String, nullable=False),
+    *(Column(name, Integer, nullable=False) for name in ("read", "opened", "known", "refused", "out_of_scope")),
+    Column("declared", Integer),
+)
+_datasets = Table(
+    "datasets",
+    _metadata,
+    Column("asset", String, primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("rows", Integer, nullable=False),
+)
+
+OPENED = "OPENED"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedRun:
+    """A run as the register last described it; `since` is when, `signed` that a sign-off waits to be taken up."""
+
+    run_id: str
+    digest: str
+    change_id: str
+    system: str
+    tier: str
+    day: date
+    source: str
+    origin: str
+    opened_at: str
+    supersedes: str | None
+    superseded_by: str | None
+    head: str
+    status: str
+    pending: str | None
+    reason: str | None
+    since: str
+    closed: bool
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedIntake:
+    """The latest reading of a source; `fingerprint` says what it found, `declared` what the source itself counted."""
+
+    source: str
+    at: str
+    fingerprint: str
+    totals: IntakeTotals
+    declared: int | None
+
+
+class Index:
+    """Questions about the whole root, answered from the register's lines."""
+
+    def __init__(self, root: EvidenceRoot, register: Register, url: str | None = None) -> None:
+        self._register = register
+        self._engine = _engine(url or f"sqlite:///{root.index}")
+        _metadata.create_all(self._engine)
+
+    def sync(self, writer: Writer | None = None) -> None:
+        """Take in every register line since the last time; pass the writer while holding the register's lock.
+
+        Raises TamperedError when the register no longer continues what was taken in.
+        """
+        if not self._register.path.exists():
+            return
+        with self._connect() as connection:
+            # the first statement takes the write lock, so that two processes never apply a line twice
+            connection.execute(update(_position).values(id=_position.c.id))
+            position = connection.execute(select(_position)).one_or_none()
+            size, head, seq = (position.size, position.head, position.seq) if position else (0, ZERO, -1)
+            if writer is not None:
+                content = writer.read(size) if writer.tail.size >= size else None
+            else:
+                with self._register.reading() as file:
+                    file.seek(0, 2)
+                    known = file.tell() >= size
+                    file.seek(size)
+                    content = file.read() if known else None
+            if content is None:
+                raise TamperedError(
+                    f"{self._register.path}: shorter than before; run `countersign verify --all` (SEV-1)"
+                )
+            content = content[: content.rfind(b"\n") + 1]
+            if not content:
+                return
+            scan = Scan(content.splitlines(keepends=True), prev=head, seq=seq)
+            _apply(connection, scan)
+            if scan.fault is not None:
+                raise TamperedError(f"{self._register.path}: {scan.fault.kind}: expected {scan.fault.detail} (SEV-1)")
+            values = {"size": size + len(content), "head": scan.head, "seq": scan.seq}
+            connection.execute(
+                update(_position).values(values) if position else insert(_position).values(id=1, **values)
+            )
+
+    def rebuild(self) -> None:
+        """Forget everything and take the whole register in again."""
+        _metadata.drop_all(self._engine)
+        _metadata.create_all(self._engine)
+        self.sync()
+
+    def run(self, run_id: str) -> IndexedRun | None:
+        """One run, or None."""
+        return next(iter(self._select(select(_runs).where(_runs.c.run_id == run_id))), None)
+
+    def runs(self, run_ids: Iterable[str]) -> dict[str, IndexedRun]:
+        """The known ones of these runs, by id."""
+        return {run.run_id: run for run in self._select(select(_runs).where(_runs.c.run_id.in_(list(run_ids))))}
+
+    def newest_of_changes(self, change_ids: Iterable[str]) -> dict[tuple[str, str], IndexedRun]:
+        """For each (system, change id) with a run: the one that no other run supersedes."""
+        query = select(_runs).where(and_(_runs.c.change_id.in_(list(change_ids)), _runs.c.superseded_by.is_(None)))
+        return {(run.system, run.change_id): run for run in self._select(query)}
+
+    def all_runs(self, day: date | None = None) -> list[IndexedRun]:
+        """Every run, or those of an intake day, in the order they were opened."""
+        query = select(_runs).order_by(_runs.c.opened_at, _runs.c.run_id)
+        return list(self._select(query if day is None else query.where(_runs.c.day == day.isoformat())))
+
+    def with_work_left(self, day: date | None = None) -> list[str]:
+        """Ids, ascending, of runs that go on by themselves: opened only, failed, or signed and not yet taken up."""
+        query = select(_runs.c.run_id).where(_HAS_WORK).order_by(_runs.c.run_id)
+        if day is not None:
+            query = query.where(_runs.c.day == day.isoformat())
+        with self._connect() as connection:
+            return [row.run_id for row in connection.execute(query)]
+
+    def completed(self, day: date) -> list[str]:
+        """Ids, ascending, of the runs of a day that closed as completed."""
+        query = select(_runs.c.run_id).where(and_(_runs.c.day == day.isoformat(), _runs.c.status == "COMPLETED"))
+        with self._connect() as connection:
+            return [row.run_id for row in connection.execute(query.order_by(_runs.c.run_id))]
+
+    def signed(self) -> list[IndexedRun]:
+        """Runs with a sign-off that no materialisation has taken up yet."""
+        return list(self._select(select(_runs).where(_runs.c.signed).order_by(_runs.c.run_id)))
+
+    def open_days(self) -> list[date]:
+        """Intake days that still have a run which is neither closed nor superseded, and days with a run that failed."""
+        query = select(_runs.c.day).where(_runs.c.closed.is_(False)).distinct().order_by(_runs.c.day)
+        with self._connect() as connection:
+            return [date.fromisoformat(row.day) for row in connection.execute(query)]
+
+    def counts_by_day(self, days: Sequence[date] | None = None) -> dict[date, dict[str, int]]:
+        """Number of runs by intake day and status."""
+        query = select(_runs.c.day, _runs.c.status, func.count().label("runs")).group_by(_runs.c.day, _runs.c.status)
+        counts: dict[date, dict[str, int]] = {}
+        with self._connect() as connection:
+            for row in connection.execute(query.order_by(_runs.c.day)):
+                counts.setdefault(date.fromisoformat(row.day), {})[row.status] = row.runs
+        return {day: found for day, found in counts.items() if days is None or day in days}
+
+    def known_refusals(self, source: str, records: Iterable[str]) -> set[str]:
+        """Which of these record digests the register already has as refused by this source."""
+        query = select(_refusals.c.record).where(
+            and_(_refusals.c.source == source, _refusals.c.record.in_(list(records)))
+        )
+        with self._connect() as connection:
+            return {row.record for row in connection.execute(query)}
+
+    def latest_intakes(self) -> dict[str, IndexedIntake]:
+        """The latest reading of each source, by its name."""
+        latest = select(func.max(_intakes.c.seq)).group_by(_intakes.c.source)
+        with self._connect() as connection:
+            rows = connection.execute(select(_intakes).where(_intakes.c.seq.in_(latest)).order_by(_intakes.c.source))
+            return {row.source: _intake(row) for row in rows}
+
+    def dataset_digest(self, asset: str, day: date) -> str | None:
+        """The registered SHA-256 of a dataset file, or None."""
+        query = select(_datasets.c.digest).where(and_(_datasets.c.asset == asset, _datasets.c.day == day.isoformat()))
+        with self._connect() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def _select(self, query: Select[Any]) -> Iterator[IndexedRun]:
+        with self._connect() as connection:
+            rows = connection.execute(query).all()
+        for row in rows:
+            fields = row._asdict()
+            fields["day"] = date.fromisoformat(row.day)
+            yield IndexedRun(**fields)
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+
+_HAS_WORK = and_(_runs.c.superseded_by.is_(None), or_(_runs.c.status.in_((OPENED, "FAILED")), _runs.c.signed))
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url)
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 60})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy's own recipe: transactions begin where we say
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def _intake(row: Row[Any]) -> IndexedIntake:
+    totals = IntakeTotals(row.read, row.opened, row.known, row.refused, row.out_of_scope)
+    return IndexedIntake(row.source, row.at, row.fingerprint, totals, row.declared)
+
+
+def _apply(connection: Connection, entries: Iterable[Entry]) -> None:
+    """Turn register lines into rows; lines of one kind in a row become one statement."""
+    batch: list[dict[str, Any]] = []
+    kind = ""
+    for entry in entries:
+        if entry.event != kind:
+            _flush(connection, kind, batch)
+            kind, batch = entry.event, []
+        batch.append({**entry.data, "at": entry.ts, "seq": entry.seq})
+    _flush(connection, kind, batch)
+
+
+def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> None:
+    if not batch:
+        return
+    match kind:
+        case "run_opened":
+            connection.execute(insert(_runs), [_opened(data) for data in batch])
+            replaced = [{"old": data["supersedes"], "new": data["run_id"]} for data in batch if data["supersedes"]]
+            if replaced:
+                connection.execute(
+                    update(_runs).where(_runs.c.run_id == bindparam("old")).values(superseded_by=bindparam("new")),
+                    replaced,
+                )
+        case "run_head" | "run_closed":
+            connection.execute(
+                update(_runs)
+                .where(_runs.c.run_id == bindparam("run"))
+                .values({name: bindparam(name) for name in ("head", "status", "pending", "reason", "since", "closed")})
+                .values(signed=False),
+                [_paused(data, kind == "run_closed") for data in batch],
+            )
+        case "signed_off":
+            connection.execute(
+                update(_runs)
+                .where(_runs.c.run_id == bindparam("run"))
+                .values(head=bindparam("head"), signed=True, since=bindparam("since")),
+                [{"run": data["run_id"], "head": data["head"], "since": data["at"]} for data in batch],
+            )
+        case "refused":
+            connection.execute(insert(_refusals), [_columns(_refusals, data) for data in batch])
+        case "intake":
+            connection.execute(insert(_intakes), [_columns(_intakes, data) for data in batch])
+        case "dataset":
+            for data in batch:
+                key = and_(_datasets.c.asset == data["asset"], _datasets.c.day == data["day"])
+                connection.execute(_datasets.delete().where(key))
+                connection.execute(insert(_datasets).values(_columns(_datasets, data)))
+
+
+def _opened(data: dict[str, Any]) -> dict[str, Any]:
+    fresh = {"head": ZERO, "status": OPENED, "pending": None, "reason": None, "closed": False, "signed": False}
+    return {**_columns(_runs, data), **fresh, "opened_at": data["at"], "since": data["at"], "superseded_by": None}
+
+
+def _paused(data: dict[str, Any], closed: bool) -> dict[str, Any]:
+    paused = {name: data[name] for name in ("head", "status", "pending", "reason")}
+    return {**paused, "run": data["run_id"], "since": data["at"], "closed": closed}
+
+
+def _columns(table: Table, data: dict[str, Any]) -> dict[str, Any]:
+    return {column.name: data[column.name] for column in table.columns if column.name in data}

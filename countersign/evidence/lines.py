@@ -1,0 +1,245 @@
+"""The lines of a log: how an event and its texts become bytes, and how bytes are read back and judged.
+
+Two kinds of line, each compact JSON ending in a newline. An event,
+`{"prev":"<64 hex>","seq":n,"ts":"…Z","event":"…","actor":"…",…,"texts":{"<id>":"<sha256>"}}`, whose `prev` is the
+SHA-256 of the whole previous event line. And a text, `{"text":"<id>","salt":"…","value":"…"}`, directly after the
+event that carries the SHA-256 of that line. A text over 64 KiB lies under its digest among the blobs, and the event
+names it under `blobs` instead. The bytes that were written are the bytes that are hashed.
+
+What belongs here: bytes in, bytes out. What does not: files, locks, the meaning of any event.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from countersign.clocks.instant import stamp
+from countersign.errors import EvidenceError
+
+ZERO = "0" * 64
+MAX_LINE = 16 << 20
+BLOB_OVER = 64 << 10
+OWNED = ("prev", "seq", "ts", "event", "actor", "texts", "blobs")
+_SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event to be written: `data` must be plain JSON without floats, `texts` are words from outside by id."""
+
+    event: str
+    actor: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An event as bytes: `head` is the SHA-256 of its event line, `blobs` are text lines kept outside the log."""
+
+    head: str
+    content: bytes
+    blobs: tuple[bytes, ...]
+
+
+@dataclass(slots=True)
+class Entry:
+    """One event read back: `head` is the SHA-256 of its line, `texts` hold those that could be resolved."""
+
+    line: int
+    head: str
+    seq: int
+    ts: str
+    event: str
+    actor: str
+    data: dict[str, Any]
+    texts: dict[str, str]
+    missing: set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The first thing wrong with a log: line number from 1, kind, and what was expected."""
+
+    line: int
+    kind: str
+    detail: str
+
+
+def _plain(value: object, where: str) -> None:
+    """Refuse what JSON would silently bend: floats (so no NaN either), keys that are not text, other types."""
+    match value:
+        case None | bool() | int() | str():
+            return
+        case dict():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise EvidenceError(f"{where}: a key must be text, not {key!r}")
+                _plain(item, where)
+        case list() | tuple():
+            for item in value:
+                _plain(item, where)
+        case _:
+            raise EvidenceError(f"{where}: a log line holds text, whole numbers, lists and objects, not {value!r}")
+
+
+def _line(value: Mapping[str, Any], what: str) -> bytes:
+    try:
+        content = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError as error:
+        raise EvidenceError(f"{what}: cannot be written as JSON: {error}") from error
+    if len(content) > MAX_LINE:
+        raise EvidenceError(f"{what}: the line would be {len(content)} bytes; the limit is {MAX_LINE}")
+    return content
+
+
+def encode(draft: Draft, *, prev: str, seq: int, at: datetime, entropy: Callable[[int], bytes]) -> Encoded:
+    """One event and its texts as bytes. Raises EvidenceError for owned fields, floats, odd keys, lines over 16 MiB."""
+    for name in OWNED:
+        if name in draft.data:
+            raise EvidenceError(f"event {draft.event}: the field {name!r} belongs to the writer")
+    _plain(dict(draft.data), f"event {draft.event}")
+    inline: list[bytes] = []
+    outside: list[bytes] = []
+    texts: dict[str, str] = {}
+    blobs: dict[str, str] = {}
+    for name, value in draft.texts.items():
+        line = _line({"text": name, "salt": entropy(_SALT_BYTES).hex(), "value": value}, f"text {name}")
+        digest = hashlib.sha256(line).hexdigest()
+        if len(line) > BLOB_OVER:
+            outside.append(line)
+            blobs[name] = digest
+        else:
+            inline.append(line)
+            texts[name] = digest
+    event: dict[str, Any] = {"prev": prev, "seq": seq, "ts": stamp(at), "event": draft.event, "actor": draft.actor}
+    event.update(draft.data)
+    if texts:
+        event["texts"] = texts
+    if blobs:
+        event["blobs"] = blobs
+    first = _line(event, f"event {draft.event}")
+    return Encoded(hashlib.sha256(first).hexdigest(), b"".join([first, *inline]), tuple(outside))
+
+
+class Scan:
+    """A single pass over the raw lines of a log, in constant memory: iterate it for entries, then ask it.
+
+    It stops at the first fault. `torn` says that the last line has no newline, `damage` is the SHA-256 of an
+    unreadable last line, `incomplete` the last event when its texts are not all there: that is what a power cut
+    leaves, and a `recovered` event, chained over the damaged line, heals it. `resolve` finds the line of a text that
+    lies among the blobs, or returns None. `prev` and `seq` are of the event before the first line.
+    """
+
+    def __init__(
+        self,
+        lines: Iterable[bytes],
+        resolve: Callable[[str], bytes | None] = lambda _: None,
+        *,
+        prev: str = ZERO,
+        seq: int = -1,
+    ) -> None:
+        self._raw_lines = lines
+        self._resolve = resolve
+        self.fault: Fault | None = None
+        self.torn = False
+        self.head = prev
+        self.seq = seq
+        self.count = 0
+        self.lines = 0
+        self.damage: str | None = None
+        self.incomplete: Entry | None = None
+
+    def __iter__(self) -> Iterator[Entry]:
+        entry: Entry | None = None
+        pending: list[tuple[str, str]] = []
+        damaged: tuple[int, str] | None = None
+        previous = self.head
+        for number, raw in enumerate(self._raw_lines, start=1):
+            self.lines = number
+            if not raw.endswith(b"\n"):
+                self.torn = True
+                break
+            digest = hashlib.sha256(raw).hexdigest()
+            value = parse_line(raw)
+            if value is not None and "prev" in value:
+                prev = value.get("prev")
+                if damaged is not None and not (value.get("event") == "recovered" and prev == damaged[1]):
+                    self.fault = Fault(damaged[0], "unreadable", "a line of the log, or a `recovered` event over it")
+                    return
+                if damaged is None and prev != previous:
+                    self.fault = Fault(number, "broken_chain", f"prev {previous}")
+                    return
+                if not _well_formed(value) or value["seq"] != self.seq + 1:
+                    self.fault = Fault(number, "bad_event", f"an event with seq {self.seq + 1}")
+                    return
+                if pending and value["event"] != "recovered":
+                    self.fault = Fault(number, "text_missing", f"the text {pending[0][0]!r} of the event before")
+                    return
+                if entry is not None:
+                    entry.missing.update(name for name, _ in pending)
+                    yield entry
+                damaged = None
+                entry, pending = self._entry(number, digest, value)
+                self.head, self.seq, previous = digest, entry.seq, digest
+                self.count += 1
+            elif value is not None and "text" in value and pending and damaged is None:
+                name, expected = pending.pop(0)
+                if digest != expected or value["text"] != name or not isinstance(value.get("value"), str):
+                    self.fault = Fault(number, "text_changed", f"the text {name!r} with SHA-256 {expected}")
+                    return
+                assert entry is not None
+                entry.texts[name] = value["value"]
+            elif damaged is None:
+                damaged = (number, digest)
+            else:
+                break
+        if damaged is not None:
+            self.fault = Fault(damaged[0], "unreadable", "an event, or a text of the event before it")
+            self.damage = damaged[1] if self.lines == damaged[0] else None
+        if entry is not None:
+            entry.missing.update(name for name, _ in pending)
+            if pending:
+                self.incomplete = entry
+            yield entry
+
+    def _entry(self, number: int, digest: str, value: dict[str, Any]) -> tuple[Entry, list[tuple[str, str]]]:
+        texts: dict[str, str] = value.pop("texts", {})
+        blobs: dict[str, str] = value.pop("blobs", {})
+        head = [value.pop(name) for name in ("prev", "seq", "ts", "event", "actor")]
+        entry = Entry(number, digest, head[1], head[2], head[3], head[4], value, {}, set())
+        for name, expected in blobs.items():
+            raw = self._resolve(expected)
+            content = parse_line(raw) if raw is not None and hashlib.sha256(raw).hexdigest() == expected else None
+            if content is None or content.get("text") != name:
+                entry.missing.add(name)
+            else:
+                entry.texts[name] = content["value"]
+        return entry, list(texts.items())
+
+
+def parse_line(raw: bytes) -> dict[str, Any] | None:
+    """A line's object, or None unless it is compact JSON in exactly the bytes that this module would have written.
+
+    Writing it again must give the same bytes, which also refuses duplicate keys, white space and NaN.
+    """
+    try:
+        value = orjson.loads(raw)
+        again = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+    except (orjson.JSONDecodeError, TypeError):
+        return None
+    return value if isinstance(value, dict) and again == raw and len(raw) <= MAX_LINE else None
+
+
+def _well_formed(value: dict[str, Any]) -> bool:
+    return (
+        list(value)[:5] == ["prev", "seq", "ts", "event", "actor"]
+        and isinstance(value["seq"], int)
+        and all(isinstance(value[name], str) for name in ("prev", "ts", "event", "actor"))
+        and all(isinstance(value.get(name, {}), dict) for name in ("texts", "blobs"))
+        and all(isinstance(digest, str) for name in ("texts", "blobs") for digest in value.get(name, {}).values())
+    )

@@ -1,0 +1,94 @@
+"""A run's audit log. What belongs here: one chained file and how far to trust it. What does not: what events mean."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from countersign.environment import Clock, Entropy, random_bytes, utc_now
+from countersign.errors import EvidenceError, TamperedError
+from countersign.evidence.chain import ChainFile
+from countersign.evidence.lines import ZERO, Fault, Scan
+from countersign.evidence.register import newest_head
+from countersign.evidence.root import EvidenceRoot
+
+Trust = Literal["chain", "register"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check could show: the first fault, or none, and how far to trust the answer."""
+
+    ok: bool
+    fault: Fault | None
+    events: int
+    head: str
+    trust: Trust
+
+
+class AuditLog(ChainFile):
+    """`audit.jsonl` of a run, or any chained log that lies alone."""
+
+    def __init__(self, path: Path | str, *, clock: Clock = utc_now, entropy: Entropy = random_bytes) -> None:
+        self.root = EvidenceRoot.around(Path(path))
+        super().__init__(Path(path), blobs=self.root.blobs if self.root else None, clock=clock, entropy=entropy)
+
+    @property
+    def run_id(self) -> str:
+        """A run's folder is named after it."""
+        return self.path.absolute().parent.name
+
+    def verify(self) -> bool:
+        """Whether `check` finds nothing wrong.
+
+        On a lone file that means only that each line follows the one before. Inside an evidence root the register
+        must also know this very head. An empty log is False, and so is one that cannot be read.
+        """
+        return self.check().ok
+
+    def check(self, registered: str | None = None) -> Report:
+        """The first fault of the log, or none. `registered` saves looking the newest head up in the register."""
+        trust: Trust = "register" if self.root else "chain"
+        heads = {ZERO}
+        try:
+            with self.reading() as file:
+                known = registered or (newest_head(self.root, self.run_id) if self.root else None)
+                scan = Scan(file, self.resolve)
+                unresolved = _unresolved(scan, heads)
+        except EvidenceError as error:
+            return Report(False, Fault(0, "unreadable", str(error)), 0, ZERO, trust)
+        fault = scan.fault
+        if fault is None and scan.count == 0:
+            fault = Fault(0, "torn_tail" if scan.torn else "empty", "at least one event")
+        elif fault is None and (scan.torn or scan.incomplete):
+            fault = Fault(scan.lines, "torn_tail", "a whole last line; execute the run again and it is recovered")
+        if fault is None and unresolved is not None:
+            fault = unresolved
+        if fault is None and self.root is not None and known != scan.head:
+            if known is None:
+                fault = Fault(0, "unregistered", f"a register line that opens {self.run_id}")
+            elif known in heads:
+                fault = Fault(
+                    scan.lines, "unregistered_tail", f"nothing after the head that the register knows, {known}"
+                )
+            else:
+                fault = Fault(scan.lines, "head_differs", f"the head that the register knows, {known}")
+        return Report(fault is None, fault, scan.count, scan.head, trust)
+
+    def _guard(self, heads: set[str]) -> None:
+        """Hold the run when the register vouched for a head that the torn log no longer has."""
+        known = newest_head(self.root, self.run_id) if self.root else None
+        if known is not None and known not in heads:
+            raise TamperedError(f"{self.path}: the register knows the head {known}, which this log has lost; SEV-1")
+
+
+def _unresolved(scan: Scan, heads: set[str]) -> Fault | None:
+    """Drain a scan, noting every head; the first event whose texts are neither there nor void by a recovery."""
+    waiting: Fault | None = None
+    for entry in scan:
+        heads.add(entry.head)
+        if waiting is not None and not (entry.event == "recovered" and entry.seq - 1 in entry.data["voids"]):
+            return waiting
+        waiting = None
+        if entry.missing:
+            waiting = Fault(entry.line, "text_missing", f"the text {min(entry.missing)!r}, here or among the blobs")
+    return waiting

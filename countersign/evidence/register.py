@@ -1,0 +1,171 @@
+"""The register: it knows every run before its first step, its head at every pause, and its closing.
+
+What belongs here: the register's own events. What does not: the meaning of a run's state beyond the words it is told.
+"""
+
+import mmap
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import orjson
+
+from countersign.environment import Clock, Entropy, random_bytes, utc_now
+from countersign.evidence.chain import ChainFile
+from countersign.evidence.lines import ZERO, Draft
+from countersign.evidence.root import EvidenceRoot
+
+ACTOR = "countersign"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the register says of a run before its first step."""
+
+    run_id: str
+    digest: str
+    change_id: str
+    system: str
+    tier: str
+    day: date
+    source: str
+    origin: str
+    supersedes: str | None
+
+    def draft(self) -> Draft:
+        data = {
+            "run_id": self.run_id,
+            "digest": self.digest,
+            "change_id": self.change_id,
+            "system": self.system,
+            "tier": self.tier,
+            "day": self.day.isoformat(),
+            "source": self.source,
+            "origin": self.origin,
+            "supersedes": self.supersedes,
+        }
+        return Draft("run_opened", ACTOR, data)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Where a run stands: the head of its log and what it waits for."""
+
+    run_id: str
+    head: str
+    status: str
+    pending: str | None
+    reason: str | None
+    closed: bool
+    stages: tuple[str, ...]
+
+    def draft(self) -> Draft:
+        data = {
+            "run_id": self.run_id,
+            "head": self.head,
+            "status": self.status,
+            "pending": self.pending,
+            "reason": self.reason,
+            "stages": list(self.stages),
+        }
+        return Draft("run_closed" if self.closed else "run_head", ACTOR, data)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A record that could not become a run; `record` is the SHA-256 of what was read."""
+
+    source: str
+    where: str
+    change_id: str | None
+    reason: str
+    record: str
+
+    def draft(self) -> Draft:
+        data = {
+            "source": self.source,
+            "where": self.where,
+            "change_id": self.change_id,
+            "reason": self.reason,
+            "record": self.record,
+        }
+        return Draft("refused", ACTOR, data)
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeTotals:
+    """Control totals of one reading of a source: read = opened + known + refused + out_of_scope."""
+
+    read: int = 0
+    opened: int = 0
+    known: int = 0
+    refused: int = 0
+    out_of_scope: int = 0
+
+    @property
+    def reconciled(self) -> bool:
+        return self.read == self.opened + self.known + self.refused + self.out_of_scope
+
+    def __add__(self, other: "IntakeTotals") -> "IntakeTotals":
+        return IntakeTotals(
+            self.read + other.read,
+            self.opened + other.opened,
+            self.known + other.known,
+            self.refused + other.refused,
+            self.out_of_scope + other.out_of_scope,
+        )
+
+    def as_dict(self) -> dict[str, int]:
+        return {
+            "read": self.read,
+            "opened": self.opened,
+            "known": self.known,
+            "refused": self.refused,
+            "out_of_scope": self.out_of_scope,
+        }
+
+
+class Register(ChainFile):
+    """`register.jsonl` of an evidence root."""
+
+    def __init__(self, root: EvidenceRoot, *, clock: Clock = utc_now, entropy: Entropy = random_bytes) -> None:
+        super().__init__(root.register, clock=clock, entropy=entropy)
+
+    def size_and_head(self) -> tuple[int, str]:
+        """Bytes and head of the register now: what a sign-off says it was given on."""
+        with self.reading() as file:
+            size = os.fstat(file.fileno()).st_size
+        return size, self.head
+
+
+def newest_head(root: EvidenceRoot, run_id: str) -> str | None:
+    """The newest head that the register knows of a run's log: 64 zeros for an opened run, None for an unknown one."""
+    found: str | None = None
+    for line in _lines_of(root.register, run_id):
+        event = orjson.loads(line)
+        if event.get("run_id") != run_id:
+            continue
+        if event["event"] == "run_opened":
+            found = ZERO
+        elif "head" in event:
+            found = event["head"]
+    return found
+
+
+def _lines_of(path: Path, run_id: str) -> Iterator[bytes]:
+    """The complete lines of a file that contain a run id, in order, without parsing the others."""
+    needle = f'"run_id":"{run_id}"'.encode()
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            at = content.find(needle)
+            while at >= 0:
+                start = content.rfind(b"\n", 0, at) + 1
+                end = content.find(b"\n", at)
+                if end < 0:
+                    return
+                yield content[start:end]
+                at = content.find(needle, end)

@@ -1,0 +1,77 @@
+"""The evidence root: where everything lies. What belongs here: paths and content-addressed keeping; no judgement."""
+
+from datetime import date
+from pathlib import Path
+
+from countersign.errors import EvidenceError
+from countersign.evidence import durable
+
+REGISTER = "register.jsonl"
+LOG = "audit.jsonl"
+
+
+class EvidenceRoot:
+    """The folder layout of an evidence root."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path).absolute()
+
+    @classmethod
+    def around(cls, path: Path) -> "EvidenceRoot | None":
+        """The evidence root that a path lies in, or None."""
+        absolute = Path(path).absolute()
+        return next((cls(folder) for folder in absolute.parents if (folder / REGISTER).is_file()), None)
+
+    def create(self) -> None:
+        """Make the root and its fixed folders, private; harmless when they are there."""
+        for folder in (self.path, self.blobs, self.policies, self.datasets):
+            durable.make_folder(folder)
+
+    @property
+    def register(self) -> Path:
+        return self.path / REGISTER
+
+    @property
+    def index(self) -> Path:
+        return self.path / "index.sqlite"
+
+    @property
+    def blobs(self) -> Path:
+        return self.path / "blobs"
+
+    @property
+    def policies(self) -> Path:
+        return self.path / "policies"
+
+    @property
+    def datasets(self) -> Path:
+        return self.path / "datasets"
+
+    def rundir(self, day: date, run_id: str) -> Path:
+        """The folder of a run that was opened on an intake day."""
+        return self.path / "runs" / f"{day:%Y/%m/%d}" / run_id
+
+    def log(self, day: date, run_id: str) -> Path:
+        """The one file of a run."""
+        return self.rundir(day, run_id) / LOG
+
+    def keep_version(self, canonical: bytes) -> str:
+        """Keep a version of policy or catalogue under its digest, for whoever performs a test again."""
+        digest = durable.digest_of(canonical)
+        path = self.policies / f"{digest}.json"
+        if not path.exists():
+            durable.replace_file(path, canonical)
+        elif path.read_bytes() != canonical:
+            raise EvidenceError(f"{path}: the content is not what its name says; restore it from a copy")
+        return digest
+
+    def version(self, digest: str) -> bytes:
+        """A kept version of policy or catalogue. Raises EvidenceError when it is missing or changed."""
+        path = self.policies / f"{digest}.json"
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise EvidenceError(f"{path}: this version is named by a log but is not kept here") from error
+        if durable.digest_of(content) != digest:
+            raise EvidenceError(f"{path}: the content is not what its name says")
+        return content

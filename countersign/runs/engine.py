@@ -1,0 +1,283 @@
+"""The engine: moves runs from pause to pause, many at once, with one durable write each.
+
+Order of writes: register (opened) → log → fsync → register (head) → index → datasets. Locks in the order runs,
+dataset day, register. A crash between any two is repaired by going on from the log. What belongs here: that order.
+What does not: what a step says (`steps`), what a log means (`state`), where changes come from (`intake`).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby, islice
+from pathlib import Path
+from typing import TypeVar
+
+from countersign.changes.payload import Change
+from countersign.clocks.instant import local_day
+from countersign.controls.rules import Rules
+from countersign.environment import Clock, Entropy, random_bytes, utc_now
+from countersign.errors import BusyError, CountersignError, TamperedError
+from countersign.evidence import durable
+from countersign.evidence.chain import Writer
+from countersign.evidence.index import OPENED, Index, IndexedRun
+from countersign.evidence.lines import ZERO, Draft
+from countersign.evidence.log import AuditLog
+from countersign.evidence.register import Pause, Register
+from countersign.evidence.root import EvidenceRoot
+from countersign.policy import Catalogue, Policy
+from countersign.runs.state import RunState, Status, apply, read_state
+from countersign.runs.steps import Arrival, failure, next_drafts
+from countersign.runs.versions import MapperFactory, Versions, VersionStore
+from countersign.runs.views import Views
+
+CHUNK = 200
+THREADS = 4
+
+STAGES = (
+    "change_record",
+    "control_assertion",
+    "grounding_gate",
+    "sign_off",
+    "workpaper",
+    "handoff_report",
+    "audit_log",
+)
+_STAGE_OF_EVENT = {
+    "ingested": "change_record",
+    "out_of_scope": "change_record",
+    "assessed": "control_assertion",
+    "gated": "grounding_gate",
+    "sign_off_requested": "sign_off",
+    "blocked": "sign_off",
+    "workpaper": "workpaper",
+    "handed_off": "handoff_report",
+}
+Progress = Callable[[int], None]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where a run stands after the engine looked at it; `stages` are those that did something."""
+
+    run_id: str
+    change_id: str
+    day: date
+    rundir: Path
+    status: str
+    pending: str | None
+    reason: str | None
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A run to be looked at, with what the register knows of it and, for a new one, its payload."""
+
+    run_id: str
+    change_id: str
+    day: date
+    head: str = ZERO
+    status: str = OPENED
+    reason: str | None = None
+    arrival: Arrival | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A run that was looked at, its lock still held; `state` is None where the log could not be gone on from."""
+
+    job: Job
+    state: RunState | None
+    stages: tuple[str, ...]
+    fault: str | None
+    lock: ExitStack
+
+
+class Engine:
+    """Runs of one evidence root, under the current versions of policy and catalogue.
+
+    `clock` and `entropy` are the only sources of time and randomness; `mapper` builds what assesses a change.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        policy: Policy,
+        catalogue: Catalogue,
+        *,
+        clock: Clock = utc_now,
+        entropy: Entropy = random_bytes,
+        mapper: MapperFactory = Rules,
+        index_url: str | None = None,
+    ) -> None:
+        self.root = EvidenceRoot(root)
+        self.root.create()
+        self.clock = clock
+        self.entropy = entropy
+        self.versions = VersionStore(self.root, policy, catalogue, mapper)
+        self.versions.keep()
+        self.register = Register(self.root, clock=clock, entropy=entropy)
+        if not self.root.register.exists():
+            self.register.append("root_opened", "countersign", policy=policy.digest, catalogue=catalogue.digest)
+        self.index = Index(self.root, self.register, index_url)
+        self.views = Views(self.root, self.register, self.index)
+        self.index.sync()
+
+    @property
+    def today(self) -> date:
+        """The intake day now, in the policy's zone."""
+        return local_day(self.clock(), self.versions.current.policy.zone)
+
+    def outcome_of(self, run: IndexedRun) -> Outcome:
+        """A run as the register last described it."""
+        rundir = self.root.rundir(run.day, run.run_id)
+        return Outcome(run.run_id, run.change_id, run.day, rundir, run.status, run.pending, run.reason, ())
+
+    def advance(
+        self, day: date | None = None, *, run_ids: Sequence[str] | None = None, progress: Progress | None = None
+    ) -> Iterator[Outcome]:
+        """Move every run with work left (of a day, or these) to its next pause, then publish the days touched."""
+        self.index.sync()
+        chosen = self.index.with_work_left(day) if run_ids is None else sorted(run_ids)
+        days = {day} if day is not None else set()
+        for chunk in chunks(chosen, CHUNK):
+            jobs = [job_of(run) for run in self.index.runs(chunk).values()]
+            days |= {job.day for job in jobs}
+            yield from self.work(jobs)
+            if progress:
+                progress(len(chunk))
+        for touched in sorted(days):
+            self.views.publish(touched)
+
+    def work(self, jobs: Sequence[Job], *, blocking: bool = False) -> list[Outcome]:
+        """Look at these runs, ascending; a run that another process is at is left out unless `blocking`."""
+        ordered = sorted(jobs, key=lambda job: job.run_id)
+        self._make_folders(ordered)
+        done: list[_Done] = []
+        try:
+            with ThreadPoolExecutor(THREADS) as threads:
+                looked_at = threads.map(lambda job: self._look_at(job, blocking), ordered)
+                done.extend(result for result in looked_at if result is not None)
+            self._register_pauses(done)
+        finally:
+            for result in done:
+                result.lock.close()
+        by_day = sorted((result for result in done if result.stages), key=lambda result: result.job.day)
+        for day, results in groupby(by_day, key=lambda result: result.job.day):
+            self.views.collect(day, [result.state for result in results if result.state is not None])
+        return [self._outcome(result) for result in done]
+
+    def _make_folders(self, jobs: Sequence[Job]) -> None:
+        """The run folders, made durable day by day rather than run by run."""
+        rundirs = [self.root.rundir(job.day, job.run_id) for job in jobs]
+        days = {rundir.parent for rundir in rundirs}
+        for folder in days:
+            durable.make_folder(folder)
+        made = [rundir for rundir in rundirs if not rundir.is_dir()]
+        for rundir in made:
+            rundir.mkdir(mode=durable.FOLDER_MODE, exist_ok=True)
+        for folder in {rundir.parent for rundir in made}:
+            durable.sync_folder(folder)
+
+    def _look_at(self, job: Job, blocking: bool) -> _Done | None:
+        """One run under its lock, which stays held; None when another process holds it."""
+        lock = ExitStack()
+        try:
+            log = AuditLog(self.root.log(job.day, job.run_id), clock=self.clock, entropy=self.entropy)
+            writer = lock.enter_context(log.writing(blocking=blocking))
+            state, stages = self._walk(job, writer)
+        except BusyError:
+            lock.close()
+            return None
+        except CountersignError as error:
+            return _Done(job, None, (), str(error), lock)
+        except BaseException:
+            lock.close()
+            raise
+        return _Done(job, state, stages, None, lock)
+
+    def _walk(self, job: Job, writer: Writer) -> tuple[RunState, tuple[str, ...]]:
+        """Read the log, stage steps until a pause, write them once."""
+        entries = writer.entries()
+        if job.head != ZERO and all(entry.head != job.head for entry in entries):
+            raise TamperedError(
+                f"the register knows the head {job.head}, which the log has lost; the run is held, SEV-1"
+            )
+        state = read_state(job.run_id, entries, self.root.blobs)
+        if state.payload is None and job.arrival is not None:
+            self._keep_attachments(job.arrival.payload.change)
+        staged = self._stage(state, job.arrival, writer)
+        if not staged:
+            return state, ()
+        writer.commit()
+        touched = dict.fromkeys(_STAGE_OF_EVENT[draft.event] for draft in staged if draft.event in _STAGE_OF_EVENT)
+        return state, (*touched, "audit_log")
+
+    def _stage(self, state: RunState, arrival: Arrival | None, writer: Writer) -> list[Draft]:
+        """Steps until a pause; one that raises becomes a `failed` event and is the one to be tried again."""
+        staged: list[Draft] = []
+        arrived = arrival.payload if arrival else None
+        while True:
+            try:
+                drafts = next_drafts(state, arrival, self._versions_of(state), self.clock())
+            except Exception as error:  # whatever a step raises belongs into the log, not up the stack
+                drafts = [failure(state, error)]
+            for draft in drafts:
+                apply(state, writer.stage(draft), self.root.blobs, arrived=arrived)
+            staged += drafts
+            if not drafts or drafts[-1].event == "failed":
+                return staged
+
+    def _versions_of(self, state: RunState) -> Versions:
+        return self.versions.at(state.policy, state.catalogue) if state.policy else self.versions.current
+
+    def _keep_attachments(self, change: Change) -> None:
+        """Attachment contents are on disk before a log names them."""
+        for item in change.evidence.values():
+            for attachment in item.attachments:
+                if attachment.content is not None:
+                    durable.keep_by_digest(self.root.blobs, attachment.content)
+
+    def _register_pauses(self, done: Sequence[_Done]) -> None:
+        """The register learns every new head while the runs' locks are still held."""
+        drafts = [pause.draft() for pause in map(_pause, done) if pause is not None]
+        if drafts:
+            with self.register.writing() as writer:
+                writer.append(drafts)
+                self.index.sync(writer)
+
+    def _outcome(self, result: _Done) -> Outcome:
+        job, state = result.job, result.state
+        rundir = self.root.rundir(job.day, job.run_id)
+        if state is None:
+            return Outcome(job.run_id, job.change_id, job.day, rundir, Status.FAILED, None, result.fault, ())
+        status, pending, reason = state.status, state.pending, state.reason
+        return Outcome(job.run_id, job.change_id, job.day, rundir, status, pending, reason, result.stages)
+
+
+def job_of(run: IndexedRun) -> Job:
+    """A known run as a job."""
+    return Job(run.run_id, run.change_id, run.day, run.head, run.status, run.reason)
+
+
+def _pause(result: _Done) -> Pause | None:
+    """What the register has to learn of a run, or None where it knows it all."""
+    job, state = result.job, result.state
+    if state is None:
+        if (job.status, job.reason) == (Status.FAILED, result.fault):
+            return None
+        return Pause(job.run_id, job.head, Status.FAILED, None, result.fault, False, ())
+    if not result.stages and (job.head, job.status) == (state.head, state.status):
+        return None
+    closed = state.closed_as is not None
+    return Pause(state.run_id, state.head, state.status, state.pending, state.reason, closed, result.stages)
+
+
+def chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    """Successive lists of at most `size` items."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

@@ -1,0 +1,100 @@
+"""The handoff report: the workpaper's conclusion for the third-party observer, and how to check it.
+
+What belongs here: the handoff's event, document and dataset row. With it a run's log closes.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+
+from countersign.clocks.instant import stamp
+from countersign.controls.assessment import Result
+from countersign.evidence.lines import Draft
+from countersign.policy import Policy
+from countersign.runs.state import RunState
+from countersign.runs.workpaper import results_of, workpaper_document
+
+DATASET = "handoff_report"
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+_FINDING = pa.struct([("control", pa.string()), ("reason", pa.string()), ("quote", pa.string())])
+SCHEMA = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("change_id", pa.string()),
+        ("system", pa.string()),
+        ("tier", pa.string()),
+        ("observers", pa.list_(pa.string())),
+        ("conclusion", pa.string()),
+        ("clean", pa.bool_()),
+        ("exceptions", pa.list_(_FINDING)),
+        ("abstentions", pa.list_(_FINDING)),
+        ("opened_at", _INSTANT),
+        ("handed_off_at", _INSTANT),
+        ("workpaper", pa.string()),
+        ("log_head", pa.string()),
+    ]
+)
+
+
+_AT_HEAD = "the line whose SHA-256 is `log_head` is the workpaper"
+
+
+def handoff_event(state: RunState, policy: Policy) -> Draft:
+    """The event that hands the workpaper to the observer and closes the log."""
+    assert state.workpaper is not None
+    data = {
+        "to": [person.id for person in policy.people if "observer" in person.roles],
+        "workpaper": state.workpaper["document"],
+        "log_head": state.workpaper_head,
+        "conclusion": state.workpaper["conclusion"],
+        "clean": state.workpaper["clean"],
+    }
+    return Draft("handed_off", "countersign", data)
+
+
+def handoff_document(state: RunState) -> dict[str, Any]:
+    """The handoff report in full: the workpaper, the head it stands on, and how to verify it."""
+    assert state.handoff is not None
+    assert state.handoff_at is not None
+    return {
+        "run_id": state.run_id,
+        "to": list(state.handoff["to"]),
+        "handed_off_at": stamp(state.handoff_at),
+        "log_head": state.handoff["log_head"],
+        "workpaper_digest": state.handoff["workpaper"],
+        "workpaper": workpaper_document(state),
+        "verify": [
+            f"countersign verify {state.run_id}",
+            "python -c \"from countersign import AuditLog; print(AuditLog(RUNDIR + '/audit.jsonl').verify())\"",
+            f"by hand: each event line's `prev` is the SHA-256 of the whole event line before it; {_AT_HEAD}",
+        ],
+    }
+
+
+def handoff_row(state: RunState) -> dict[str, Any]:
+    """A completed run as a row of `SCHEMA`."""
+    assert state.handoff is not None
+    findings = {
+        result: [
+            {"control": judged.control, "reason": judged.reason, "quote": judged.quote}
+            for judged in state.results()
+            if judged.control in results_of(state, result)
+        ]
+        for result in (Result.EXCEPTION, Result.ABSTAINED)
+    }
+    return {
+        "run_id": state.run_id,
+        "change_id": state.change.id,
+        "system": state.change.system,
+        "tier": state.change.tier,
+        "observers": list(state.handoff["to"]),
+        "conclusion": state.handoff["conclusion"],
+        "clean": state.handoff["clean"],
+        "exceptions": findings[Result.EXCEPTION],
+        "abstentions": findings[Result.ABSTAINED],
+        "opened_at": state.opened_at,
+        "handed_off_at": state.handoff_at,
+        "workpaper": state.handoff["workpaper"],
+        "log_head": state.handoff["log_head"],
+    }

@@ -1,0 +1,225 @@
+"""Intake: a source read to its end, every in-scope change a run, and every item counted.
+
+read = opened + known + refused + out of scope, always. What belongs here: opening runs and refusing records. What
+does not: reading any one system (`changes.sources`), and the steps of a run (`engine`).
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from countersign.changes.payload import accept
+from countersign.changes.sources.build import origin_of
+from countersign.changes.sources.interface import Item, Origin, Record, Skipped, Source, Unreadable
+from countersign.errors import PayloadError, SourceError
+from countersign.evidence.durable import digest_of
+from countersign.evidence.index import OPENED, IndexedRun
+from countersign.evidence.register import IntakeTotals, Opening, Refusal
+from countersign.runs.engine import CHUNK, Engine, Job, Outcome, Progress, chunks
+from countersign.runs.steps import Arrival
+
+
+@dataclass(slots=True)
+class Intake:
+    """One reading of a source: totals, and what became of everything that was read.
+
+    `runs` are those that this reading opened or found; `stages` counts what each stage did.
+    """
+
+    source: str
+    totals: IntakeTotals = field(default_factory=IntakeTotals)
+    declared: int | None = None
+    runs: list[Outcome] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    fingerprint: str = ""
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """The items of a chunk by what they are."""
+
+    arrivals: dict[str, Arrival] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    repeated: int = 0
+
+
+def take_in(engine: Engine, source: Source, *, progress: Progress | None = None) -> Intake:
+    """Read a source to its end; each new change goes to its first pause.
+
+    Raises SourceError when the source breaks off or counts otherwise than was read; what was opened until then stays,
+    and reading it again opens only the rest.
+    """
+    intake = Intake(source.name)
+    day = engine.today
+    prints = hashlib.sha256()
+    for chunk in chunks(source.items(), CHUNK):
+        found = _sort(engine, source, chunk)
+        for mark in (*found.arrivals, *(refusal.record for refusal in found.refusals)):
+            prints.update(mark.encode())
+        _open_and_work(engine, found, day, intake, len(chunk))
+        if progress:
+            progress(len(chunk))
+    intake.declared = source.declared()
+    if intake.declared is not None and intake.declared != intake.totals.read:
+        reason = f"read {intake.totals.read} records, but the source counts {intake.declared}; read it again"
+        raise SourceError(f"{source.name}: {reason}")
+    intake.fingerprint = prints.hexdigest()
+    _register(engine, intake)
+    engine.views.publish(day)
+    return intake
+
+
+def take_in_one(engine: Engine, value: object, *, source: str, where: str, origin: Origin) -> Outcome:
+    """One payload, to its next pause, waiting for whoever else is at it. Raises PayloadError, after it is on record."""
+    try:
+        payload = accept(value, engine.versions.current.policy.limits)
+    except PayloadError as error:
+        _open(engine, {}, [_refusal(source, where, error.change_id, str(error), repr(value).encode())], engine.today)
+        raise
+    arrival = Arrival(payload, source, where, origin, None)
+    jobs, conflicts = _open(engine, {payload.run_id: arrival}, [], engine.today)
+    if conflicts:
+        raise PayloadError(conflicts[0].reason, change_id=payload.change.id)
+    run = engine.index.runs([payload.run_id])[payload.run_id]
+    job = next(iter(jobs), Job(run.run_id, run.change_id, run.day, run.head, run.status, run.reason))
+    (outcome,) = engine.work([job], blocking=True)
+    engine.views.publish(outcome.day)
+    return outcome
+
+
+def _sort(engine: Engine, source: Source, items: Sequence[Item]) -> _Sorted:
+    policy = engine.versions.current.policy
+    origin = origin_of(policy, source)
+    found = _Sorted()
+    for item in items:
+        match item:
+            case Skipped():
+                found.skipped.append(item)
+            case Unreadable(where, change_id, reason, content):
+                found.refusals.append(_refusal(source.name, where, change_id, reason, content))
+            case Record(where, value):
+                try:
+                    payload = accept(value, policy.limits)
+                except PayloadError as error:
+                    content = repr(value).encode("utf-8", "backslashreplace")
+                    found.refusals.append(_refusal(source.name, where, error.change_id, str(error), content))
+                    continue
+                if payload.run_id in found.arrivals:
+                    found.repeated += 1
+                else:
+                    found.arrivals[payload.run_id] = Arrival(payload, source.name, where, origin, None)
+    return found
+
+
+def _refusal(source: str, where: str, change_id: str | None, reason: str, content: bytes) -> Refusal:
+    return Refusal(source, where, change_id, reason, digest_of(content))
+
+
+def _open_and_work(engine: Engine, found: _Sorted, day: date, intake: Intake, read: int) -> None:
+    jobs, conflicts = _open(engine, found.arrivals, found.refusals, day)
+    outcomes = engine.work(jobs)
+    fresh = {job.run_id: job for job in jobs if job.reason != _RESUMED}
+    outside = sum(1 for job in fresh.values() if job.arrival and not job.arrival.payload.change.in_scope)
+    refusals = found.refusals + conflicts
+    intake.totals += IntakeTotals(
+        read=read,
+        opened=len(fresh) - outside,
+        known=len(found.arrivals) - len(fresh) - len(conflicts) + found.repeated,
+        refused=len(refusals),
+        out_of_scope=len(found.skipped) + outside,
+    )
+    known = engine.index.runs(found.arrivals.keys() - {outcome.run_id for outcome in outcomes})
+    intake.runs += [*outcomes, *(engine.outcome_of(run) for run in known.values())]
+    intake.refusals += refusals
+    intake.skipped += found.skipped
+
+
+_RESUMED = "opened, but its log was never begun"
+
+
+def _open(
+    engine: Engine, arrivals: dict[str, Arrival], refusals: Sequence[Refusal], day: date
+) -> tuple[list[Job], list[Refusal]]:
+    """Register what is new before its first step; returns what is to be worked, and id conflicts (SEV-1)."""
+    with engine.register.writing() as writer:
+        engine.index.sync(writer)
+        known = engine.index.runs(arrivals)
+        conflicts = [
+            _conflict(arrivals[run_id], run)
+            for run_id, run in known.items()
+            if run.digest != arrivals[run_id].payload.digest
+        ]
+        openings = _openings(
+            engine, {run_id: arrival for run_id, arrival in arrivals.items() if run_id not in known}, day
+        )
+        drafts = [opening.draft() for opening in openings]
+        drafts += [refusal.draft() for refusal in _unknown(engine, [*refusals, *conflicts])]
+        if drafts:
+            writer.append(drafts)
+            engine.index.sync(writer)
+    jobs = [_job(opening, arrivals[opening.run_id]) for opening in openings]
+    in_conflict = {conflict.where for conflict in conflicts}
+    for run_id, run in known.items():
+        arrival = arrivals[run_id]
+        if run.status == OPENED and arrival.where not in in_conflict:
+            again = replace(arrival, supersedes=run.supersedes)
+            jobs.append(Job(run_id, run.change_id, run.day, run.head, run.status, _RESUMED, again))
+    return jobs, conflicts
+
+
+def _job(opening: Opening, arrival: Arrival) -> Job:
+    arrival = replace(arrival, supersedes=opening.supersedes)
+    return Job(opening.run_id, opening.change_id, opening.day, arrival=arrival)
+
+
+def _openings(engine: Engine, new: dict[str, Arrival], day: date) -> list[Opening]:
+    """What the register says of each new run; a change that has a run already is superseded by the new one."""
+    ids = [arrival.payload.change.id for arrival in new.values()]
+    newest = {key: run.run_id for key, run in engine.index.newest_of_changes(ids).items()}
+    openings = []
+    for run_id, arrival in new.items():
+        payload = arrival.payload
+        key = (payload.change.system, payload.change.id)
+        openings.append(
+            Opening(
+                run_id=run_id,
+                digest=payload.digest,
+                change_id=payload.change.id,
+                system=payload.change.system,
+                tier=payload.change.tier,
+                day=day,
+                source=arrival.source,
+                origin=arrival.origin,
+                supersedes=newest.get(key),
+            )
+        )
+        newest[key] = run_id
+    return openings
+
+
+def _unknown(engine: Engine, refusals: Iterable[Refusal]) -> list[Refusal]:
+    """Refusals that the register does not have yet, once each."""
+    distinct = {(refusal.source, refusal.record): refusal for refusal in refusals}
+    for source in {source for source, _ in distinct}:
+        for record in engine.index.known_refusals(source, [record for name, record in distinct if name == source]):
+            del distinct[source, record]
+    return list(distinct.values())
+
+
+def _conflict(arrival: Arrival, run: IndexedRun) -> Refusal:
+    digest = arrival.payload.digest
+    reason = f"{run.run_id} is the id of another payload, {run.digest}; a control incident, SEV-1, see ESCALATION.md"
+    return Refusal(arrival.source, arrival.where, arrival.payload.change.id, reason, digest)
+
+
+def _register(engine: Engine, intake: Intake) -> None:
+    """One register line for a reading; one that found the very same as the last needs no second line."""
+    latest = engine.index.latest_intakes().get(intake.source)
+    if latest is not None and latest.fingerprint == intake.fingerprint and intake.totals.opened == 0:
+        return
+    data = {"source": intake.source, "fingerprint": intake.fingerprint, "declared": intake.declared}
+    engine.register.append("intake", "countersign", **data, **intake.totals.as_dict())
+    engine.index.sync()

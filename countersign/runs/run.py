@@ -1,0 +1,103 @@
+"""`Run`, the way in for Python: one payload, executed to its next pause."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from countersign.controls.rules import Rules
+from countersign.environment import Clock, Entropy, default_policy, default_root, random_bytes, utc_now
+from countersign.errors import UnknownRunError
+from countersign.evidence.log import AuditLog
+from countersign.evidence.root import EvidenceRoot
+from countersign.policy import Catalogue, Policy, load_catalogue, load_policy
+from countersign.runs.engine import Engine
+from countersign.runs.intake import take_in_one
+from countersign.runs.sign_offs import Determination, Receipt, SignOffDesk
+from countersign.runs.state import RunState, Status, read_state
+from countersign.runs.versions import MapperFactory
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Where a run stands: `pending` is the sign-off that is due, `state` everything that its log says."""
+
+    run_id: str
+    change_id: str
+    status: Status
+    pending: str | None
+    reason: str | None
+    rundir: Path
+    state: RunState | None
+
+
+def load_versions(policy: Path | str | Policy | None) -> tuple[Policy, Catalogue]:
+    """A policy and its catalogue: from a file, `./policy.yaml` (environment `COUNTERSIGN_POLICY`) by default."""
+    if isinstance(policy, Policy):
+        return policy, load_catalogue(policy, default_policy())
+    path = Path(policy) if policy is not None else default_policy()
+    loaded = load_policy(path)
+    return loaded, load_catalogue(loaded, path)
+
+
+class Run:
+    """Executes payloads in an evidence root (`./evidence`, environment `COUNTERSIGN_ROOT`, by default).
+
+    The same payload again goes on from the checkpoint, which is its log; a completed run is only looked at.
+    """
+
+    def __init__(
+        self,
+        root: Path | str | None = None,
+        *,
+        policy: Path | str | Policy | None = None,
+        clock: Clock = utc_now,
+        entropy: Entropy = random_bytes,
+        mapper: MapperFactory = Rules,
+    ) -> None:
+        loaded, catalogue = load_versions(policy)
+        folder = Path(root) if root is not None else default_root()
+        self.engine = Engine(folder, loaded, catalogue, clock=clock, entropy=entropy, mapper=mapper)
+
+    def execute(self, payload: Mapping[str, Any]) -> RunResult:
+        """Take a change to its next pause. Raises PayloadError for one that is refused, which is then on record."""
+        outcome = take_in_one(self.engine, payload, source="python", where="Run.execute", origin="submitted")
+        state: RunState | None = None
+        if outcome.status != Status.FAILED or outcome.stages:
+            log = AuditLog(outcome.rundir / "audit.jsonl")
+            state = read_state(outcome.run_id, log.records(), self.engine.root.blobs)
+        return RunResult(
+            outcome.run_id,
+            outcome.change_id,
+            Status(outcome.status),
+            outcome.pending,
+            outcome.reason,
+            outcome.rundir,
+            state,
+        )
+
+
+def record_approval(
+    rundir: Path | str,
+    key: str,
+    approver: str,
+    decision: str = "approved",
+    reason: str | None = None,
+    *,
+    determinations: Sequence[Determination] = (),
+    policy: Path | str | Policy | None = None,
+    clock: Clock = utc_now,
+    entropy: Entropy = random_bytes,
+) -> Receipt:
+    """Record a sign-off on a run; execute it again, or let the sensor, to go on.
+
+    `key` is `independent_review` or `maker_checker`, `approver` a roster id. A rejection needs a reason. Raises
+    SignOffRefused with the reason, which is then on record in the register.
+    """
+    folder = Path(rundir)
+    root = EvidenceRoot.around(folder / "audit.jsonl")
+    if root is None:
+        raise UnknownRunError(f"{folder}: not inside an evidence root; name a run's folder under <root>/runs")
+    loaded, catalogue = load_versions(policy)
+    engine = Engine(root.path, loaded, catalogue, clock=clock, entropy=entropy)
+    return SignOffDesk(engine).record(folder, key, approver, decision, reason, determinations)

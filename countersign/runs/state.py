@@ -1,0 +1,340 @@
+"""What a run's log says: the fold of its events, which is the checkpoint.
+
+What belongs here: one way to read every event, and the order in which they may come. What does not: deciding
+anything new. An event out of order is TamperedError, since nobody but the engine and the signers writes here.
+"""
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from countersign.changes.payload import Change, Payload, accept
+from countersign.clocks.instant import parse_instant
+from countersign.controls.assessment import Result
+from countersign.errors import EvidenceError, TamperedError
+from countersign.evidence.lines import ZERO, Entry
+from countersign.policy import Key, Limits
+from countersign.runs.concealment import reveal
+
+_UNLIMITED = Limits(evidence_bytes=1 << 40, payload_bytes=1 << 40)
+
+
+class Status(StrEnum):
+    """How a run stands."""
+
+    COMPLETED = "COMPLETED"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
+    BLOCKED = "BLOCKED"
+    FAILED = "FAILED"
+    OUT_OF_SCOPE = "OUT_OF_SCOPE"
+
+
+class Step(StrEnum):
+    """The steps of a run, in order."""
+
+    INGEST = "ingest"
+    ASSESS = "assess"
+    GATE = "gate"
+    INDEPENDENT_REVIEW = "independent_review"
+    MAKER_CHECKER = "maker_checker"
+    WORKPAPER = "workpaper"
+    HANDOFF = "handoff"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One control's result as logged; `span` is where the quote stands in the evidence text, in code points.
+
+    A quote without a span stands nowhere, and the gate blocks it.
+    """
+
+    control: str
+    result: Result
+    reason: str
+    evidence: str | None
+    quote: str | None
+    span: tuple[int, int] | None
+    judged_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A sign-off asked for: `head` is that of the event that asked, the handoff from which its clock runs."""
+
+    key: Key
+    role: str
+    head: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignOff:
+    """A sign-off given: by whom (roster id), on which log and register heads, and what it determined."""
+
+    key: Key
+    by: str
+    role: str
+    decision: str
+    reason: str | None
+    at: datetime
+    log_head: str
+    register_size: int
+    register_head: str
+    policy: str
+    determinations: tuple[Judged, ...]
+
+
+@dataclass(slots=True)
+class RunState:
+    """Everything that a run's log says so far."""
+
+    run_id: str
+    head: str = ZERO
+    digest: str = ""
+    origin: str = ""
+    source: str = ""
+    where: str = ""
+    supersedes: str | None = None
+    opened_at: datetime | None = None
+    payload: Payload | None = None
+    policy: str = ""
+    policy_version: str = ""
+    catalogue: str = ""
+    catalogue_version: str = ""
+    mapper: str = ""
+    assessed_at: datetime | None = None
+    judged: tuple[Judged, ...] = ()
+    verdicts: tuple[Mapping[str, Any], ...] = ()
+    passed: bool | None = None
+    gate_reason: str | None = None
+    requests: dict[Key, Request] = field(default_factory=dict)
+    sign_offs: dict[Key, SignOff] = field(default_factory=dict)
+    sign_off_head: str = ZERO
+    workpaper: Mapping[str, Any] | None = None
+    workpaper_head: str = ZERO
+    workpaper_at: datetime | None = None
+    handoff: Mapping[str, Any] | None = None
+    handoff_at: datetime | None = None
+    error: str | None = None
+    failures: int = 0
+    closed_as: Status | None = None
+    events: int = 0
+
+    @property
+    def change(self) -> Change:
+        """The change of a run that has ingested it."""
+        if self.payload is None:
+            raise EvidenceError(f"{self.run_id}: nothing is ingested yet")
+        return self.payload.change
+
+    @property
+    def pending(self) -> Key | None:
+        """The sign-off that was asked for and is not there."""
+        if self.closed_as is not None:
+            return None
+        return next((key for key in self.requests if key not in self.sign_offs), None)
+
+    @property
+    def next_step(self) -> Step | None:
+        """What the engine does next; None at a pause and at the end."""
+        if self.closed_as is not None or self.pending is not None:
+            return None
+        if self.payload is None:
+            return Step.INGEST
+        if not self.judged:
+            return Step.ASSESS
+        if not self.passed:
+            return Step.GATE
+        for key in Key:
+            if key not in self.sign_offs or self.sign_offs[key].decision != "approved":
+                return Step(key)
+        return Step.WORKPAPER if self.workpaper is None else Step.HANDOFF
+
+    @property
+    def status(self) -> Status:
+        """How the run stands."""
+        if self.closed_as is not None:
+            return self.closed_as
+        return Status.AWAITING_APPROVAL if self.error is None and self.pending else Status.FAILED
+
+    @property
+    def reason(self) -> str | None:
+        """Why it stands so, in one line."""
+        if self.closed_as is Status.BLOCKED:
+            rejected = next((signed for signed in self.sign_offs.values() if signed.decision == "rejected"), None)
+            return f"{rejected.key} rejected by {rejected.by}" if rejected else self.gate_reason
+        if self.closed_as is Status.OUT_OF_SCOPE:
+            return "the payload says that it is not in scope"
+        if self.pending is not None:
+            return f"{self.pending} is due from the role {self.requests[self.pending].role}"
+        return self.error
+
+    def results(self) -> list[Judged]:
+        """Every control's result, the reviewer's determinations in place of the abstentions they settle."""
+        review = self.sign_offs.get(Key.INDEPENDENT_REVIEW)
+        determined = {judged.control: judged for judged in review.determinations} if review else {}
+        return [determined.get(judged.control, judged) for judged in self.judged]
+
+
+def read_state(run_id: str, entries: Iterable[Entry], blobs: Path | None = None) -> RunState:
+    """Fold a run's events. Raises TamperedError for an event that cannot stand where it stands."""
+    state = RunState(run_id)
+    for entry in _without_voided(entries):
+        apply(state, entry, blobs)
+    return state
+
+
+def _without_voided(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Leave out an event whose texts a power cut took, which the `recovered` event after it declares void."""
+    held: Entry | None = None
+    for entry in entries:
+        if held is not None:
+            if entry.event != "recovered" or held.seq not in entry.data["voids"]:
+                raise TamperedError(f"line {held.line}: the texts {sorted(held.missing)} are missing")
+            held = None
+        if entry.missing:
+            held = entry
+        else:
+            yield entry
+    if held is not None:
+        raise TamperedError(f"line {held.line}: the texts {sorted(held.missing)} are missing")
+
+
+def apply(state: RunState, entry: Entry, blobs: Path | None = None, *, arrived: Payload | None = None) -> None:
+    """Take one event into the state; `arrived` saves reading a payload back that was accepted a moment ago."""
+    _expect(state, entry, state.closed_as is None, "the run is closed")
+    try:
+        match entry.event:
+            case "ingested":
+                _ingested(state, entry, blobs, arrived)
+            case "out_of_scope":
+                state.closed_as = Status.OUT_OF_SCOPE
+            case "assessed":
+                _assessed(state, entry)
+            case "gated":
+                _gated(state, entry)
+            case "noticed" | "recovered":
+                pass
+            case "sign_off_requested":
+                _requested(state, entry)
+            case "signed_off":
+                _signed(state, entry)
+            case "blocked":
+                rejected = any(signed.decision == "rejected" for signed in state.sign_offs.values())
+                _expect(state, entry, state.passed is False or rejected, "nothing blocks it")
+                state.closed_as = Status.BLOCKED
+            case "workpaper":
+                approved = [signed.decision for signed in state.sign_offs.values()] == ["approved", "approved"]
+                _expect(state, entry, approved and state.workpaper is None, "both approvals come first")
+                state.workpaper, state.workpaper_head = entry.data, entry.head
+                state.workpaper_at = parse_instant(entry.ts)
+            case "handed_off":
+                _expect(state, entry, state.workpaper is not None, "a workpaper comes first")
+                state.handoff, state.closed_as = entry.data, Status.COMPLETED
+                state.handoff_at = parse_instant(entry.ts)
+            case "failed":
+                state.failures += 1
+                state.error = f"{entry.data['step']}: {next(iter(entry.texts.values()), entry.data['error'])}"
+            case _:
+                _expect(state, entry, False, "no such event")
+    except (KeyError, TypeError, ValueError) as error:
+        raise TamperedError(f"event {entry.seq} ({entry.event}) is not of its form: {error!r}") from error
+    if entry.event not in ("failed", "recovered"):
+        state.error = None
+    state.head = entry.head
+    state.events += 1
+
+
+def _expect(state: RunState, entry: Entry, holds: bool, why_not: str) -> None:
+    if not holds:
+        raise TamperedError(f"{state.run_id}: event {entry.seq} ({entry.event}) cannot stand here: {why_not}")
+
+
+class _Blobs(dict[str, str]):
+    """Attachment contents as base64, read when asked for."""
+
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def __missing__(self, digest: str) -> str:
+        path = self._folder / digest if self._folder else None
+        if path is None or not path.is_file():
+            raise TamperedError(f"the attachment {digest} is not among the blobs")
+        return base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def _ingested(state: RunState, entry: Entry, blobs: Path | None, arrived: Payload | None) -> None:
+    _expect(state, entry, state.payload is None, "the change is ingested already")
+    data = entry.data
+    payload = arrived or accept(reveal(data["change"], entry.texts, _Blobs(blobs)), _UNLIMITED)
+    _expect(state, entry, payload.digest == data["digest"], "its digest is not that of its payload")
+    _expect(state, entry, payload.run_id == state.run_id, f"it is the payload of {payload.run_id}")
+    state.payload, state.digest, state.opened_at = payload, payload.digest, parse_instant(entry.ts)
+    state.origin, state.source, state.where = data["origin"], data["source"], entry.texts.get("where", "")
+    state.supersedes = data["supersedes"]
+
+
+def _assessed(state: RunState, entry: Entry) -> None:
+    _expect(state, entry, state.payload is not None and not state.judged, "the change is not waiting for it")
+    data = entry.data
+    state.policy, state.policy_version = data["policy"], data["policy_version"]
+    state.catalogue, state.catalogue_version = data["catalogue"], data["catalogue_version"]
+    state.mapper, state.assessed_at = data["mapper"], parse_instant(entry.ts)
+    state.judged = tuple(_judged(state, entry, row, data["mapper"]) for row in data["controls"])
+
+
+def _judged(state: RunState, entry: Entry, row: Mapping[str, Any], judged_by: str) -> Judged:
+    evidence, cited = row.get("evidence"), row.get("quote")
+    span: tuple[int, int] | None = None
+    quote: str | None = None
+    if isinstance(cited, list):
+        span = (cited[0], cited[1])
+        item = state.change.evidence.get(evidence or "")
+        _expect(state, entry, item is not None and 0 <= span[0] < span[1] <= len(item.text), "its quote is nowhere")
+        quote = item.text[slice(*span)] if item else None
+    elif cited is not None:
+        quote = entry.texts[cited]
+    return Judged(row["control"], Result(row["result"]), entry.texts[row["reason"]], evidence, quote, span, judged_by)
+
+
+def _gated(state: RunState, entry: Entry) -> None:
+    _expect(state, entry, bool(state.judged) and state.passed is None, "no assessment waits for it")
+    state.passed = entry.data["decision"] == "passed"
+    state.verdicts = tuple(entry.data["assertions"])
+    state.gate_reason = entry.texts.get("gate")
+
+
+def _requested(state: RunState, entry: Entry) -> None:
+    key = Key(entry.data["key"])
+    _expect(state, entry, state.passed is True and state.next_step == Step(key), "it is not its turn")
+    state.requests[key] = Request(key, entry.data["role"], entry.head, parse_instant(entry.ts))
+
+
+def _signed(state: RunState, entry: Entry) -> None:
+    data = entry.data
+    key = Key(data["key"])
+    _expect(state, entry, state.pending is key, "this sign-off is not pending")
+    _expect(state, entry, data["request"] == state.requests[key].head, "it answers another request")
+    _expect(state, entry, data["decision"] in ("approved", "rejected"), "no such decision")
+    determinations = tuple(
+        _judged(state, entry, row, f"{data['role']}:{entry.actor}") for row in data["determinations"]
+    )
+    state.sign_off_head = entry.head
+    state.sign_offs[key] = SignOff(
+        key,
+        entry.actor,
+        data["role"],
+        data["decision"],
+        entry.texts.get(f"reason/{key}"),
+        parse_instant(entry.ts),
+        data["log_head"],
+        data["register"]["size"],
+        data["register"]["head"],
+        data["policy"],
+        determinations,
+    )

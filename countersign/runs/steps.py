@@ -1,0 +1,197 @@
+"""The steps of a run: each turns a state into the events that come next.
+
+Pure but for the instant it is given: the same state, versions and instant give the same events. What does not belong
+here: files, locks, and the question which run is next.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from countersign.changes.payload import Payload
+from countersign.changes.sources.interface import Origin
+from countersign.controls import gate
+from countersign.controls.assessment import Assertion, Result, brought
+from countersign.controls.quote import find
+from countersign.errors import TamperedError
+from countersign.evidence.lines import Draft
+from countersign.policy import Key, Policy
+from countersign.runs.concealment import conceal
+from countersign.runs.handoff import handoff_event
+from countersign.runs.state import Judged, RunState, Step
+from countersign.runs.versions import Versions
+from countersign.runs.workpaper import workpaper_event
+
+ENGINE = "countersign"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A payload that has arrived for a run, and from where."""
+
+    payload: Payload
+    source: str
+    where: str
+    origin: Origin
+    supersedes: str | None
+
+
+def ingest(arrival: Arrival) -> list[Draft]:
+    """The change record itself, its words apart; a change out of scope ends here."""
+    skeleton, texts = conceal(arrival.payload.raw)
+    data = {
+        "workflow": "change",
+        "digest": arrival.payload.digest,
+        "source": arrival.source,
+        "origin": arrival.origin,
+        "supersedes": arrival.supersedes,
+        "change": skeleton,
+    }
+    drafts = [Draft("ingested", ENGINE, data, {"where": arrival.where, **texts})]
+    if not arrival.payload.change.in_scope:
+        drafts.append(Draft("out_of_scope", ENGINE, {"claimed_by": "payload"}))
+    return drafts
+
+
+def assess(state: RunState, versions: Versions, now: datetime) -> list[Draft]:
+    """Every control judged, with its reason and, for met and exception, its quote."""
+    assessment = versions.mapper(state.change, now)
+    texts: dict[str, str] = {}
+    rows: list[dict[str, Any]] = []
+    for result in assessment.results:
+        reason = f"reason/{result.control}"
+        texts[reason] = result.reason
+        row: dict[str, Any] = {"control": result.control, "result": result.result.value, "reason": reason}
+        if (assertion := result.assertion) is not None:
+            row |= {"evidence": assertion.evidence, "quote": citation(state, assertion, texts)}
+        rows.append(row)
+    data = {
+        "mapper": assessment.mapper,
+        "policy": versions.policy.digest,
+        "policy_version": versions.policy.version,
+        "catalogue": versions.catalogue.digest,
+        "catalogue_version": versions.catalogue.version,
+        "controls": rows,
+    }
+    return [Draft("assessed", ENGINE, data, texts)]
+
+
+def citation(state: RunState, assertion: Assertion, texts: dict[str, str]) -> list[int] | str:
+    """A quote as an event carries it: its span in the evidence, or the id of a text where it stands nowhere."""
+    item = state.change.evidence.get(assertion.evidence)
+    span = find(assertion.quote, item.text) if item else None
+    if span is not None:
+        return list(span)
+    name = f"quote/{assertion.control}"
+    texts[name] = assertion.quote
+    return name
+
+
+def asserted(state: RunState) -> list[Assertion]:
+    """The assertions of a logged assessment and those the payload brought, as the gate judges them."""
+    made = [
+        Assertion(judged.control, judged.result, judged.reason, judged.evidence, judged.quote or "", judged.judged_by)
+        for judged in state.judged
+        if judged.evidence is not None and judged.result in (Result.MET, Result.EXCEPTION)
+    ]
+    return [*made, *brought(state.change)]
+
+
+def verdict_rows(decision: gate.Decision) -> list[dict[str, Any]]:
+    """A gate decision as its event carries it; why an assertion is not grounded stands in the texts `why/<n>`."""
+    return [
+        {
+            "control": verdict.assertion.control,
+            "result": verdict.assertion.result.value,
+            "made_by": verdict.assertion.made_by,
+            "evidence": verdict.assertion.evidence,
+            "span": list(verdict.span) if verdict.span else None,
+            "why": None if verdict.grounded else f"why/{number}",
+        }
+        for number, verdict in enumerate(decision.verdicts)
+    ]
+
+
+def pass_gate(state: RunState, versions: Versions) -> list[Draft]:
+    """The gate's decision; a notice to the observer where something is wrong; the end where it blocks."""
+    if state.passed is None:
+        decision = gate.decide(state.change, versions.catalogue, versions.policy.change_ids, asserted(state))
+        word = "passed" if decision.passed else "blocked"
+        texts = {f"why/{n}": verdict.why for n, verdict in enumerate(decision.verdicts) if verdict.why is not None}
+        if decision.reason is not None:
+            texts["gate"] = decision.reason
+        drafts = [Draft("gated", ENGINE, {"decision": word, "assertions": verdict_rows(decision)}, texts)]
+        exceptions = [judged.control for judged in state.judged if judged.result is Result.EXCEPTION]
+        if not decision.passed or exceptions:
+            drafts.append(_notice(versions.policy, "exception" if decision.passed else "block", exceptions))
+        if decision.passed:
+            return drafts
+    else:
+        drafts = []
+    return [*drafts, Draft("blocked", ENGINE, {"step": Step.GATE.value})]
+
+
+def check_gate_again(state: RunState, versions: Versions) -> None:
+    """Decide the gate again from payload and assertions. Raises TamperedError where the log says otherwise."""
+    decision = gate.decide(state.change, versions.catalogue, versions.policy.change_ids, asserted(state))
+    if decision.passed is not state.passed or verdict_rows(decision) != list(state.verdicts):
+        raise TamperedError(f"{state.run_id}: the logged gate decision does not follow from its payload; SEV-1")
+
+
+def _notice(policy: Policy, about: str, controls: list[str]) -> Draft:
+    observers = [person.id for person in policy.people if "observer" in person.roles]
+    severity = "SEV-3" if about == "exception" else "SEV-2"
+    return Draft("noticed", ENGINE, {"to": observers, "about": about, "severity": severity, "controls": controls})
+
+
+def ask(state: RunState, key: Key, versions: Versions) -> list[Draft]:
+    """Ask for a sign-off, saying what is handed to whom; or end the run where it was rejected."""
+    if key in state.sign_offs:
+        return [_notice(versions.policy, "block", []), Draft("blocked", ENGINE, {"step": key.value})]
+    role = versions.policy.sign_off[key]
+    eligible = [person.id for person in versions.policy.people if role in person.roles]
+    data = {
+        "key": key.value,
+        "role": role,
+        "to": eligible,
+        "tier": state.change.tier,
+        "handed": {"log_head": state.head, "controls": _tally(state.results())},
+    }
+    return [Draft("sign_off_requested", ENGINE, data)]
+
+
+def _tally(results: Iterable[Judged]) -> dict[str, int]:
+    """How many controls came out how."""
+    tally = {result.value: 0 for result in Result}
+    for judged in results:
+        tally[judged.result] += 1
+    return tally
+
+
+def failure(state: RunState, error: Exception) -> Draft:
+    """The event of a step that raised; its words stand in a text."""
+    said = f"{type(error).__name__}: {error}"
+    data = {"step": str(state.next_step), "error": type(error).__name__}
+    return Draft("failed", ENGINE, data, {f"error/{state.failures}": said})
+
+
+def next_drafts(state: RunState, arrival: Arrival | None, versions: Versions, now: datetime) -> list[Draft]:
+    """The events of the run's next step; none at a pause, at the end, or while there is no payload to ingest."""
+    match state.next_step:
+        case None:
+            return []
+        case Step.INGEST:
+            return ingest(arrival) if arrival else []
+        case Step.ASSESS:
+            return assess(state, versions, now)
+        case Step.GATE:
+            return pass_gate(state, versions)
+        case Step.INDEPENDENT_REVIEW | Step.MAKER_CHECKER as step:
+            return ask(state, Key(step.value), versions)
+        case Step.WORKPAPER:
+            check_gate_again(state, versions)
+            return [workpaper_event(state)]
+        case Step.HANDOFF:
+            check_gate_again(state, versions)
+            return [handoff_event(state, versions.policy)]

@@ -1,0 +1,65 @@
+"""Workpapers and handoff reports as datasets: views that follow the logs.
+
+What belongs here: which completed runs a day's files lack, and adding them. A run that a crash kept out of its file
+is read from its log the next time its day is touched.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from countersign.evidence.datasets import Dataset
+from countersign.evidence.index import Index
+from countersign.evidence.log import AuditLog
+from countersign.evidence.register import Register
+from countersign.evidence.root import EvidenceRoot
+from countersign.runs import handoff, workpaper
+from countersign.runs.state import RunState, Status, read_state
+
+_READ_AT_ONCE = 200
+
+
+class Views:
+    """The datasets of an evidence root; rows wait as Arrow batches until their day is published."""
+
+    def __init__(self, root: EvidenceRoot, register: Register, index: Index) -> None:
+        self._root = root
+        self._register = register
+        self._index = index
+        self._parts: list[tuple[Dataset, Callable[[RunState], dict[str, Any]]]] = [
+            (Dataset(root, workpaper.DATASET, workpaper.SCHEMA), workpaper.workpaper_row),
+            (Dataset(root, handoff.DATASET, handoff.SCHEMA), handoff.handoff_row),
+        ]
+        self._waiting: dict[tuple[str, date], list[pa.RecordBatch]] = {}
+
+    def collect(self, day: date, states: Sequence[RunState]) -> None:
+        """Remember the rows of completed runs until `publish`."""
+        completed = [state for state in states if state.closed_as is Status.COMPLETED]
+        if completed:
+            for dataset, row in self._parts:
+                batch = dataset.batch([row(state) for state in completed])
+                self._waiting.setdefault((dataset.asset, day), []).append(batch)
+
+    def publish(self, day: date) -> dict[str, int]:
+        """Bring a day's files up to date with the register; returns the rows of each asset's file."""
+        rows = {}
+        for dataset, row in self._parts:
+            with dataset.locked(day):
+                batches = self._waiting.pop((dataset.asset, day), [])
+                known = {run_id for batch in batches for run_id in batch.column(0).to_pylist()}
+                known |= dataset.run_ids(day)
+                missing = [run_id for run_id in self._index.completed(day) if run_id not in known]
+                for start in range(0, len(missing), _READ_AT_ONCE):
+                    states = [self._read(day, run_id) for run_id in missing[start : start + _READ_AT_ONCE]]
+                    batches.append(dataset.batch([row(state) for state in states]))
+                draft = dataset.merge(day, batches)
+                if draft is not None:
+                    self._register.append_many([draft])
+                rows[dataset.asset] = dataset.rows(day)
+        self._index.sync()
+        return rows
+
+    def _read(self, day: date, run_id: str) -> RunState:
+        return read_state(run_id, AuditLog(self._root.log(day, run_id)).records(), self._root.blobs)

@@ -1,0 +1,237 @@
+"""The workpaper: what was tested, with what result, on which words, signed by whom.
+
+What belongs here: the workpaper's event, document and dataset row. The event carries references; the document is
+resolved from the run's own log, and the event carries its SHA-256, so that it can be made again byte by byte.
+"""
+
+import hashlib
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from countersign.clocks.instant import stamp
+from countersign.controls.assessment import Result
+from countersign.evidence.lines import Draft
+from countersign.policy import Key
+from countersign.runs.state import RunState
+
+DATASET = "workpaper"
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+SCHEMA = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("change_id", pa.string()),
+        ("system", pa.string()),
+        ("summary", pa.string()),
+        ("change_type", pa.string()),
+        ("tier", pa.string()),
+        ("author", pa.string()),
+        ("contributors", pa.list_(pa.string())),
+        ("deployed_by", pa.string()),
+        ("requested_at", _INSTANT),
+        ("deployed_at", _INSTANT),
+        ("revision", pa.string()),
+        ("origin", pa.string()),
+        ("source", pa.string()),
+        ("conclusion", pa.string()),
+        ("clean", pa.bool_()),
+        (
+            "controls",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("id", pa.string()),
+                        ("result", pa.string()),
+                        ("evidence", pa.string()),
+                        ("quote", pa.string()),
+                        ("reason", pa.string()),
+                        ("judged_by", pa.string()),
+                    ]
+                )
+            ),
+        ),
+        ("gate", pa.string()),
+        ("exceptions", pa.list_(pa.string())),
+        ("abstentions", pa.list_(pa.string())),
+        ("reviewed_by", pa.string()),
+        ("reviewed_at", _INSTANT),
+        ("approved_by", pa.string()),
+        ("approved_at", _INSTANT),
+        ("policy", pa.string()),
+        ("policy_version", pa.string()),
+        ("catalogue", pa.string()),
+        ("catalogue_version", pa.string()),
+        ("assessed_at", _INSTANT),
+        ("prepared_at", _INSTANT),
+        ("log_head", pa.string()),
+    ]
+)
+
+
+def results_of(state: RunState, result: Result) -> list[str]:
+    """The controls that came out so, determinations taken in."""
+    return [judged.control for judged in state.results() if judged.result is result]
+
+
+def is_clean(state: RunState) -> bool:
+    """Every applicable control met: no exception, no abstention left open."""
+    return all(judged.result in (Result.MET, Result.NOT_APPLICABLE) for judged in state.results())
+
+
+def conclusion(state: RunState) -> str:
+    """What the workpaper concludes, in one sentence."""
+    exceptions = results_of(state, Result.EXCEPTION)
+    untested = results_of(state, Result.ABSTAINED)
+    parts = []
+    if exceptions:
+        parts.append(f"exception in {', '.join(exceptions)}")
+    if untested:
+        parts.append(f"not tested: {', '.join(untested)}")
+    return "; ".join(parts).capitalize() if parts else "Clean: every applicable control was met"
+
+
+def _sign_off(state: RunState, key: Key) -> dict[str, Any]:
+    signed = state.sign_offs[key]
+    return {
+        "key": key.value,
+        "by": signed.by,
+        "role": signed.role,
+        "decision": signed.decision,
+        "reason": signed.reason,
+        "requested_at": stamp(state.requests[key].at),
+        "signed_at": stamp(signed.at),
+        "log_head": signed.log_head,
+        "register": {"size": signed.register_size, "head": signed.register_head},
+    }
+
+
+def workpaper_document(state: RunState) -> dict[str, Any]:
+    """The workpaper in full, from a run whose sign-offs are there; `log_head` is that of the event before it."""
+    change = state.change
+    assert state.assessed_at is not None
+    return {
+        "run_id": state.run_id,
+        "change": {
+            "id": change.id,
+            "system": change.system,
+            "summary": change.summary,
+            "type": change.change_type.value,
+            "tier": change.tier,
+            "requested_at": stamp(change.requested_at) if change.requested_at else None,
+            "deployed_at": stamp(change.deployed_at) if change.deployed_at else None,
+            "revision": change.revision,
+            "incident": change.incident,
+            "template": change.template,
+            "source": state.source,
+            "origin": state.origin,
+            "supersedes": state.supersedes,
+        },
+        "people": {
+            "author": change.author,
+            "contributors": list(change.contributors),
+            "deployed_by": change.deployed_by,
+        },
+        "controls": [
+            {
+                "id": judged.control,
+                "result": judged.result.value,
+                "evidence": judged.evidence,
+                "quote": judged.quote,
+                "span": list(judged.span) if judged.span else None,
+                "reason": judged.reason,
+                "judged_by": judged.judged_by,
+            }
+            for judged in state.results()
+        ],
+        "brought": [
+            {"control": claim.control, "text": claim.text, "evidence": claim.evidence, "quote": claim.quote}
+            for claim in change.assertions
+        ],
+        "gate": "passed" if state.passed else "blocked",
+        "exceptions": results_of(state, Result.EXCEPTION),
+        "abstentions": results_of(state, Result.ABSTAINED),
+        "sign_offs": [_sign_off(state, key) for key in Key],
+        "conclusion": conclusion(state),
+        "clean": is_clean(state),
+        "versions": {
+            "policy": state.policy,
+            "policy_version": state.policy_version,
+            "catalogue": state.catalogue,
+            "catalogue_version": state.catalogue_version,
+            "mapper": state.mapper,
+        },
+        "assessed_at": stamp(state.assessed_at),
+        "log_head": state.sign_off_head,
+    }
+
+
+def document_digest(document: dict[str, Any]) -> str:
+    """SHA-256 of a document's JSON with sorted keys."""
+    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def workpaper_event(state: RunState) -> Draft:
+    """The event that concludes the test, naming the digest of the whole document."""
+    document = workpaper_document(state)
+    data = {
+        "document": document_digest(document),
+        "log_head": document["log_head"],
+        "results": {judged.control: judged.result.value for judged in state.results()},
+        "exceptions": document["exceptions"],
+        "abstentions": document["abstentions"],
+        "conclusion": document["conclusion"],
+        "clean": document["clean"],
+        "versions": document["versions"],
+    }
+    return Draft("workpaper", "countersign", data)
+
+
+def workpaper_row(state: RunState) -> dict[str, Any]:
+    """A completed run as a row of `SCHEMA`."""
+    change = state.change
+    review, approval = (state.sign_offs[key] for key in Key)
+    return {
+        "run_id": state.run_id,
+        "change_id": change.id,
+        "system": change.system,
+        "summary": change.summary,
+        "change_type": change.change_type.value,
+        "tier": change.tier,
+        "author": change.author,
+        "contributors": list(change.contributors),
+        "deployed_by": change.deployed_by,
+        "requested_at": change.requested_at,
+        "deployed_at": change.deployed_at,
+        "revision": change.revision,
+        "origin": state.origin,
+        "source": state.source,
+        "conclusion": conclusion(state),
+        "clean": is_clean(state),
+        "controls": [
+            {
+                "id": judged.control,
+                "result": judged.result.value,
+                "evidence": judged.evidence,
+                "quote": judged.quote,
+                "reason": judged.reason,
+                "judged_by": judged.judged_by,
+            }
+            for judged in state.results()
+        ],
+        "gate": "passed" if state.passed else "blocked",
+        "exceptions": results_of(state, Result.EXCEPTION),
+        "abstentions": results_of(state, Result.ABSTAINED),
+        "reviewed_by": review.by,
+        "reviewed_at": review.at,
+        "approved_by": approval.by,
+        "approved_at": approval.at,
+        "policy": state.policy,
+        "policy_version": state.policy_version,
+        "catalogue": state.catalogue,
+        "catalogue_version": state.catalogue_version,
+        "assessed_at": state.assessed_at,
+        "prepared_at": state.workpaper_at,
+        "log_head": state.sign_off_head,
+    }

@@ -1,0 +1,113 @@
+"""What every test may use: a clock that stands still until moved, a payload that meets every control, an engine."""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from countersign.policy import Catalogue, Policy, load_catalogue, load_policy
+from countersign.runs.engine import Engine
+
+REPOSITORY = Path(__file__).parent.parent
+POLICY = REPOSITORY / "policy.yaml"
+
+
+class StepClock:
+    """An instant that moves one millisecond at every look, so that times differ and tests repeat."""
+
+    def __init__(self, start: datetime) -> None:
+        self.now = start
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def move(self, **delta: float) -> None:
+        self.now += timedelta(**delta)
+
+
+class Counted:
+    """Salts that differ and repeat from test to test."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, size: int) -> bytes:
+        self._count += 1
+        return self._count.to_bytes(size, "big")
+
+
+_CLEAN: dict[str, Any] = {
+    "id": "CHG-1001",
+    "system": "billing",
+    "summary": "Raise the invoice limit",
+    "author": "maker",
+    "deployed_by": "deployer",
+    "requested_at": "2026-11-19T10:00:00Z",
+    "deployed_at": "2026-11-20T10:00:00Z",
+    "revision": "4f2a9c1d7e",
+    "evidence": {
+        "approval": {
+            "kind": "approval",
+            "text": "CHG-1001 approved for deployment.",
+            "by": "authoriser",
+            "at": "2026-11-20T09:00:00Z",
+            "revision": "4f2a9c1d7e",
+        },
+        "tests": {
+            "kind": "test",
+            "text": "Regression suite: 48 passed, 0 failed.",
+            "by": "pipeline:ci",
+            "at": "2026-11-20T08:00:00Z",
+            "revision": "4f2a9c1d7e",
+        },
+        "deployment": {
+            "kind": "deployment",
+            "text": "Deployed 4f2a9c1d7e to production.",
+            "by": "deployer",
+            "at": "2026-11-20T10:00:00Z",
+        },
+    },
+}
+
+PayloadFactory = Callable[..., dict[str, Any]]
+
+
+def payload_with(**changes: Any) -> dict[str, Any]:
+    """The clean payload with fields replaced; None removes a field."""
+    payload = deepcopy(_CLEAN)
+    payload.update(changes)
+    return {field: value for field, value in payload.items() if value is not None}
+
+
+@pytest.fixture
+def clean() -> PayloadFactory:
+    return payload_with
+
+
+@pytest.fixture(scope="session")
+def policy() -> Policy:
+    return load_policy(POLICY)
+
+
+@pytest.fixture(scope="session")
+def catalogue(policy: Policy) -> Catalogue:
+    return load_catalogue(policy, POLICY)
+
+
+@pytest.fixture
+def clock() -> StepClock:
+    return StepClock(datetime(2026, 11, 23, 14, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "evidence"
+
+
+@pytest.fixture
+def engine(root: Path, policy: Policy, catalogue: Catalogue, clock: StepClock) -> Iterator[Engine]:
+    yield Engine(root, policy, catalogue, clock=clock, entropy=Counted())
