@@ -18,11 +18,37 @@ import pyarrow.parquet as pq
 
 from countersign.errors import EvidenceError
 from countersign.evidence import durable
+from countersign.evidence.columns import Column
 from countersign.evidence.lines import Draft
 from countersign.evidence.root import EvidenceRoot
 
 KEY = "run_id"
 _ROW_GROUP = 4096
+
+
+def schema_of(columns: Sequence[Column]) -> pa.Schema:
+    """The Arrow schema of these columns; each field carries its meaning as metadata."""
+    return pa.schema([_field(column) for column in columns])
+
+
+def _field(column: Column) -> pa.Field:
+    return pa.field(column.name, _type(column), metadata={"meaning": column.meaning})
+
+
+def _type(column: Column) -> pa.DataType:
+    match column.kind:
+        case "text":
+            return pa.string()
+        case "texts":
+            return pa.list_(pa.string())
+        case "flag":
+            return pa.bool_()
+        case "count":
+            return pa.int64()
+        case "instant":
+            return pa.timestamp("us", tz="UTC")
+        case "records":
+            return pa.list_(pa.struct([_field(field) for field in column.fields]))
 
 
 class Dataset:

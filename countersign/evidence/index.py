@@ -6,7 +6,6 @@ nothing; the next use rebuilds it. SQLite by default, any SQLAlchemy URL otherwi
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -35,6 +34,7 @@ from sqlalchemy.pool import NullPool
 
 from countersign.errors import TamperedError
 from countersign.evidence.chain import Writer
+from countersign.evidence.indexed import OPENED, IndexedIntake, IndexedRun
 from countersign.evidence.lines import ZERO, Entry, Scan
 from countersign.evidence.register import IntakeTotals, Register
 from countersign.evidence.root import EvidenceRoot
@@ -98,43 +98,6 @@ _datasets = Table(
     Column("digest", String(64), nullable=False),
     Column("rows", Integer, nullable=False),
 )
-
-OPENED = "OPENED"
-
-
-@dataclass(frozen=True, slots=True)
-class IndexedRun:
-    """A run as the register last described it; `since` is when, `signed` that a sign-off waits to be taken up."""
-
-    run_id: str
-    digest: str
-    change_id: str
-    system: str
-    tier: str
-    day: date
-    source: str
-    origin: str
-    opened_at: str
-    supersedes: str | None
-    superseded_by: str | None
-    head: str
-    status: str
-    pending: str | None
-    reason: str | None
-    since: str
-    closed: bool
-    signed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class IndexedIntake:
-    """The latest reading of a source; `fingerprint` says what it found, `declared` what the source itself counted."""
-
-    source: str
-    at: str
-    fingerprint: str
-    totals: IntakeTotals
-    declared: int | None
 
 
 class Index:

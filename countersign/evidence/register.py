@@ -3,6 +3,7 @@
 What belongs here: the register's own events. What does not: the meaning of a run's state beyond the words it is told.
 """
 
+import hashlib
 import mmap
 import os
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from countersign.evidence.lines import ZERO, Draft
 from countersign.evidence.root import EvidenceRoot
 
 ACTOR = "countersign"
+_LONGEST_LINE = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,18 @@ class Register(ChainFile):
         with self.reading() as file:
             size = os.fstat(file.fileno()).st_size
         return size, self.head
+
+    def head_at(self, size: int) -> str | None:
+        """The head that the register had when it was so many bytes long; None where no line ends there."""
+        if size == 0:
+            return ZERO
+        with self.reading() as file:
+            start = max(0, size - _LONGEST_LINE)
+            file.seek(start)
+            block = file.read(size - start)
+        if len(block) != size - start or not block.endswith(b"\n"):
+            return None
+        return hashlib.sha256(block[block.rfind(b"\n", 0, -1) + 1 :]).hexdigest()
 
 
 def newest_head(root: EvidenceRoot, run_id: str) -> str | None:

@@ -21,7 +21,7 @@ from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import BusyError, CountersignError, TamperedError
 from countersign.evidence import durable
 from countersign.evidence.chain import Writer
-from countersign.evidence.index import OPENED, Index, IndexedRun
+from countersign.evidence.indexed import OPENED, IndexedRun
 from countersign.evidence.lines import ZERO, Draft
 from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Pause, Register
@@ -30,7 +30,6 @@ from countersign.policy import Catalogue, Policy
 from countersign.runs.state import RunState, Status, apply, read_state
 from countersign.runs.steps import Arrival, failure, next_drafts
 from countersign.runs.versions import MapperFactory, Versions, VersionStore
-from countersign.runs.views import Views
 
 CHUNK = 200
 THREADS = 4
@@ -113,12 +112,16 @@ class Engine:
         mapper: MapperFactory = Rules,
         index_url: str | None = None,
     ) -> None:
+        # These two bring SQLAlchemy and pyarrow, which nobody should pay for who only loads Dagster's definitions.
+        from countersign.evidence.index import Index  # noqa: PLC0415
+        from countersign.runs.views import Views  # noqa: PLC0415
+
         self.root = EvidenceRoot(root)
         self.root.create()
         self.clock = clock
         self.entropy = entropy
-        self.versions = VersionStore(self.root, policy, catalogue, mapper)
-        self.versions.keep()
+        self.versions = VersionStore(self.root, mapper)
+        self.current = self.versions.keep(policy, catalogue)
         self.register = Register(self.root, clock=clock, entropy=entropy)
         if not self.root.register.exists():
             self.register.append("root_opened", "countersign", policy=policy.digest, catalogue=catalogue.digest)
@@ -129,7 +132,7 @@ class Engine:
     @property
     def today(self) -> date:
         """The intake day now, in the policy's zone."""
-        return local_day(self.clock(), self.versions.current.policy.zone)
+        return local_day(self.clock(), self.current.policy.zone)
 
     def outcome_of(self, run: IndexedRun) -> Outcome:
         """A run as the register last described it."""
@@ -232,7 +235,7 @@ class Engine:
                 return staged
 
     def _versions_of(self, state: RunState) -> Versions:
-        return self.versions.at(state.policy, state.catalogue) if state.policy else self.versions.current
+        return self.versions.at(state.policy, state.catalogue) if state.policy else self.current
 
     def _keep_attachments(self, change: Change) -> None:
         """Attachment contents are on disk before a log names them."""

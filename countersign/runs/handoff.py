@@ -5,10 +5,9 @@ What belongs here: the handoff's event, document and dataset row. With it a run'
 
 from typing import Any
 
-import pyarrow as pa
-
 from countersign.clocks.instant import stamp
 from countersign.controls.assessment import Result
+from countersign.evidence.columns import Column
 from countersign.evidence.lines import Draft
 from countersign.policy import Policy
 from countersign.runs.state import RunState
@@ -16,26 +15,26 @@ from countersign.runs.workpaper import results_of, workpaper_document
 
 DATASET = "handoff_report"
 
-_INSTANT = pa.timestamp("us", tz="UTC")
-_FINDING = pa.struct([("control", pa.string()), ("reason", pa.string()), ("quote", pa.string())])
-SCHEMA = pa.schema(
-    [
-        ("run_id", pa.string()),
-        ("change_id", pa.string()),
-        ("system", pa.string()),
-        ("tier", pa.string()),
-        ("observers", pa.list_(pa.string())),
-        ("conclusion", pa.string()),
-        ("clean", pa.bool_()),
-        ("exceptions", pa.list_(_FINDING)),
-        ("abstentions", pa.list_(_FINDING)),
-        ("opened_at", _INSTANT),
-        ("handed_off_at", _INSTANT),
-        ("workpaper", pa.string()),
-        ("log_head", pa.string()),
-    ]
+_FINDING = (
+    Column("control", "text", "the control"),
+    Column("reason", "text", "why it came out so"),
+    Column("quote", "text", "the cited words"),
 )
-
+COLUMNS = (
+    Column("run_id", "text", "the run"),
+    Column("change_id", "text", "the change, as its source names it"),
+    Column("system", "text", "the system that was changed"),
+    Column("tier", "text", "standard or emergency"),
+    Column("observers", "texts", "roster ids of the observers it was handed to"),
+    Column("conclusion", "text", "the workpaper's conclusion"),
+    Column("clean", "flag", "every applicable control met, nothing left open"),
+    Column("exceptions", "records", "controls that are not met", _FINDING),
+    Column("abstentions", "records", "controls not tested", _FINDING),
+    Column("opened_at", "instant", "when the run was opened"),
+    Column("handed_off_at", "instant", "when it was handed off, which closed its log"),
+    Column("workpaper", "text", "SHA-256 of the workpaper document"),
+    Column("log_head", "text", "SHA-256 of the log's workpaper event"),
+)
 
 _AT_HEAD = "the line whose SHA-256 is `log_head` is the workpaper"
 
@@ -73,7 +72,7 @@ def handoff_document(state: RunState) -> dict[str, Any]:
 
 
 def handoff_row(state: RunState) -> dict[str, Any]:
-    """A completed run as a row of `SCHEMA`."""
+    """A completed run as a row of `COLUMNS`."""
     assert state.handoff is not None
     findings = {
         result: [

@@ -14,7 +14,7 @@ from countersign.changes.sources.build import origin_of
 from countersign.changes.sources.interface import Item, Origin, Record, Skipped, Source, Unreadable
 from countersign.errors import PayloadError, SourceError
 from countersign.evidence.durable import digest_of
-from countersign.evidence.index import OPENED, IndexedRun
+from countersign.evidence.indexed import OPENED, IndexedRun
 from countersign.evidence.register import IntakeTotals, Opening, Refusal
 from countersign.runs.engine import CHUNK, Engine, Job, Outcome, Progress, chunks
 from countersign.runs.steps import Arrival
@@ -75,7 +75,7 @@ def take_in(engine: Engine, source: Source, *, progress: Progress | None = None)
 def take_in_one(engine: Engine, value: object, *, source: str, where: str, origin: Origin) -> Outcome:
     """One payload, to its next pause, waiting for whoever else is at it. Raises PayloadError, after it is on record."""
     try:
-        payload = accept(value, engine.versions.current.policy.limits)
+        payload = accept(value, engine.current.policy.limits)
     except PayloadError as error:
         _open(engine, {}, [_refusal(source, where, error.change_id, str(error), repr(value).encode())], engine.today)
         raise
@@ -91,7 +91,7 @@ def take_in_one(engine: Engine, value: object, *, source: str, where: str, origi
 
 
 def _sort(engine: Engine, source: Source, items: Sequence[Item]) -> _Sorted:
-    policy = engine.versions.current.policy
+    policy = engine.current.policy
     origin = origin_of(policy, source)
     found = _Sorted()
     for item in items:

@@ -137,7 +137,7 @@ class SignOffDesk:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._versions = engine.versions.current
+        self._versions = engine.current
 
     def record(
         self,

@@ -320,6 +320,7 @@ def _signed(state: RunState, entry: Entry) -> None:
     key = Key(data["key"])
     _expect(state, entry, state.pending is key, "this sign-off is not pending")
     _expect(state, entry, data["request"] == state.requests[key].head, "it answers another request")
+    _expect(state, entry, data["log_head"] == state.head, "it was given on another head of this log")
     _expect(state, entry, data["decision"] in ("approved", "rejected"), "no such decision")
     determinations = tuple(
         _judged(state, entry, row, f"{data['role']}:{entry.actor}") for row in data["determinations"]

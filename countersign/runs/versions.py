@@ -30,18 +30,18 @@ MapperFactory = Callable[[Policy, Catalogue, People], Mapper]
 
 
 class VersionStore:
-    """The current versions, and older ones as they are kept in the evidence root."""
+    """The versions of policy and catalogue that an evidence root keeps, built once each."""
 
-    def __init__(self, root: EvidenceRoot, policy: Policy, catalogue: Catalogue, mapper: MapperFactory = Rules) -> None:
+    def __init__(self, root: EvidenceRoot, mapper: MapperFactory = Rules) -> None:
         self._root = root
         self._mapper = mapper
         self._built: dict[tuple[str, str], Versions] = {}
-        self.current = self._build(policy, catalogue)
 
-    def keep(self) -> None:
-        """Keep the current versions, for whoever performs a test again."""
-        self._root.keep_version(self.current.policy.canonical)
-        self._root.keep_version(self.current.catalogue.canonical)
+    def keep(self, policy: Policy, catalogue: Catalogue) -> Versions:
+        """Keep these versions, for whoever performs a test again, and build them."""
+        self._root.keep_version(policy.canonical)
+        self._root.keep_version(catalogue.canonical)
+        return self._build(policy, catalogue)
 
     def at(self, policy: str, catalogue: str) -> Versions:
         """The versions of these digests. Raises EvidenceError when one is not kept or cannot be read."""

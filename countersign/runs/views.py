@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from countersign.evidence.datasets import Dataset
+from countersign.evidence.datasets import Dataset, schema_of
 from countersign.evidence.index import Index
 from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Register
@@ -29,8 +29,8 @@ class Views:
         self._register = register
         self._index = index
         self._parts: list[tuple[Dataset, Callable[[RunState], dict[str, Any]]]] = [
-            (Dataset(root, workpaper.DATASET, workpaper.SCHEMA), workpaper.workpaper_row),
-            (Dataset(root, handoff.DATASET, handoff.SCHEMA), handoff.handoff_row),
+            (Dataset(root, workpaper.DATASET, schema_of(workpaper.COLUMNS)), workpaper.workpaper_row),
+            (Dataset(root, handoff.DATASET, schema_of(handoff.COLUMNS)), handoff.handoff_row),
         ]
         self._waiting: dict[tuple[str, date], list[pa.RecordBatch]] = {}
 

@@ -8,65 +8,56 @@ import hashlib
 from typing import Any
 
 import orjson
-import pyarrow as pa
 
 from countersign.clocks.instant import stamp
 from countersign.controls.assessment import Result
+from countersign.evidence.columns import Column
 from countersign.evidence.lines import Draft
 from countersign.policy import Key
 from countersign.runs.state import RunState
 
 DATASET = "workpaper"
 
-_INSTANT = pa.timestamp("us", tz="UTC")
-SCHEMA = pa.schema(
-    [
-        ("run_id", pa.string()),
-        ("change_id", pa.string()),
-        ("system", pa.string()),
-        ("summary", pa.string()),
-        ("change_type", pa.string()),
-        ("tier", pa.string()),
-        ("author", pa.string()),
-        ("contributors", pa.list_(pa.string())),
-        ("deployed_by", pa.string()),
-        ("requested_at", _INSTANT),
-        ("deployed_at", _INSTANT),
-        ("revision", pa.string()),
-        ("origin", pa.string()),
-        ("source", pa.string()),
-        ("conclusion", pa.string()),
-        ("clean", pa.bool_()),
-        (
-            "controls",
-            pa.list_(
-                pa.struct(
-                    [
-                        ("id", pa.string()),
-                        ("result", pa.string()),
-                        ("evidence", pa.string()),
-                        ("quote", pa.string()),
-                        ("reason", pa.string()),
-                        ("judged_by", pa.string()),
-                    ]
-                )
-            ),
-        ),
-        ("gate", pa.string()),
-        ("exceptions", pa.list_(pa.string())),
-        ("abstentions", pa.list_(pa.string())),
-        ("reviewed_by", pa.string()),
-        ("reviewed_at", _INSTANT),
-        ("approved_by", pa.string()),
-        ("approved_at", _INSTANT),
-        ("policy", pa.string()),
-        ("policy_version", pa.string()),
-        ("catalogue", pa.string()),
-        ("catalogue_version", pa.string()),
-        ("assessed_at", _INSTANT),
-        ("prepared_at", _INSTANT),
-        ("log_head", pa.string()),
-    ]
+_CONTROL = (
+    Column("id", "text", "the control"),
+    Column("result", "text", "met, exception, abstained or not_applicable"),
+    Column("evidence", "text", "name of the cited evidence item"),
+    Column("quote", "text", "the cited words"),
+    Column("reason", "text", "why it came out so"),
+    Column("judged_by", "text", "the mapper and its version, or the reviewer who determined it"),
+)
+COLUMNS = (
+    Column("run_id", "text", "the run"),
+    Column("change_id", "text", "the change, as its source names it"),
+    Column("system", "text", "the system that was changed"),
+    Column("summary", "text", "what the change is, in the source's words"),
+    Column("change_type", "text", "normal, preapproved or emergency"),
+    Column("tier", "text", "standard or emergency"),
+    Column("author", "text", "who made the change, as the source names them"),
+    Column("contributors", "texts", "who else made it, as the source names them"),
+    Column("deployed_by", "text", "who deployed it, as the source names them"),
+    Column("requested_at", "instant", "when it was requested"),
+    Column("deployed_at", "instant", "when it was deployed"),
+    Column("revision", "text", "the final revision"),
+    Column("origin", "text", "extracted or submitted"),
+    Column("source", "text", "the source it was read from"),
+    Column("conclusion", "text", "the workpaper's conclusion"),
+    Column("clean", "flag", "every applicable control met, nothing left open"),
+    Column("controls", "records", "each control with its result", _CONTROL),
+    Column("gate", "text", "passed"),
+    Column("exceptions", "texts", "controls that are not met"),
+    Column("abstentions", "texts", "controls not tested"),
+    Column("reviewed_by", "text", "roster id of the independent reviewer"),
+    Column("reviewed_at", "instant", "when the review was recorded"),
+    Column("approved_by", "text", "roster id of the approver"),
+    Column("approved_at", "instant", "when the approval was recorded"),
+    Column("policy", "text", "SHA-256 of the policy it was assessed with"),
+    Column("policy_version", "text", "that policy's version"),
+    Column("catalogue", "text", "SHA-256 of the catalogue it was assessed with"),
+    Column("catalogue_version", "text", "that catalogue's version"),
+    Column("assessed_at", "instant", "when it was assessed"),
+    Column("prepared_at", "instant", "when the workpaper was prepared"),
+    Column("log_head", "text", "SHA-256 of the log's last event before the workpaper"),
 )
 
 
@@ -189,7 +180,7 @@ def workpaper_event(state: RunState) -> Draft:
 
 
 def workpaper_row(state: RunState) -> dict[str, Any]:
-    """A completed run as a row of `SCHEMA`."""
+    """A completed run as a row of `COLUMNS`."""
     change = state.change
     review, approval = (state.sign_offs[key] for key in Key)
     return {

@@ -1,0 +1,164 @@
+"""Verification of runs: the chain, the register, and everything in a log that can be decided again.
+
+What belongs here: what is checked, and faults by name. What does not: mending anything. Nothing here believes the
+index, and nothing needs the policy file: the versions of then lie in the evidence root.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from countersign.controls import gate
+from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
+from countersign.evidence.lines import ZERO
+from countersign.evidence.log import AuditLog
+from countersign.evidence.register import Register
+from countersign.evidence.root import LOG, EvidenceRoot
+from countersign.policy import Key
+from countersign.runs.sign_offs import independence_objection, membership_objection
+from countersign.runs.state import RunState, SignOff, Status, read_state
+from countersign.runs.steps import asserted, verdict_rows
+from countersign.runs.versions import VersionStore
+from countersign.runs.workpaper import document_digest, workpaper_document
+
+
+@dataclass(frozen=True, slots=True)
+class RunFault:
+    """Something wrong, by name: `where` is a file or a line, `detail` says what was expected."""
+
+    run_id: str | None
+    kind: str
+    where: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Registered:
+    """What the register says of a run."""
+
+    run_id: str
+    digest: str
+    day: date
+    head: str = ZERO
+    status: str = ""
+
+
+def registered_runs(register: Register) -> dict[str, Registered]:
+    """Every run by id, from the register's own lines. Raises TamperedError for a broken register."""
+    runs: dict[str, Registered] = {}
+    for entry in register.records():
+        data = entry.data
+        if entry.event == "run_opened":
+            runs[data["run_id"]] = Registered(data["run_id"], data["digest"], date.fromisoformat(data["day"]))
+        elif entry.event in ("run_head", "run_closed"):
+            runs[data["run_id"]].head, runs[data["run_id"]].status = data["head"], data["status"]
+        elif entry.event == "signed_off":
+            runs[data["run_id"]].head = data["head"]
+    return runs
+
+
+class Verifier:
+    """Verifies the runs of one evidence root."""
+
+    def __init__(self, path: Path) -> None:
+        self._root = EvidenceRoot(path)
+        if not self._root.register.is_file():
+            raise EvidenceError(f"{path}: no evidence root (register.jsonl is missing); name one with --root")
+        self._register = Register(self._root)
+        self._versions = VersionStore(self._root)
+
+    def verify(self, run_ids: list[str] | None = None, progress: Callable[[int], None] | None = None) -> "Verified":
+        """Verify these runs, or all of them with the register and the folders. Raises UnknownRunError."""
+        try:
+            known = registered_runs(self._register)
+        except (EvidenceError, KeyError) as error:
+            return Verified(0, [RunFault(None, "register", str(self._root.register), str(error))])
+        faults: list[RunFault] = []
+        if run_ids is None:
+            faults += self._unregistered(known)
+            chosen = list(known)
+        else:
+            chosen = run_ids
+            for run_id in run_ids:
+                if run_id not in known:
+                    raise UnknownRunError(
+                        f"{run_id}: no such run in {self._root.path}; `countersign status` lists them"
+                    )
+        for run_id in chosen:
+            faults += self.verify_run(known[run_id])
+            if progress:
+                progress(1)
+        return Verified(len(chosen), faults)
+
+    def _unregistered(self, known: dict[str, Registered]) -> Iterator[RunFault]:
+        """Logs that lie in the root and that the register does not know there."""
+        places = {self._root.log(run.day, run.run_id) for run in known.values()}
+        for path in sorted((self._root.path / "runs").glob(f"*/*/*/*/{LOG}")):
+            if path not in places:
+                yield RunFault(path.parent.name, "unregistered", str(path), "the register opens no such run there")
+
+    def verify_run(self, run: Registered) -> Iterator[RunFault]:
+        """Everything wrong with one run; the chain first, since nothing else counts without it."""
+        path = self._root.log(run.day, run.run_id)
+        if not path.exists():
+            if run.head != ZERO:
+                yield RunFault(run.run_id, "log_missing", str(path), f"a log with the head {run.head}")
+            return
+        log = AuditLog(path)
+        report = log.check(registered=run.head)
+        if report.fault is not None:
+            yield RunFault(run.run_id, report.fault.kind, f"{path}:{report.fault.line}", report.fault.detail)
+            return
+        try:
+            state = read_state(run.run_id, log.records(), self._root.blobs)
+            yield from self._decided_again(run, state, path)
+        except TamperedError as error:
+            yield RunFault(run.run_id, "inconsistent", str(path), str(error))
+        except CountersignError as error:
+            yield RunFault(run.run_id, "unreadable", str(path), str(error))
+
+    def _decided_again(self, run: Registered, state: RunState, path: Path) -> Iterator[RunFault]:
+        where = str(path)
+        if state.payload is not None and state.digest != run.digest:
+            yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
+        if run.status and state.status != run.status and state.error is None:
+            yield RunFault(run.run_id, "status_differs", where, f"the status that the register knows, {run.status}")
+        if state.passed is None:
+            return
+        versions = self._versions.at(state.policy, state.catalogue)
+        decision = gate.decide(state.change, versions.catalogue, versions.policy.change_ids, asserted(state))
+        if decision.passed is not state.passed or verdict_rows(decision) != list(state.verdicts):
+            detail = "a gate decision that follows from payload and assertions"
+            yield RunFault(run.run_id, "gate_forged", where, detail)
+        for signed in state.sign_offs.values():
+            yield from self._sign_off(state, signed, where)
+        if state.workpaper is not None and state.closed_as is Status.COMPLETED:
+            document = document_digest(workpaper_document(state))
+            if document != state.workpaper["document"]:
+                yield RunFault(run.run_id, "workpaper_differs", where, f"a workpaper with the digest {document}")
+
+    def _sign_off(self, state: RunState, signed: SignOff, where: str) -> Iterator[RunFault]:
+        key = Key(signed.key)
+        then = self._versions.at(signed.policy, state.catalogue)
+        against = membership_objection(key, signed.by, then.policy, then.people)
+        for people in (then.people, self._versions.at(state.policy, state.catalogue).people):
+            against = against or independence_objection(state, key, signed.by, people)
+        if against is not None:
+            yield RunFault(state.run_id, "sign_off_void", where, against)
+        if self._register.head_at(signed.register_size) != signed.register_head:
+            detail = f"a register that had the head {signed.register_head} at {signed.register_size} bytes"
+            yield RunFault(state.run_id, "sign_off_register", where, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a verification found; `checked` counts runs."""
+
+    checked: int
+    faults: list[RunFault]
+
+    @property
+    def ok(self) -> bool:
+        """No fault, and something was there to check."""
+        return not self.faults
