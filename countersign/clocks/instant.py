@@ -16,7 +16,10 @@ def parse_instant(text: str) -> datetime:
     """An RFC 3339 time with a zone, as UTC. Raises ValueError on anything else: a guess would be a wrong clock."""
     if not _RFC3339.fullmatch(text):
         raise ValueError("needs a date, a time and a zone, such as 2026-11-20T09:30:00Z or 2026-11-20T09:30:00-05:00")
-    return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("needs an instant between the years 1 and 9999 in UTC") from error
 
 
 def local_day(instant: datetime, zone: ZoneInfo) -> date:

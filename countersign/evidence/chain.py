@@ -5,6 +5,7 @@ What belongs here: locks, appends, recovery of a torn tail. What does not: what 
 
 import fcntl
 import hashlib
+import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from countersign.clocks.instant import stamp
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import BusyError, EvidenceError, TamperedError
 from countersign.evidence import durable
-from countersign.evidence.lines import ZERO, Draft, Encoded, Entry, Scan, encode, parse_line
+from countersign.evidence.lines import ZERO, Draft, Encoded, Entry, Scan, encode, parse_line, well_formed
 
 _BLOCK = 64 << 10
 _EVENT = b'{"prev":"'
@@ -54,7 +55,7 @@ class ChainFile:
         """The line of a text kept among the blobs, or None."""
         try:
             return (self.blobs / digest).read_bytes() if self.blobs else None
-        except FileNotFoundError:
+        except OSError:
             return None
 
     @contextmanager
@@ -78,15 +79,19 @@ class ChainFile:
     @property
     def head(self) -> str:
         """SHA-256 of the last event line; 64 zeros for an empty file."""
+        return self.tail().head
+
+    def tail(self) -> Tail:
+        """The file's end, its last event and size seen under one lock. Raises TamperedError."""
         with self.reading() as file:
             tail = read_tail(file)
             if tail.whole:
-                return tail.head
+                return tail
             file.seek(0)
             scan = Scan(file, self.resolve)
             list(scan)
             raise_for(self.path, scan)
-            return scan.head
+            return Tail(scan.head, scan.seq, tail.size, whole=False)
 
     def append(self, event: str, actor: str, /, **data: Any) -> str:
         """Append one event durably and return the new head."""
@@ -121,18 +126,17 @@ class ChainFile:
         """Raise where something else vouches for a head that is not among these: then the tail was acknowledged."""
 
     def _recover(self, writer: "Writer") -> None:
-        """Never cut, never glue to: a newline, then a `recovered` event chained over the damaged line."""
+        """Never cut, never glue to: a newline, then a `recovered` event that carries the damaged line's SHA-256."""
         content = writer.read()
         ended = content.endswith(b"\n")
-        scan = Scan((content if ended else content + b"\n").splitlines(keepends=True), self.resolve)
+        scan = Scan(io.BytesIO(content if ended else content + b"\n"), self.resolve)
         entries = list(scan)
         if scan.fault is not None and (ended or not scan.damage):
             raise_for(self.path, scan)
-        self._guard({ZERO, *(entry.head for entry in entries)})
+        self._guard({ZERO, *(entry.head for entry in entries if entry is not scan.incomplete)})
         voids = [scan.incomplete.seq] if scan.incomplete else []
         draft = Draft("recovered", "countersign", {"damaged": scan.damage, "voids": voids})
-        prev = scan.damage or scan.head
-        line = encode(draft, prev=prev, seq=scan.seq + 1, at=self._clock(), entropy=self._entropy)
+        line = encode(draft, prev=scan.head, seq=scan.seq + 1, at=self._clock(), entropy=self._entropy)
         writer.write((b"" if ended else b"\n") + line.content)
 
 
@@ -158,7 +162,7 @@ class Writer:
 
     def entries(self) -> list[Entry]:
         """Every event so far, judged. Raises TamperedError."""
-        scan = Scan(self.read().splitlines(keepends=True), self._chain.resolve)
+        scan = Scan(io.BytesIO(self.read()), self._chain.resolve)
         entries = list(scan)
         raise_for(self._chain.path, scan)
         return entries
@@ -167,6 +171,8 @@ class Writer:
         """Chain one event to what is there and staged so far, without writing it; returns it as it will be read."""
         at = self._clock()
         line = encode(draft, prev=self._head, seq=self._seq + 1, at=at, entropy=self._entropy)
+        if line.blobs and self._chain.blobs is None:
+            raise EvidenceError(f"{self._chain.path}: a text over the inline limit needs a blob folder")
         self._staged.append(line)
         self._head, self._seq = line.head, self._seq + 1
         data, texts = dict(draft.data), dict(draft.texts)
@@ -176,8 +182,7 @@ class Writer:
         """One durable write of everything staged: blobs first, then the lines; returns the new head."""
         staged, self._staged = self._staged, []
         for blob in (blob for line in staged for blob in line.blobs):
-            if self._chain.blobs is None:
-                raise EvidenceError(f"{self._chain.path}: a text over the inline limit needs a blob folder")
+            assert self._chain.blobs is not None
             durable.keep_by_digest(self._chain.blobs, blob)
         if staged:
             self.write(b"".join(line.content for line in staged))
@@ -190,12 +195,12 @@ class Writer:
         return self.commit()
 
     def write(self, content: bytes) -> None:
-        """Bytes at the end of the file and on disk, the new file's name with it. A failed fsync is never retried."""
+        """Bytes at the end of the file and on disk, a new file's name first. A failed fsync is never retried."""
         handle = self._file.fileno()
-        durable.write_all(handle, content)
-        os.fsync(handle)
         if self.tail.size == 0:
             durable.sync_folder(self._chain.path.parent)
+        durable.write_all(handle, content)
+        os.fsync(handle)
         self._settle()
 
 
@@ -216,11 +221,13 @@ def read_tail(file: BinaryIO) -> Tail:
         block = file.read(size - start)
         at = block.rfind(b"\n" + _EVENT) + 1 or (0 if start == 0 else -1)
         span *= 8
-    lines = block[max(at, 0) :].splitlines(keepends=True)
+    lines = io.BytesIO(block[max(at, 0) :]).readlines()
     if not lines:
         return Tail(ZERO, -1, 0)
     event = parse_line(lines[0])
-    whole = event is not None and lines[-1].endswith(b"\n") and len(lines) - 1 == len(event.get("texts", ()))
-    if event is None or not whole or not isinstance(event.get("seq"), int):
+    if event is None or not well_formed(event):
+        return Tail(ZERO, -1, size, whole=False)
+    texts = [hashlib.sha256(line).hexdigest() for line in lines[1:]]
+    if not lines[-1].endswith(b"\n") or texts != list(event.get("texts", {}).values()):
         return Tail(ZERO, -1, size, whole=False)
     return Tail(hashlib.sha256(lines[0]).hexdigest(), event["seq"], size)

@@ -69,15 +69,11 @@ class Dataset:
 
     def run_ids(self, day: date) -> set[str]:
         """The runs that a day's file has."""
-        path = self.path(day)
-        if not path.exists():
-            return set()
-        return set(self._open(path).read(columns=[KEY]).column(KEY).to_pylist())
+        return {run_id for batch in self._batches(self.path(day), [KEY]) for run_id in batch.column(0).to_pylist()}
 
     def rows(self, day: date) -> int:
         """How many rows a day's file has."""
-        path = self.path(day)
-        return self._open(path).metadata.num_rows if path.exists() else 0
+        return sum(batch.num_rows for batch in self._batches(self.path(day), [KEY]))
 
     def merge(self, day: date, batches: Iterable[pa.RecordBatch]) -> Draft | None:
         """Add rows to a day's file, those of a run that is there already left out; None when nothing was new.
@@ -93,8 +89,7 @@ class Dataset:
         temporary = self._folder / f".{path.name}.{os.getpid()}.tmp"
         with pq.ParquetWriter(temporary, self.schema, compression="zstd") as writer:
             rows = 0
-            old = self._open(path).iter_batches(batch_size=_ROW_GROUP) if path.exists() else ()
-            for table in _grouped([*fresh], old, self.schema):
+            for table in _grouped(fresh, self._batches(path), self.schema):
                 writer.write_table(table, row_group_size=_ROW_GROUP)
                 rows += table.num_rows
         with temporary.open("r+b") as file:
@@ -116,9 +111,12 @@ class Dataset:
         finally:
             os.close(handle)
 
-    def _open(self, path: Path) -> pq.ParquetFile:
+    def _batches(self, path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of a file, none where there is no file."""
+        if not path.exists():
+            return
         try:
-            return pq.ParquetFile(path)
+            yield from pq.ParquetFile(path).iter_batches(batch_size=_ROW_GROUP, columns=columns)
         except (OSError, pa.ArrowInvalid) as error:
             raise EvidenceError(
                 f"{path}: cannot be read: {error}; delete it and it is rebuilt from the logs"

@@ -6,6 +6,7 @@ leaves through the caller as it is.
 
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 from countersign.errors import EvidenceError
@@ -46,14 +47,14 @@ def write_all(handle: int, content: bytes) -> None:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Put whole new content under a name: readers see the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+    # a name of its own, mode 0600: threads, and pods that share a volume and a process id, never meet in it
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         write_all(handle, content)
         os.fsync(handle)
     finally:
         os.close(handle)
-    publish(temporary, path)
+    publish(Path(temporary), path)
 
 
 def publish(temporary: Path, path: Path) -> None:
@@ -74,6 +75,7 @@ def keep_by_digest(folder: Path, content: bytes) -> str:
     if path.exists():
         if digest_of(path.read_bytes()) != digest:
             raise EvidenceError(f"{path}: the content is not what its name says; restore it from the retention store")
+        sync_folder(folder)  # whoever put it there may not have come so far
         return digest
     make_folder(folder)
     replace_file(path, content)

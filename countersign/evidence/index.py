@@ -4,6 +4,7 @@ What belongs here: tables filled from register lines alone, and the questions as
 nothing; the next use rebuilds it. SQLite by default, any SQLAlchemy URL otherwise.
 """
 
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -30,10 +31,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.pool import NullPool
 
 from countersign.errors import TamperedError
-from countersign.evidence.chain import Writer
+from countersign.evidence.chain import Writer, read_tail
 from countersign.evidence.indexed import OPENED, IndexedIntake, IndexedRun
 from countersign.evidence.lines import ZERO, Entry, Scan
 from countersign.evidence.register import IntakeTotals, Register
@@ -106,36 +106,36 @@ class Index:
     def __init__(self, root: EvidenceRoot, register: Register, url: str | None = None) -> None:
         self._register = register
         self._engine = _engine(url or f"sqlite:///{root.index}")
-        _metadata.create_all(self._engine)
+        with self._alone() as connection:
+            _metadata.create_all(connection)
 
     def sync(self, writer: Writer | None = None) -> None:
         """Take in every register line since the last time; pass the writer while holding the register's lock.
 
         Raises TamperedError when the register no longer continues what was taken in.
         """
-        if not self._register.path.exists():
-            return
         with self._connect() as connection:
             # the first statement takes the write lock, so that two processes never apply a line twice
             connection.execute(update(_position).values(id=_position.c.id))
             position = connection.execute(select(_position)).one_or_none()
+            if position is None and not self._register.path.exists():
+                return
             size, head, seq = (position.size, position.head, position.seq) if position else (0, ZERO, -1)
             if writer is not None:
-                content = writer.read(size) if writer.tail.size >= size else None
+                tail, content = writer.tail, writer.read(size)
             else:
                 with self._register.reading() as file:
-                    file.seek(0, 2)
-                    known = file.tell() >= size
+                    tail = read_tail(file)
                     file.seek(size)
-                    content = file.read() if known else None
-            if content is None:
+                    content = file.read()
+            if tail.size < size or (tail.size == size and tail.head != head):
                 raise TamperedError(
-                    f"{self._register.path}: shorter than before; run `countersign verify --all` (SEV-1)"
+                    f"{self._register.path}: shorter than before, or another; run `countersign verify --all` (SEV-1)"
                 )
             content = content[: content.rfind(b"\n") + 1]
             if not content:
                 return
-            scan = Scan(content.splitlines(keepends=True), prev=head, seq=seq)
+            scan = Scan(io.BytesIO(content), prev=head, seq=seq)
             _apply(connection, scan)
             if scan.fault is not None:
                 raise TamperedError(f"{self._register.path}: {scan.fault.kind}: expected {scan.fault.detail} (SEV-1)")
@@ -146,8 +146,9 @@ class Index:
 
     def rebuild(self) -> None:
         """Forget everything and take the whole register in again."""
-        _metadata.drop_all(self._engine)
-        _metadata.create_all(self._engine)
+        with self._alone() as connection:
+            _metadata.drop_all(connection)
+            _metadata.create_all(connection)
         self.sync()
 
     def run(self, run_id: str) -> IndexedRun | None:
@@ -187,8 +188,9 @@ class Index:
         return list(self._select(select(_runs).where(_runs.c.signed).order_by(_runs.c.run_id)))
 
     def open_days(self) -> list[date]:
-        """Intake days that still have a run which is neither closed nor superseded, and days with a run that failed."""
-        query = select(_runs.c.day).where(_runs.c.closed.is_(False)).distinct().order_by(_runs.c.day)
+        """Intake days that still have a run which is neither closed nor superseded."""
+        waits = and_(_runs.c.closed.is_(False), _runs.c.superseded_by.is_(None))
+        query = select(_runs.c.day).where(waits).distinct().order_by(_runs.c.day)
         with self._connect() as connection:
             return [date.fromisoformat(row.day) for row in connection.execute(query)]
 
@@ -235,6 +237,12 @@ class Index:
         with self._engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def _alone(self) -> Iterator[Connection]:
+        """A transaction that has the write lock from its start, since SQLite refuses to take it after a read."""
+        with self._engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
+            yield connection
+
 
 _HAS_WORK = and_(_runs.c.superseded_by.is_(None), or_(_runs.c.status.in_((OPENED, "FAILED")), _runs.c.signed))
 
@@ -242,7 +250,7 @@ _HAS_WORK = and_(_runs.c.superseded_by.is_(None), or_(_runs.c.status.in_((OPENED
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url)
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 60})
+    engine = create_engine(url, connect_args={"timeout": 60})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: Any) -> None:
@@ -252,7 +260,7 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
     return engine
 

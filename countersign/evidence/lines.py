@@ -131,8 +131,8 @@ class Scan:
 
     It stops at the first fault. `torn` says that the last line has no newline, `damage` is the SHA-256 of an
     unreadable last line, `incomplete` the last event when its texts are not all there: that is what a power cut
-    leaves, and a `recovered` event, chained over the damaged line, heals it. `resolve` finds the line of a text that
-    lies among the blobs, or returns None. `prev` and `seq` are of the event before the first line.
+    leaves, and a `recovered` event, which carries the damaged line's SHA-256, heals it. `resolve` finds the line of a
+    text that lies among the blobs, or returns None. `prev` and `seq` are of the event before the first line.
     """
 
     def __init__(
@@ -158,7 +158,6 @@ class Scan:
         entry: Entry | None = None
         pending: list[tuple[str, str]] = []
         damaged: tuple[int, str] | None = None
-        previous = self.head
         for number, raw in enumerate(self._raw_lines, start=1):
             self.lines = number
             if not raw.endswith(b"\n"):
@@ -167,15 +166,8 @@ class Scan:
             digest = hashlib.sha256(raw).hexdigest()
             value = parse_line(raw)
             if value is not None and "prev" in value:
-                prev = value.get("prev")
-                if damaged is not None and not (value.get("event") == "recovered" and prev == damaged[1]):
-                    self.fault = Fault(damaged[0], "unreadable", "a line of the log, or a `recovered` event over it")
-                    return
-                if damaged is None and prev != previous:
-                    self.fault = Fault(number, "broken_chain", f"prev {previous}")
-                    return
-                if not _well_formed(value) or value["seq"] != self.seq + 1:
-                    self.fault = Fault(number, "bad_event", f"an event with seq {self.seq + 1}")
+                self.fault = self._misplaced(number, value, damaged)
+                if self.fault is not None:
                     return
                 if pending and value["event"] != "recovered":
                     self.fault = Fault(number, "text_missing", f"the text {pending[0][0]!r} of the event before")
@@ -185,7 +177,7 @@ class Scan:
                     yield entry
                 damaged = None
                 entry, pending = self._entry(number, digest, value)
-                self.head, self.seq, previous = digest, entry.seq, digest
+                self.head, self.seq = digest, entry.seq
                 self.count += 1
             elif value is not None and "text" in value and pending and damaged is None:
                 name, expected = pending.pop(0)
@@ -207,6 +199,19 @@ class Scan:
                 self.incomplete = entry
             yield entry
 
+    def _misplaced(self, number: int, value: dict[str, Any], damaged: tuple[int, str] | None) -> Fault | None:
+        """Why an event cannot stand here, or None; `damaged` is the unreadable line before it, with its SHA-256."""
+        over = value.get("damaged") if value.get("event") == "recovered" else None
+        if damaged is not None and over != damaged[1]:
+            return Fault(damaged[0], "unreadable", "a line of the log, or a `recovered` event over it")
+        if damaged is None and over is not None:
+            return Fault(number, "line_missing", f"before it, the damaged line with SHA-256 {over}")
+        if value["prev"] != self.head:
+            return Fault(number, "broken_chain", f"prev {self.head}")
+        if not well_formed(value) or value["seq"] != self.seq + 1:
+            return Fault(number, "bad_event", f"an event with seq {self.seq + 1}")
+        return None
+
     def _entry(self, number: int, digest: str, value: dict[str, Any]) -> tuple[Entry, list[tuple[str, str]]]:
         texts: dict[str, str] = value.pop("texts", {})
         blobs: dict[str, str] = value.pop("blobs", {})
@@ -215,7 +220,7 @@ class Scan:
         for name, expected in blobs.items():
             raw = self._resolve(expected)
             content = parse_line(raw) if raw is not None and hashlib.sha256(raw).hexdigest() == expected else None
-            if content is None or content.get("text") != name:
+            if content is None or content.get("text") != name or not isinstance(content.get("value"), str):
                 entry.missing.add(name)
             else:
                 entry.texts[name] = content["value"]
@@ -235,7 +240,8 @@ def parse_line(raw: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and again == raw and len(raw) <= MAX_LINE else None
 
 
-def _well_formed(value: dict[str, Any]) -> bool:
+def well_formed(value: dict[str, Any]) -> bool:
+    """Whether an object has the writer's fields of an event, in order and of their types."""
     return (
         list(value)[:5] == ["prev", "seq", "ts", "event", "actor"]
         and isinstance(value["seq"], int)

@@ -54,7 +54,7 @@ class AuditLog(ChainFile):
                 known = registered or (newest_head(self.root, self.run_id) if self.root else None)
                 scan = Scan(file, self.resolve)
                 unresolved = _unresolved(scan, heads)
-        except EvidenceError as error:
+        except (EvidenceError, OSError) as error:
             return Report(False, Fault(0, "unreadable", str(error)), 0, ZERO, trust)
         fault = scan.fault
         if fault is None and scan.count == 0:
@@ -86,7 +86,7 @@ def _unresolved(scan: Scan, heads: set[str]) -> Fault | None:
     waiting: Fault | None = None
     for entry in scan:
         heads.add(entry.head)
-        if waiting is not None and not (entry.event == "recovered" and entry.seq - 1 in entry.data["voids"]):
+        if waiting is not None and not (entry.event == "recovered" and entry.data.get("voids") == [entry.seq - 1]):
             return waiting
         waiting = None
         if entry.missing:

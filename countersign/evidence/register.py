@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import orjson
-
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
+from countersign.errors import TamperedError
 from countersign.evidence.chain import ChainFile
-from countersign.evidence.lines import ZERO, Draft
+from countersign.evidence.lines import ZERO, Draft, parse_line
 from countersign.evidence.root import EvidenceRoot
 
 ACTOR = "countersign"
@@ -137,9 +136,8 @@ class Register(ChainFile):
 
     def size_and_head(self) -> tuple[int, str]:
         """Bytes and head of the register now: what a sign-off says it was given on."""
-        with self.reading() as file:
-            size = os.fstat(file.fileno()).st_size
-        return size, self.head
+        tail = self.tail()
+        return tail.size, tail.head
 
     def head_at(self, size: int) -> str | None:
         """The head that the register had when it was so many bytes long; None where no line ends there."""
@@ -155,13 +153,18 @@ class Register(ChainFile):
 
 
 def newest_head(root: EvidenceRoot, run_id: str) -> str | None:
-    """The newest head that the register knows of a run's log: 64 zeros for an opened run, None for an unknown one."""
+    """The newest head that the register knows of a run's log: 64 zeros for an opened run, None for an unknown one.
+
+    Raises TamperedError for a line about the run that is not one of a register; only a scan judges the others.
+    """
     found: str | None = None
     for line in _lines_of(root.register, run_id):
-        event = orjson.loads(line)
+        event = parse_line(line)
+        if event is None:
+            raise TamperedError(f"{root.register}: a line that names {run_id} cannot be read (SEV-1)")
         if event.get("run_id") != run_id:
             continue
-        if event["event"] == "run_opened":
+        if event.get("event") == "run_opened":
             found = ZERO
         elif "head" in event:
             found = event["head"]
@@ -170,7 +173,7 @@ def newest_head(root: EvidenceRoot, run_id: str) -> str | None:
 
 def _lines_of(path: Path, run_id: str) -> Iterator[bytes]:
     """The complete lines of a file that contain a run id, in order, without parsing the others."""
-    needle = f'"run_id":"{run_id}"'.encode()
+    needle = f'"run_id":"{run_id}"'.encode("utf-8", "surrogateescape")
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size == 0:
             return
@@ -181,5 +184,5 @@ def _lines_of(path: Path, run_id: str) -> Iterator[bytes]:
                 end = content.find(b"\n", at)
                 if end < 0:
                     return
-                yield content[start:end]
+                yield content[start : end + 1]
                 at = content.find(needle, end)

@@ -142,9 +142,11 @@ class Engine:
     def advance(
         self, day: date | None = None, *, run_ids: Sequence[str] | None = None, progress: Progress | None = None
     ) -> Iterator[Outcome]:
-        """Move every run with work left (of a day, or these) to its next pause, then publish the days touched."""
+        """Move every run with work left (of a day, or among these) to its next pause, then publish the days touched."""
         self.index.sync()
-        chosen = self.index.with_work_left(day) if run_ids is None else sorted(run_ids)
+        chosen = self.index.with_work_left(day)
+        if run_ids is not None:
+            chosen = sorted(set(chosen).intersection(run_ids))
         days = {day} if day is not None else set()
         for chunk in chunks(chosen, CHUNK):
             jobs = [job_of(run) for run in self.index.runs(chunk).values()]

@@ -99,7 +99,7 @@ def _sign_off(state: RunState, key: Key) -> dict[str, Any]:
 
 
 def workpaper_document(state: RunState) -> dict[str, Any]:
-    """The workpaper in full, from a run whose sign-offs are there; `log_head` is that of the event before it."""
+    """The workpaper in full; `log_head` is that of the last sign-off. Before the approvals it is a draft."""
     change = state.change
     assert state.assessed_at is not None
     return {
@@ -143,7 +143,7 @@ def workpaper_document(state: RunState) -> dict[str, Any]:
         "gate": "passed" if state.passed else "blocked",
         "exceptions": results_of(state, Result.EXCEPTION),
         "abstentions": results_of(state, Result.ABSTAINED),
-        "sign_offs": [_sign_off(state, key) for key in Key],
+        "sign_offs": [_sign_off(state, key) for key in Key if key in state.sign_offs],
         "conclusion": conclusion(state),
         "clean": is_clean(state),
         "versions": {

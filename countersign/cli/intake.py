@@ -1,0 +1,170 @@
+"""`run` and `intake`: changes in, each to its next pause."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime, time
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from countersign.changes.sources.build import git_source, github_source
+from countersign.changes.sources.files import FilesSource, StreamSource
+from countersign.changes.sources.interface import Source
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
+from countersign.cli.output import print_json, print_table, progress, say
+from countersign.clocks.instant import parse_instant
+from countersign.evidence.register import IntakeTotals
+from countersign.policy import Policy
+from countersign.runs.engine import Engine, Outcome
+from countersign.runs.intake import Intake, take_in
+from countersign.runs.state import Status
+
+app = typer.Typer(no_args_is_help=True)
+
+_NO = (Status.BLOCKED, Status.FAILED)
+
+
+def run(
+    files: Annotated[list[str], typer.Argument(help="Payload files (JSON, JSON Lines), folders of them, or - .")],
+    root: Root = ROOT,
+    policy: PolicyFile = POLICY,
+    as_json: Json = False,
+) -> None:
+    """Execute payloads: new ones become runs, known ones go on from their checkpoint."""
+    engine = open_engine(root, policy)
+    limits = engine.current.policy.limits
+    sources: list[Source] = [
+        StreamSource(sys.stdin.buffer, limits) if name == "-" else FilesSource(Path(name), limits) for name in files
+    ]
+    _read_all(engine, sources, as_json)
+
+
+@app.command("files")
+def files_command(
+    path: Annotated[Path, typer.Argument(help="A folder, a JSON file or a JSON Lines file of payloads.")],
+    root: Root = ROOT,
+    policy: PolicyFile = POLICY,
+    as_json: Json = False,
+) -> None:
+    """Read payload files."""
+    engine = open_engine(root, policy)
+    _read_all(engine, [FilesSource(path, engine.current.policy.limits)], as_json)
+
+
+@app.command("git")
+def git_command(
+    path: Annotated[Path, typer.Argument(help="A git repository.")],
+    since: Annotated[str | None, typer.Option(help="First day or instant, by committer time.")] = None,
+    until: Annotated[str | None, typer.Option(help="Day or instant before which to stop.")] = None,
+    system: Annotated[str | None, typer.Option(help="The system it holds; by default the folder's name.")] = None,
+    merges: Annotated[bool, typer.Option("--merges", help="Merge commits only.")] = False,
+    root: Root = ROOT,
+    policy: PolicyFile = POLICY,
+    as_json: Json = False,
+) -> None:
+    """Read the commits of a git repository as changes."""
+    engine = open_engine(root, policy)
+    current = engine.current.policy
+    source = git_source(
+        current,
+        path,
+        system=system,
+        since=_instant("--since", since, current),
+        until=_instant("--until", until, current),
+        merges_only=merges,
+    )
+    _read_all(engine, [source], as_json)
+
+
+@app.command("github")
+def github_command(
+    file: Annotated[Path, typer.Argument(help="What `gh pr list --state merged --json …` wrote.")],
+    root: Root = ROOT,
+    policy: PolicyFile = POLICY,
+    as_json: Json = False,
+) -> None:
+    """Read an export of pull requests as changes."""
+    engine = open_engine(root, policy)
+    _read_all(engine, [github_source(engine.current.policy, file)], as_json)
+
+
+def _instant(option: str, text: str | None, policy: Policy) -> datetime | None:
+    """An instant, or midnight of a day in the policy's zone."""
+    if text is None:
+        return None
+    try:
+        if len(text) == len("2026-11-23"):
+            return datetime.combine(datetime.fromisoformat(text).date(), time(), ZoneInfo(policy.time_zone))
+        return parse_instant(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no day such as 2026-11-23, and it {error}", param_hint=option) from error
+
+
+def _read_all(engine: Engine, sources: Sequence[Source], as_json: bool) -> None:
+    intakes = []
+    for source in sources:
+        with progress(f"reading {source.name}", source.declared()) as advance:
+            intakes.append(take_in(engine, source, progress=advance))
+    found = {outcome.run_id: outcome for intake in intakes for outcome in intake.runs}
+    # a payload that is known goes on from its checkpoint, if it can
+    with progress("going on") as advance:
+        found |= {outcome.run_id: outcome for outcome in engine.advance(run_ids=list(found), progress=advance)}
+    _report(intakes, list(found.values()), as_json)
+    if any(intake.refusals for intake in intakes) or any(outcome.status in _NO for outcome in found.values()):
+        raise typer.Exit(1)
+
+
+def _report(intakes: Sequence[Intake], runs: Sequence[Outcome], as_json: bool) -> None:
+    totals = sum((intake.totals for intake in intakes), IntakeTotals())
+    refusals = [refusal for intake in intakes for refusal in intake.refusals]
+    if as_json:
+        document = {
+            "totals": totals.as_dict(),
+            "runs": [outcome_document(outcome) for outcome in runs],
+            "refusals": [
+                {"change_id": refusal.change_id, "where": refusal.where, "reason": refusal.reason}
+                for refusal in refusals
+            ],
+            "skipped": [
+                {"change_id": skipped.change_id, "where": skipped.where, "reason": skipped.reason}
+                for intake in intakes
+                for skipped in intake.skipped
+            ],
+        }
+        print_json(document)
+        return
+    print_outcomes(runs)
+    if refusals:
+        rows = [(refusal.change_id, refusal.where, refusal.reason) for refusal in refusals]
+        print_table(("change", "where", "refused because"), rows)
+    print_totals(totals)
+
+
+def outcome_document(outcome: Outcome) -> dict[str, str | None]:
+    """A run as every JSON document shows it."""
+    return {
+        "run_id": outcome.run_id,
+        "change_id": outcome.change_id,
+        "status": str(outcome.status),
+        "pending": str(outcome.pending) if outcome.pending else None,
+        "reason": outcome.reason,
+        "rundir": str(outcome.rundir),
+    }
+
+
+def print_outcomes(runs: Sequence[Outcome]) -> None:
+    """Runs as a table; of many alike only how many there are."""
+    shown = [outcome for outcome in runs if len(runs) <= 40 or outcome.status in _NO]
+    rows = [(run.run_id, run.change_id, str(run.status), run.reason) for run in shown]
+    if rows:
+        print_table(("run", "change", "status", "because"), rows)
+    if len(shown) < len(runs):
+        say(f"{len(runs) - len(shown)} more runs; `countersign status` lists them all")
+
+
+def print_totals(totals: IntakeTotals) -> None:
+    """The control totals, always: read = opened + known + refused + out of scope."""
+    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in totals.as_dict().items())
+    print_table(("totals",), [(counts,)])

@@ -1,0 +1,45 @@
+"""Options that every command has, and what they open."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from countersign.environment import default_policy, default_root
+from countersign.errors import EvidenceError
+from countersign.evidence.index import Index
+from countersign.evidence.register import Register
+from countersign.evidence.root import EvidenceRoot
+from countersign.runs.engine import Engine
+from countersign.runs.run import load_versions
+
+Root = Annotated[
+    Path,
+    typer.Option(
+        "--root", envvar="COUNTERSIGN_ROOT", help="The evidence root.", show_default="./evidence", dir_okay=True
+    ),
+]
+PolicyFile = Annotated[
+    Path,
+    typer.Option("--policy", envvar="COUNTERSIGN_POLICY", help="The policy file.", show_default="./policy.yaml"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+ROOT = default_root()
+POLICY = default_policy()
+
+
+def open_engine(root: Path, policy: Path) -> Engine:
+    """The engine on a root, which is created where there is none."""
+    loaded, catalogue = load_versions(policy)
+    return Engine(root, loaded, catalogue)
+
+
+def open_index(root: Path) -> tuple[EvidenceRoot, Index]:
+    """A root that is there, with its index. Raises EvidenceError where there is none."""
+    evidence = EvidenceRoot(root)
+    if not evidence.register.is_file():
+        raise EvidenceError(f"{root}: no evidence root; `countersign run` makes one, --root names another")
+    index = Index(evidence, Register(evidence))
+    index.sync()
+    return evidence, index

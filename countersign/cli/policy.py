@@ -1,0 +1,45 @@
+"""`policy`: whether the policy can be used, and what its owners still have to decide."""
+
+import typer
+
+from countersign.cli.options import POLICY, Json, PolicyFile
+from countersign.cli.output import print_json, print_lines, print_table
+from countersign.runs.run import load_versions
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Keep `policy` a group while it has one command."""
+
+
+@app.command("check")
+def check(policy: PolicyFile = POLICY, as_json: Json = False) -> None:
+    """Validate policy and catalogue, and name every target (▶) that its owner has not assigned."""
+    loaded, catalogue = load_versions(policy)
+    unassigned = [(name, target) for name, target in loaded.targets() if not target.assigned]
+    if as_json:
+        print_json(
+            {
+                "ok": True,
+                "policy": {"version": loaded.version, "digest": loaded.digest},
+                "catalogue": {"version": catalogue.version, "digest": catalogue.digest},
+                "unassigned": [
+                    {"target": name, "value": target.value, "unit": target.unit, "owner": target.owner}
+                    for name, target in unassigned
+                ],
+            }
+        )
+        return
+    print_lines(
+        [
+            f"policy {loaded.version}, digest {loaded.digest}",
+            f"catalogue {catalogue.version}, digest {catalogue.digest}, {len(catalogue.controls)} controls",
+        ]
+    )
+    if unassigned:
+        rows = [(name, f"{target.value} {target.unit}", target.owner) for name, target in unassigned]
+        print_table(("▶ target", "proposed", "to be assigned by"), rows, title="Still unassigned")
+    else:
+        print_lines(["every target is assigned"])

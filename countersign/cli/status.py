@@ -1,0 +1,59 @@
+"""`status`: where the runs stand."""
+
+from typing import Annotated, Any
+
+import typer
+
+from countersign.cli.options import ROOT, Json, Root, open_index
+from countersign.cli.output import print_json, print_table
+from countersign.errors import UnknownRunError
+from countersign.evidence.indexed import IndexedRun
+from countersign.evidence.root import EvidenceRoot
+
+
+def status(
+    run_id: Annotated[str | None, typer.Argument(help="One run; all of them without it.")] = None,
+    only: Annotated[str | None, typer.Option("--status", help="Only runs of this status, such as BLOCKED.")] = None,
+    root: Root = ROOT,
+    as_json: Json = False,
+) -> None:
+    """List the runs and what each waits for."""
+    evidence, index = open_index(root)
+    if run_id is None:
+        runs = [run for run in index.all_runs() if only is None or run.status == only.upper()]
+    else:
+        found = index.run(run_id)
+        if found is None:
+            raise UnknownRunError(f"{run_id}: no such run in {root}")
+        runs = [found]
+    if as_json:
+        print_json({"runs": [_document(evidence, run) for run in runs]})
+        return
+    rows = [(run.run_id, run.change_id, run.system, run.day, run.status, _because(run)) for run in runs]
+    print_table(("run", "change", "system", "day", "status", "because"), rows)
+
+
+def _because(run: IndexedRun) -> str | None:
+    if run.superseded_by:
+        return f"superseded by {run.superseded_by}"
+    return f"{run.pending} is recorded and waits to be taken up" if run.signed else run.reason
+
+
+def _document(evidence: EvidenceRoot, run: IndexedRun) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "change_id": run.change_id,
+        "system": run.system,
+        "tier": run.tier,
+        "day": run.day.isoformat(),
+        "status": run.status,
+        "pending": run.pending,
+        "reason": run.reason,
+        "signed": run.signed,
+        "since": run.since,
+        "source": run.source,
+        "supersedes": run.supersedes,
+        "superseded_by": run.superseded_by,
+        "head": run.head,
+        "rundir": str(evidence.rundir(run.day, run.run_id)),
+    }
