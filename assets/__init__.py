@@ -1,0 +1,1 @@
+"""Thin bodies: load, call the domain, return metadata."""

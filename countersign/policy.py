@@ -7,6 +7,7 @@ not: any judgement made with them.
 import hashlib
 import json
 from collections.abc import Hashable, Iterator
+from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -105,6 +106,7 @@ class Wording(_Section):
     passed: list[Pattern] = Field(min_length=1)
     failed: list[Pattern] = Field(min_length=1)
     bypassed: list[Pattern] = Field(min_length=1)
+    inconclusive: list[Pattern] = Field(min_length=1)
     harmless: list[Pattern] = Field(min_length=1)
 
 
@@ -129,6 +131,7 @@ class Policy(_Section):
 
     version: str
     time_zone: str
+    intake_since: Annotated[date, Field(strict=False)]
     catalogue: str = "catalogue.yaml"
     people: list[Person] = Field(min_length=1)
     bots: list[Pattern]
@@ -265,12 +268,12 @@ def _read(path: Path, document: type[_Document]) -> _Document:
         return document.model_validate_json(json.dumps(content))
     except FileNotFoundError as error:
         raise PolicyError(f"{path}: not found; name it with --policy or run where it lies") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
-        raise PolicyError(f"{path}: cannot be read: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise PolicyError(f"{path}: {where + ': ' if where else ''}{first['msg']}") from error
+    except (OSError, ValueError, yaml.YAMLError, TypeError, RecursionError) as error:
+        raise PolicyError(f"{path}: cannot be read: {error}") from error
 
 
 def load_policy(path: Path) -> Policy:

@@ -1,0 +1,1 @@
+"""The assembly: everything that Dagster sees, and how it is started."""

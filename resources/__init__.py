@@ -1,0 +1,1 @@
+"""Typed configuration that yields plain domain objects."""

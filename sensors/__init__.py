@@ -1,0 +1,1 @@
+"""Thin bodies over pure decisions."""

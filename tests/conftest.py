@@ -1,6 +1,6 @@
 """What every test may use: a clock that stands still until moved, a payload that meets every control, an engine."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -109,5 +109,5 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def engine(root: Path, policy: Policy, catalogue: Catalogue, clock: StepClock) -> Iterator[Engine]:
-    yield Engine(root, policy, catalogue, clock=clock, entropy=Counted())
+def engine(root: Path, policy: Policy, catalogue: Catalogue, clock: StepClock) -> Engine:
+    return Engine(root, policy, catalogue, clock=clock, entropy=Counted())

@@ -9,10 +9,11 @@ import binascii
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, NoReturn
 
 import rfc8785
@@ -30,6 +31,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from countersign.changes.invisible import without_invisible
 from countersign.clocks.instant import parse_instant
 from countersign.errors import PayloadError
 from countersign.policy import Kind, Limits
@@ -255,40 +257,47 @@ def accept(value: object, limits: Limits) -> Payload:
     return Payload(value, change, hashlib.sha256(canonical).hexdigest())
 
 
-def _check_texts(value: Mapping[object, object], limits: Limits, change_id: str | None) -> None:
+def _check_texts(value: object, limits: Limits, change_id: str | None, path: tuple[str, ...] = ()) -> None:
     """What a schema cannot say: sizes in bytes, characters that are none, marks that make NFKC quadratic."""
-    for field, text in _texts(value, ""):
-        try:
-            size = len(text.encode())
-        except UnicodeEncodeError as error:
-            reason = f"character {error.start} is half of a surrogate pair, so the text is not valid UTF-8"
-            raise PayloadError(reason, field=field, change_id=change_id) from error
-        if size > limits.evidence_bytes and field.startswith("evidence") and not field.endswith(".bytes"):
-            reason = f"is {size} bytes; the limit for an evidence item is {limits.evidence_bytes}; attach it as a file"
-            raise PayloadError(reason, field=field, change_id=change_id)
-        if not text.isascii() and _longest_marks(text) > MAX_MARKS:
-            reason = f"holds more than {MAX_MARKS} combining marks in a row; no writing needs them, remove them"
-            raise PayloadError(reason, field=field, change_id=change_id)
+    if isinstance(value, str):
+        if not value.isascii() or len(value) > limits.evidence_bytes:
+            _check_text(value, limits, change_id, path)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_texts(item, limits, change_id, (*path, str(key)))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            _check_texts(item, limits, change_id, (*path, str(number)))
 
 
-def _texts(value: object, where: str) -> Iterator[tuple[str, str]]:
-    match value:
-        case str():
-            yield where, value
-        case Mapping():
-            for key, item in value.items():
-                yield from _texts(item, f"{where}.{key}" if where else str(key))
-        case list():
-            for number, item in enumerate(value):
-                yield from _texts(item, f"{where}.{number}")
+def _check_text(text: str, limits: Limits, change_id: str | None, path: tuple[str, ...]) -> None:
+    field = ".".join(path)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        reason = f"character {error.start} is half of a surrogate pair, so the text is not valid UTF-8"
+        raise PayloadError(reason, field=field, change_id=change_id) from error
+    attached = len(path) == 5 and path[2] == "attachments" and path[4] == "bytes"
+    if size > limits.evidence_bytes and path[0] == "evidence" and not attached:
+        reason = f"is {size} bytes; the limit for an evidence item is {limits.evidence_bytes}; attach it as a file"
+        raise PayloadError(reason, field=field, change_id=change_id)
+    if _longest_marks(text) > MAX_MARKS:
+        reason = f"holds more than {MAX_MARKS} combining marks in a row; no writing needs them, remove them"
+        raise PayloadError(reason, field=field, change_id=change_id)
 
 
 def _longest_marks(text: str) -> int:
     longest = run = 0
-    for character in text:
-        run = run + 1 if unicodedata.combining(character) else 0
+    for character in without_invisible(text):  # as it will be folded: what is not seen separates nothing
+        run = run + 1 if _is_mark(character) else 0
         longest = max(longest, run)
     return longest
+
+
+@lru_cache(maxsize=4096)
+def _is_mark(character: str) -> bool:
+    """Whether a character combines, itself or once it is decomposed (such as the half-width voiced sound mark)."""
+    return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) != 0
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from functools import lru_cache
 
 import re2
 
+from countersign.changes.invisible import without_invisible
 from countersign.policy import Person, Policy
 
-_ADDRESS = re.compile(r"\s*(?P<name>[^<>]*?)\s*<\s*(?P<email>[^<>\s]+)\s*>\s*")
+_ADDRESS = re.compile(r"\s*(?P<name>[^<>]*?)\s*<\s*(?P<email>[^<>\s]*)\s*>\s*")
 _EMAIL = re.compile(r"[^@\s<>]+@[^@\s<>]+")
 _NOREPLY = re.compile(r"(?:\d+\+)?(?P<login>[^@+]+)@users\.noreply\.github\.com")
 
@@ -46,8 +47,9 @@ class Identity:
 
 
 def fold(text: str) -> str:
-    """A name, login or e-mail as it is compared: NFKC, case-folded, white space collapsed."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """A name, login or e-mail as it is compared: NFKC, case-folded, white space collapsed, nothing invisible."""
+    folded = unicodedata.normalize("NFKC", without_invisible(text)).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 def parse_identity(text: str) -> Identity:
@@ -57,7 +59,7 @@ def parse_identity(text: str) -> Identity:
         name, email = match["name"].strip('"'), match["email"]
     elif _EMAIL.fullmatch(text.strip()):
         email = text
-    elif len(text.split()) == 1:
+    elif len(text.split()) == 1 and any(character.isalnum() for character in text):
         login = text.strip().removeprefix("@")
     else:
         name = text
@@ -91,18 +93,16 @@ class People:
         """The identity in a text, with everything that the roster knows of the person.
 
         A login or an e-mail of the roster names a person for certain; a name only where one entry has it and no other
-        login or e-mail contradicts. Handles of two different entries together name nobody.
+        login or e-mail contradicts.
         """
         seen = parse_identity(text)
-        found = {self._by_handle[handle] for handle in seen.logins | seen.emails if handle in self._by_handle}
-        if len(found) == 1:
-            person_id = found.pop()
+        handle = next(iter(seen.logins | seen.emails), None)
+        person_id = self._by_handle.get(handle) if handle is not None else None
+        if person_id is not None:
             known = self._identities[person_id]
             return Identity(
                 text, seen.names | known.names, seen.logins | known.logins, seen.emails | known.emails, person_id
             )
-        if found:
-            return Identity(text, seen.names, frozenset(), frozenset())
         named = {person_id for name in seen.names for person_id in self._by_name.get(name, ())}
         if len(named) == 1 and not seen.resolvable:
             known = self._identities[next(iter(named))]
@@ -113,12 +113,15 @@ class People:
         """Whether two identities are one person.
 
         Two different roster entries are two people. Otherwise any shared login, e-mail or name makes them one, and
-        only a differing login against a login, or e-mail against an e-mail, makes them two.
+        only a differing login against a login, or e-mail against an e-mail, makes them two. A name that is the
+        other's login (`maker <new@example.com>`) leaves it open.
         """
         if one.person is not None and other.person is not None:
             return Likeness.SAME if one.person == other.person else Likeness.DIFFERENT
         if one.logins & other.logins or one.emails & other.emails or one.names & other.names:
             return Likeness.SAME
+        if one.names & other.logins or one.logins & other.names:
+            return Likeness.UNKNOWN
         if (one.logins and other.logins) or (one.emails and other.emails):
             return Likeness.DIFFERENT
         return Likeness.UNKNOWN
@@ -141,16 +144,22 @@ class People:
         return _matches(self._bots, text)
 
     def is_pipeline(self, text: str) -> bool:
-        """Whether the policy lets this automation deploy in place of a person."""
-        return _matches(self._pipelines, text)
+        """Whether the policy lets this automation deploy in place of a person.
+
+        Beside a login or an e-mail a name says nothing: anybody can call themself like a pipeline.
+        """
+        identity = parse_identity(text)
+        parts = (identity.logins | identity.emails) or identity.names
+        return self._pipelines is not None and any(self._pipelines.search(part) for part in parts)
 
 
 def _roster_identity(person: Person) -> Identity:
+    addresses = [parse_identity(email) for email in person.emails]
     return Identity(
         person.id,
         frozenset(fold(name) for name in (person.name, *person.other_names)),
-        frozenset(fold(login) for login in (person.id, *person.logins)),
-        frozenset(fold(email) for email in person.emails),
+        frozenset(fold(login) for login in (person.id, *person.logins)).union(*(one.logins for one in addresses)),
+        frozenset().union(*(one.emails for one in addresses)),
         person.id,
     )
 

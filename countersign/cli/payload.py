@@ -3,7 +3,7 @@
 import typer
 
 from countersign.changes.payload import payload_schema
-from countersign.cli.options import Json
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
 from countersign.cli.output import print_json
 
 app = typer.Typer(no_args_is_help=True)
@@ -15,6 +15,6 @@ def group() -> None:
 
 
 @app.command("schema")
-def schema(as_json: Json = True) -> None:
+def schema(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = True) -> None:
     """Print the JSON Schema of a payload."""
     print_json(payload_schema())

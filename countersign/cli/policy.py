@@ -2,7 +2,7 @@
 
 import typer
 
-from countersign.cli.options import POLICY, Json, PolicyFile
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
 from countersign.cli.output import print_json, print_lines, print_table
 from countersign.runs.run import load_versions
 
@@ -15,7 +15,7 @@ def group() -> None:
 
 
 @app.command("check")
-def check(policy: PolicyFile = POLICY, as_json: Json = False) -> None:
+def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False) -> None:
     """Validate policy and catalogue, and name every target (▶) that its owner has not assigned."""
     loaded, catalogue = load_versions(policy)
     unassigned = [(name, target) for name, target in loaded.targets() if not target.assigned]

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from countersign.cli.options import ROOT, Json, Root, open_index
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_index
 from countersign.cli.output import print_json, print_lines
 from countersign.errors import EvidenceError, UnknownRunError
 from countersign.evidence.lines import Entry
@@ -24,6 +24,7 @@ def show(
     log: Annotated[bool, typer.Option("--log", help="The audit log, event by event.")] = False,
     evidence: Annotated[bool, typer.Option("--evidence", help="The change and its evidence.")] = False,
     root: Root = ROOT,
+    policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
     """Show a run's workpaper, handoff report, log or evidence."""
@@ -79,7 +80,7 @@ def _event(entry: Entry) -> dict[str, Any]:
 
 
 def _evidence(state: RunState) -> dict[str, Any]:
-    if state.payload is None:
+    if not state.ingested:
         raise EvidenceError(f"{state.run_id} has ingested nothing yet")
     return {
         "run_id": state.run_id,

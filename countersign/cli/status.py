@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from countersign.cli.options import ROOT, Json, Root, open_index
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_index
 from countersign.cli.output import print_json, print_table
 from countersign.errors import UnknownRunError
 from countersign.evidence.indexed import IndexedRun
@@ -15,6 +15,7 @@ def status(
     run_id: Annotated[str | None, typer.Argument(help="One run; all of them without it.")] = None,
     only: Annotated[str | None, typer.Option("--status", help="Only runs of this status, such as BLOCKED.")] = None,
     root: Root = ROOT,
+    policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
     """List the runs and what each waits for."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from countersign.cli.options import ROOT, Json, Root
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
 from countersign.cli.output import print_json, print_lines, print_table, progress
 from countersign.runs.verification import Verifier
 
@@ -14,6 +14,7 @@ def verify(
     run_id: Annotated[str | None, typer.Argument(help="One run; all of them without it.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every run, the register and the folders.")] = False,
     root: Root = ROOT,
+    policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
     """Verify logs against their chain, the register, and everything that can be decided again. Exit 1 on any fault."""

@@ -4,14 +4,18 @@ What belongs here: which approvals, rejections, tests and deployments are there,
 count for nothing. What does not: met, exception or abstained.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from countersign.changes.payload import Change, Evidence
+from countersign.changes.payload import Change, ChangeType, Evidence
 from countersign.changes.people import Identity, Likeness, People
 from countersign.controls.wording import Reader, Reading, Says, first_quote, names_another_change
 from countersign.policy import Kind, Policy
+
+_HASH = re.compile(r"[0-9a-f]{7,64}")
+_ATTEMPT = re.compile(r"[-_ #](?:(?:re)?run|retry|attempt|repeat)[-_ #]?\d*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,14 @@ class Test:
     item: Evidence
     reading: Reading
 
-    @property
-    def series(self) -> str:
-        """What runs of one test have in common: the name without its last number."""
-        return self.name.rstrip("0123456789").rstrip("-_ #.")
+    def repeats(self, other: "Test") -> bool:
+        """Whether this is a later run of the same test, by its name (`tests` → `tests-2`) and its time.
+
+        A counter alone would make one of `py310` and `py311`, or of two shards.
+        """
+        test = re.escape(_ATTEMPT.sub("", other.name))
+        again = re.fullmatch(rf"{test}[-_ #](?:(?:re)?run|retry|attempt|repeat)?[-_ #]?[2-9]?", self.name)
+        return bool(again) and self.item.at is not None and other.item.at is not None and self.item.at > other.item.at
 
 
 class Facts:
@@ -65,9 +73,9 @@ class Facts:
 
     @cached_property
     def deployed_at(self) -> datetime | None:
-        """When the change was deployed, by the payload or else by the earliest deployment record."""
+        """When the change was first deployed, by the payload or a deployment record, whichever is earlier."""
         times = [item.at for _, item in self.of_kind(Kind.DEPLOYMENT) if item.at is not None]
-        return self.change.deployed_at or min(times, default=None)
+        return min([*times, *([self.change.deployed_at] if self.change.deployed_at else [])], default=None)
 
     @cached_property
     def _approvals(self) -> tuple[list[Approval], list[str]]:
@@ -112,16 +120,18 @@ class Facts:
 
     @cached_property
     def standing_rejections(self) -> list[tuple[str, Evidence]]:
-        """Rejections that their giver has not replaced by a later approval."""
+        """Rejections that their giver did not replace by a later approval; unless in an emergency, in time."""
         return [(name, item) for name, item in self.of_kind(Kind.REJECTION) if not self._replaced(item)]
 
     def _replaced(self, rejection: Evidence) -> bool:
         if rejection.by is None or rejection.at is None:
             return False
         giver = self.people.identify(rejection.by)
+        emergency = self.change.change_type is ChangeType.EMERGENCY
         return any(
             approval.item.at is not None
             and approval.item.at > rejection.at
+            and (emergency or self.deployed_at is None or approval.item.at <= self.deployed_at)
             and self.people.compare(approval.giver, giver) is Likeness.SAME
             for approval in self.approvals
         )
@@ -132,14 +142,19 @@ class Facts:
         return [Test(name, item, self._reader.test(item.text)) for name, item in self.of_kind(Kind.TEST)]
 
     @cached_property
-    def deployments(self) -> list[tuple[str, Evidence, str]]:
-        """Deployment records that can be quoted, with the words."""
-        found = ((name, item, first_quote(item.text)) for name, item in self.of_kind(Kind.DEPLOYMENT))
-        return [(name, item, quote) for name, item, quote in found if quote is not None]
+    def deployments(self) -> list[tuple[str, Evidence, str | None]]:
+        """Deployment records with the words to quote, or None where there are none."""
+        return [(name, item, first_quote(item.text)) for name, item in self.of_kind(Kind.DEPLOYMENT)]
 
 
 def same_revision(one: str, other: str) -> bool:
-    """Whether two revisions are one: equal, or one the beginning of the other with at least 7 characters."""
-    one, other = one.casefold(), other.casefold()
-    short, long = sorted((one, other), key=len)
-    return one == other or (len(short) >= 7 and long.startswith(short))
+    """Whether two revisions are one: equal, or one an abbreviated hash (of at least 7 digits) of the other.
+
+    Anything else that begins alike is two: `release-1` is not `release-10`.
+    """
+    short, long = sorted((one.casefold(), other.casefold()), key=len)
+    if short == long:
+        return True
+    # a number without letters may be a build number, unless the other is a whole hash
+    hashes = _HASH.fullmatch(short) and _HASH.fullmatch(long) and (len(long) in (40, 64) or not short.isdigit())
+    return bool(hashes) and long.startswith(short)

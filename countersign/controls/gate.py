@@ -7,6 +7,7 @@ a forged decision in a log is found by deciding again.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from countersign.changes.invisible import has_invisible
 from countersign.changes.payload import Change
 from countersign.controls import quote as quotes
 from countersign.controls.assessment import Assertion
@@ -75,7 +76,7 @@ def _ground(
     if item.kind not in accepted:
         kinds = ", ".join(kind for kind in Kind if kind in accepted)
         return None, f"{assertion.evidence!r} is of kind {item.kind}; {assertion.result} needs one of: {kinds}"
-    if quotes.has_invisible(assertion.quote):
+    if has_invisible(assertion.quote):
         return None, "the quote holds zero-width or bidirectional control characters"
     length = len(quotes.fold_quote(assertion.quote))
     if length < quotes.MIN_QUOTE:

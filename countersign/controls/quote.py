@@ -9,12 +9,10 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
+from countersign.changes.invisible import has_invisible, without_invisible
+
 MIN_QUOTE = 12
 
-# zero-width and bidirectional control characters: they let a reader see other words than a program
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\U000e0000-\U000e007f]"
-)
 _SPACE = re.compile(r"\s+")
 
 
@@ -25,11 +23,6 @@ class Folded:
     text: str
     starts: list[int]
     ends: list[int]
-
-
-def has_invisible(text: str) -> bool:
-    """Whether a text holds zero-width or bidirectional control characters."""
-    return not text.isascii() and _INVISIBLE.search(text) is not None
 
 
 def fold_quote(quote: str) -> str:
@@ -64,7 +57,7 @@ def fold_text(text: str) -> Folded:
     for start, end in _clusters(text):
         cluster = text[start:end]
         if not cluster.isascii():
-            cluster = unicodedata.normalize("NFKC", _INVISIBLE.sub("", cluster)).casefold()
+            cluster = unicodedata.normalize("NFKC", without_invisible(cluster)).casefold()
             cluster = unicodedata.normalize("NFKC", cluster)
         else:
             cluster = cluster.casefold()
@@ -96,7 +89,7 @@ def _clusters(text: str) -> "list[tuple[int, int]]":
 @cache
 def _joins_backward(character: str) -> bool:
     """Whether normalisation may combine this character with one before it."""
-    if _INVISIBLE.match(character):
+    if has_invisible(character):
         return True
     first = unicodedata.normalize("NFKD", character)[0]
     return unicodedata.combining(first) != 0 or first in _second_halves()

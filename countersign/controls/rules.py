@@ -30,7 +30,10 @@ class Answer:
         self.quote = quote
 
     @classmethod
-    def met(cls, reason: str, evidence: str, quote: str) -> "Answer":
+    def met(cls, reason: str, evidence: str, quote: str | None) -> "Answer":
+        """Met with its quote; what cannot be quoted is shown by nothing."""
+        if quote is None:
+            return cls.abstained(f"{reason}; but {evidence} has no words that can be quoted")
         return cls(Result.MET, reason, evidence, quote)
 
     @classmethod
@@ -169,7 +172,9 @@ def tested_before_deployment(facts: Facts) -> Answer:
     ]
     passed = [test for test in current if test.reading.says is Says.PASSED]
     for test in current:
-        if test.reading.says is Says.FAILED and not _repeated(test, passed):
+        if test.reading.says is Says.FAILED and not any(
+            _in_time(again, facts) and again.repeats(test) for again in passed
+        ):
             return Answer.exception(f"{test.name} failed and was not repeated", test.name, test.reading.quote)
     if not current:
         return Answer.abstained(f"every test result is of another revision than {revision}")
@@ -193,15 +198,9 @@ def tested_before_deployment(facts: Facts) -> Answer:
     return Answer.exception(reason, late.name, late.reading.quote)
 
 
-def _repeated(failed: Test, passed: list[Test]) -> bool:
-    """Whether the same test passed later."""
-    return any(
-        test.series == failed.series
-        and test.item.at is not None
-        and failed.item.at is not None
-        and test.item.at > failed.item.at
-        for test in passed
-    )
+def _in_time(test: Test, facts: Facts) -> bool:
+    """Whether a test ran by the deployment, as far as that is known."""
+    return facts.deployed_at is None or (test.item.at is not None and test.item.at <= facts.deployed_at)
 
 
 def emergency_approved_in_time(facts: Facts) -> Answer:
@@ -231,7 +230,8 @@ def emergency_approved_in_time(facts: Facts) -> Answer:
         return Answer.exception(reason, late.name, late.quote)
     reason = f"no approval that counts within the limit, {stamp(limit)}"
     for name, _, quote in facts.deployments:
-        return Answer.exception(reason, name, quote)
+        if quote is not None:
+            return Answer.exception(reason, name, quote)
     return Answer.abstained(f"{reason}; and no deployment record can be quoted for it")
 
 
@@ -240,7 +240,11 @@ def approved_what_was_deployed(facts: Facts) -> Answer:
     revision = facts.change.revision
     every = _before_deployment(facts)
     # a maker's approval of the final revision must not hide that everybody else's was given on an older one
-    approvals = [approval for approval in every if approval.likeness is not Likeness.SAME] or every
+    approvals = (
+        [approval for approval in every if approval.likeness is Likeness.DIFFERENT]
+        or [approval for approval in every if approval.likeness is Likeness.UNKNOWN]
+        or every
+    )
     if not approvals:
         return _no_approval(facts) if not facts.approvals else Answer.abstained("no approval before the deployment")
     if revision is None:
@@ -251,6 +255,11 @@ def approved_what_was_deployed(facts: Facts) -> Answer:
             return Answer.met(f"approved by {approval.item.by} on {given_on}", approval.name, approval.quote)
     if len(named) < len(approvals):
         return Answer.abstained("an approval does not say which revision it was given on")
+    for approval in every:
+        if approval.likeness is Likeness.UNKNOWN and same_revision(approval.item.revision or revision, revision):
+            return Answer.abstained(
+                f"it cannot be told whether {approval.item.by!r}, who may have approved it, is a maker"
+            )
     last, given_on = named[-1]
     reason = f"approved only on superseded revisions, last {given_on}; deployed was {revision}"
     return Answer.exception(reason, last.name, last.quote)
@@ -259,7 +268,7 @@ def approved_what_was_deployed(facts: Facts) -> Answer:
 def deployer_is_not_author(facts: Facts) -> Answer:
     """ITGC-CM-06."""
     if not facts.deployments:
-        return Answer.abstained("the evidence holds no deployment record that can be quoted")
+        return Answer.abstained("the evidence holds no deployment record")
     declared = facts.change.deployed_by
     author = facts.makers[0]
     answers = []
@@ -279,7 +288,7 @@ def deployer_is_not_author(facts: Facts) -> Answer:
     return min(answers, key=lambda answer: worst.index(answer.result))
 
 
-def _deployer(likeness: Likeness, is_bot: bool, deployer: str, author: str, name: str, quote: str) -> Answer:
+def _deployer(likeness: Likeness, is_bot: bool, deployer: str, author: str, name: str, quote: str | None) -> Answer:
     match likeness:
         case Likeness.SAME:
             return Answer.exception(f"deployed by its author, {deployer}", name, quote)

@@ -7,10 +7,12 @@ from functools import cached_property, lru_cache
 
 import re2
 
-from countersign.controls.quote import MIN_QUOTE, fold_quote, has_invisible
+from countersign.changes.invisible import has_invisible
+from countersign.controls.quote import MIN_QUOTE, find, fold_quote, fold_text
 from countersign.policy import Wording
 
 _LONGEST_QUOTE = 400
+_PLAIN = str.maketrans(dict.fromkeys("‐‑‒–—―−﹘", "-") | dict.fromkeys("‘’ʼ´`", "'"))
 
 
 class Says(Enum):
@@ -46,34 +48,45 @@ class Reader:
         return _compile(tuple(self._wording.withholds))
 
     @cached_property
+    def _inconclusive(self) -> "re2._Regexp[str]":
+        return _compile(tuple(self._wording.inconclusive))
+
+    @cached_property
     def _harmless(self) -> "re2._Regexp[str]":
         return _compile(tuple(self._wording.harmless))
 
     @cached_property
-    def _outcomes(self) -> "list[tuple[Says, re2._Regexp[str]]]":
+    def _passed(self) -> "re2._Regexp[str]":
+        return _compile(tuple(self._wording.passed))
+
+    @cached_property
+    def _against(self) -> "list[tuple[Says, re2._Regexp[str]]]":
         words = self._wording
-        return [
-            (Says.BYPASSED, _compile(tuple(words.bypassed))),
-            (Says.FAILED, _compile(tuple(words.failed))),
-            (Says.PASSED, _compile(tuple(words.passed))),
-        ]
+        return [(Says.BYPASSED, _compile(tuple(words.bypassed))), (Says.FAILED, _compile(tuple(words.failed)))]
 
     def approval(self, text: str) -> Reading:
         """Approved where some line approves and none withholds; anything else is nothing clear."""
         lines = text.splitlines()
-        if any(self._withholds.search(line) for line in lines):
+        judged = [_plain(line) for line in lines]
+        if any(self._withholds.search(line) for line in (*judged, *_sentences(judged))):
             return Reading(Says.NOTHING, None)
-        return self._first(Says.APPROVED, self._approves, text, lines, lines)
+        return self._first(Says.APPROVED, self._approves, text, lines, judged)
 
     def test(self, text: str) -> Reading:
         """Bypassed before failed before passed: the worst that any line says, phrases such as `0 failed` aside."""
         lines = text.splitlines()
-        judged = [self._harmless.sub(" ", line) for line in lines]
-        for says, pattern in self._outcomes:
-            reading = self._first(says, pattern, text, lines, lines if says is Says.PASSED else judged)
+        judged = [_plain(line) for line in lines]
+        serious = [self._harmless.sub(" ", line) for line in judged]
+        for says, pattern in self._against:
+            reading = self._first(says, pattern, text, lines, serious)
             if reading.says is says:
                 return reading
-        return Reading(Says.NOTHING, None)
+        # a sentence over several lines is no ground for an exception, but enough to doubt a line of it
+        doubtful = [self._inconclusive, *(pattern for _, pattern in self._against)]
+        every = (*serious, *(self._harmless.sub(" ", sentence) for sentence in _sentences(judged)))
+        if any(pattern.search(line) for pattern in doubtful for line in every):
+            return Reading(Says.NOTHING, None)
+        return self._first(Says.PASSED, self._passed, text, lines, judged)
 
     @staticmethod
     def _first(says: Says, pattern: "re2._Regexp[str]", text: str, lines: list[str], judged: list[str]) -> Reading:
@@ -82,6 +95,21 @@ class Reader:
             return Reading(Says.NOTHING, None)
         quotes = (quote_at(text, lines, number) for number in matching)
         return Reading(says, next((quote for quote in quotes if quote is not None), None))
+
+
+def _plain(line: str) -> str:
+    """A line as its reader sees it: folded like a quote, every dash and apostrophe the plain one."""
+    return line if line.isascii() else fold_text(line).text.translate(_PLAIN)
+
+
+def _sentences(lines: list[str]) -> list[str]:
+    """Lines that run on, in one; a line that stands alone is left out."""
+    found: list[list[str]] = [[]]
+    for line in lines:
+        found[-1].append(line.strip())
+        if not line.strip() or line.rstrip().endswith((".", "!", "?", ":", ";")):
+            found.append([])
+    return [" ".join(part) for part in found if len(part) > 1]
 
 
 def first_quote(text: str) -> str | None:
@@ -96,7 +124,7 @@ def quote_at(text: str, lines: list[str], number: int) -> str | None:
         quote = "\n".join(lines[number : last + 1]).strip()
         if len(fold_quote(quote)) >= MIN_QUOTE:
             quote = quote[:_LONGEST_QUOTE].rstrip()
-            return None if has_invisible(quote) or quote not in text else quote
+            return None if has_invisible(quote) or find(quote, text) is None else quote
     whole = text.strip()
     long_enough = len(fold_quote(whole)) >= MIN_QUOTE and len(whole) <= _LONGEST_QUOTE
     return whole if long_enough and not has_invisible(whole) else None
@@ -107,12 +135,15 @@ def _compile(patterns: tuple[str, ...]) -> "re2._Regexp[str]":
     return re2.compile("(?i)" + "|".join(f"(?:{pattern})" for pattern in patterns))
 
 
+_REVISION = re.compile(r"[0-9a-f]{12,64}\Z")
+
+
 @lru_cache(maxsize=256)
 def _shape(change_id: str) -> re.Pattern[str] | None:
     """The pattern of ids like this one: the same words with another number, or another hexadecimal revision."""
-    stem = re.sub(r"[0-9a-f]{12,40}$", "", change_id)
+    stem = _REVISION.sub("", change_id)
     if stem != change_id:
-        number = r"[0-9a-f]{7,40}"
+        number = r"[0-9a-f]{7,64}"
     else:
         stem = re.sub(r"\d+$", "", change_id)
         number = r"\d+"
@@ -123,12 +154,33 @@ def _shape(change_id: str) -> re.Pattern[str] | None:
 
 def names_another_change(change_id: str, text: str, id_patterns: list[str]) -> str | None:
     """The id of another change where the text names one and never this one, else None."""
-    shape = _shape(change_id)
+    own, text = _plain(change_id).casefold(), _plain(text).casefold()
+    shape = _shape(own)
     named = [match.group() for match in shape.finditer(text)] if shape else []
     if id_patterns:
         named += [match.group() for match in _compile(tuple(id_patterns)).finditer(text)]
-    if not named or change_id.casefold() in text.casefold():
+    if not named or _stands(own, text):
         return None
-    own = change_id.casefold()
-    # an abbreviated revision of this very change is this change
-    return next((other for other in named if not own.startswith(other.casefold())), None)
+    # an abbreviated revision of this very change is this change, and so is `CHG 1001` for CHG-1001
+    stem = _REVISION.sub("", own)
+    return None if any(_is_own(other, own, stem) for other in named) else named[0]
+
+
+def _stands(own: str, text: str) -> bool:
+    """Whether an id stands in a text as a word of its own, not as the beginning of a longer one."""
+    at = text.find(own)
+    while at >= 0:
+        if not _is_word(text[at - 1 : at]) and not _is_word(text[at + len(own) : at + len(own) + 1]):
+            return True
+        at = text.find(own, at + 1)
+    return False
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
+
+
+def _is_own(named: str, own: str, stem: str) -> bool:
+    if stem != own and len(named) > len(stem):
+        return own.startswith(named)
+    return re.sub(r"[-_ #]", "", named) == re.sub(r"[-_ #]", "", own)

@@ -5,10 +5,11 @@ nothing; the next use rebuilds it. SQLite by default, any SQLAlchemy URL otherwi
 """
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import Any
+from functools import partial
+from typing import Any, BinaryIO
 
 from sqlalchemy import (
     Boolean,
@@ -31,12 +32,13 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from countersign.errors import TamperedError
-from countersign.evidence.chain import Writer, read_tail
+from countersign.evidence.chain import Tail, Writer, read_tail
 from countersign.evidence.indexed import OPENED, IndexedIntake, IndexedRun
 from countersign.evidence.lines import ZERO, Entry, Scan
-from countersign.evidence.register import IntakeTotals, Register
+from countersign.evidence.register import IntakeTotals, Refusal, Register
 from countersign.evidence.root import EvidenceRoot
 
 _metadata = MetaData()
@@ -88,7 +90,9 @@ _intakes = Table(
     Column("at", String, nullable=False),
     Column("fingerprint", String, nullable=False),
     *(Column(name, Integer, nullable=False) for name in ("read", "opened", "known", "refused", "out_of_scope")),
+    Column("state", String),
     Column("declared", Integer),
+    Column("broken", String),
 )
 _datasets = Table(
     "datasets",
@@ -114,29 +118,35 @@ class Index:
 
         Raises TamperedError when the register no longer continues what was taken in.
         """
+        if writer is not None:
+            self._take_in(writer.tail, writer.read)
+        elif self._register.path.exists():
+            # the register's lock comes before the index's, as it does for whoever passes a writer
+            with self._register.reading() as file:
+                self._take_in(read_tail(file), partial(_read_from, file))
+        elif self._begun():
+            raise TamperedError(f"{self._register.path}: gone, though it was taken in; restore it from a copy (SEV-1)")
+
+    def _take_in(self, tail: Tail, read: Callable[[int], bytes]) -> None:
         with self._connect() as connection:
             # the first statement takes the write lock, so that two processes never apply a line twice
             connection.execute(update(_position).values(id=_position.c.id))
             position = connection.execute(select(_position)).one_or_none()
-            if position is None and not self._register.path.exists():
-                return
             size, head, seq = (position.size, position.head, position.seq) if position else (0, ZERO, -1)
-            if writer is not None:
-                tail, content = writer.tail, writer.read(size)
-            else:
-                with self._register.reading() as file:
-                    tail = read_tail(file)
-                    file.seek(size)
-                    content = file.read()
             if tail.size < size or (tail.size == size and tail.head != head):
                 raise TamperedError(
                     f"{self._register.path}: shorter than before, or another; run `countersign verify --all` (SEV-1)"
                 )
+            content = read(size)
             content = content[: content.rfind(b"\n") + 1]
             if not content:
                 return
             scan = Scan(io.BytesIO(content), prev=head, seq=seq)
-            _apply(connection, scan)
+            try:
+                _apply(connection, scan)
+            except (KeyError, IntegrityError) as error:
+                reason = f"{self._register.path}: a line up to seq {scan.seq} is not of its form or comes twice (SEV-1)"
+                raise TamperedError(reason) from error
             if scan.fault is not None:
                 raise TamperedError(f"{self._register.path}: {scan.fault.kind}: expected {scan.fault.detail} (SEV-1)")
             values = {"size": size + len(content), "head": scan.head, "seq": scan.seq}
@@ -211,6 +221,13 @@ class Index:
         with self._connect() as connection:
             return {row.record for row in connection.execute(query)}
 
+    def refusals(self) -> list[Refusal]:
+        """Every record that was refused, in the order of their instants."""
+        query = select(_refusals).order_by(_refusals.c.at, _refusals.c.record)
+        with self._connect() as connection:
+            rows = connection.execute(query).all()
+        return [Refusal(row.source, row.where, row.change_id, row.reason, row.record) for row in rows]
+
     def latest_intakes(self) -> dict[str, IndexedIntake]:
         """The latest reading of each source, by its name."""
         latest = select(func.max(_intakes.c.seq)).group_by(_intakes.c.source)
@@ -231,6 +248,10 @@ class Index:
             fields = row._asdict()
             fields["day"] = date.fromisoformat(row.day)
             yield IndexedRun(**fields)
+
+    def _begun(self) -> bool:
+        with self._connect() as connection:
+            return connection.execute(select(_position)).one_or_none() is not None
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
@@ -265,9 +286,14 @@ def _engine(url: str) -> Engine:
     return engine
 
 
+def _read_from(file: BinaryIO, start: int) -> bytes:
+    file.seek(start)
+    return file.read()
+
+
 def _intake(row: Row[Any]) -> IndexedIntake:
     totals = IntakeTotals(row.read, row.opened, row.known, row.refused, row.out_of_scope)
-    return IndexedIntake(row.source, row.at, row.fingerprint, totals, row.declared)
+    return IndexedIntake(row.source, row.at, row.fingerprint, row.state, totals, row.declared, row.broken)
 
 
 def _apply(connection: Connection, entries: Iterable[Entry]) -> None:

@@ -34,10 +34,16 @@ class IndexedRun:
 
 @dataclass(frozen=True, slots=True)
 class IndexedIntake:
-    """The latest reading of a source; `fingerprint` says what it found, `declared` what the source itself counted."""
+    """The latest reading of a source.
+
+    `fingerprint` says what it found, `state` what the source looked like before, `declared` what the source itself
+    counted, `broken` why it could not be read to its end.
+    """
 
     source: str
     at: str
     fingerprint: str
+    state: str | None
     totals: IntakeTotals
     declared: int | None
+    broken: str | None

@@ -10,6 +10,7 @@ What belongs here: bytes in, bytes out. What does not: files, locks, the meaning
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +26,7 @@ MAX_LINE = 16 << 20
 BLOB_OVER = 64 << 10
 OWNED = ("prev", "seq", "ts", "event", "actor", "texts", "blobs")
 _SALT_BYTES = 16
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +74,19 @@ class Fault:
 
 def _plain(value: object, where: str) -> None:
     """Refuse what JSON would silently bend: floats (so no NaN either), keys that are not text, other types."""
-    match value:
-        case None | bool() | int() | str():
-            return
-        case dict():
-            for key, item in value.items():
-                if not isinstance(key, str):
-                    raise EvidenceError(f"{where}: a key must be text, not {key!r}")
-                _plain(item, where)
-        case list() | tuple():
-            for item in value:
-                _plain(item, where)
-        case _:
-            raise EvidenceError(f"{where}: a log line holds text, whole numbers, lists and objects, not {value!r}")
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise EvidenceError(f"{where}: a key must be text, not {key!r}")
+            _plain(item, where)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _plain(item, where)
+    elif not isinstance(value, str | int):
+        raise EvidenceError(f"{where}: a log line holds text, whole numbers, lists and objects, not {value!r}")
 
 
 def _line(value: Mapping[str, Any], what: str) -> bytes:
@@ -247,5 +249,10 @@ def well_formed(value: dict[str, Any]) -> bool:
         and isinstance(value["seq"], int)
         and all(isinstance(value[name], str) for name in ("prev", "ts", "event", "actor"))
         and all(isinstance(value.get(name, {}), dict) for name in ("texts", "blobs"))
-        and all(isinstance(digest, str) for name in ("texts", "blobs") for digest in value.get(name, {}).values())
+        and all(_is_sha256(digest) for name in ("texts", "blobs") for digest in value.get(name, {}).values())
     )
+
+
+def _is_sha256(value: object) -> bool:
+    # it becomes a file name among the blobs, so nothing else may pass
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None

@@ -28,8 +28,15 @@ class Report:
 class AuditLog(ChainFile):
     """`audit.jsonl` of a run, or any chained log that lies alone."""
 
-    def __init__(self, path: Path | str, *, clock: Clock = utc_now, entropy: Entropy = random_bytes) -> None:
-        self.root = EvidenceRoot.around(Path(path))
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        root: EvidenceRoot | None = None,
+        clock: Clock = utc_now,
+        entropy: Entropy = random_bytes,
+    ) -> None:
+        self.root = root or EvidenceRoot.around(Path(path))
         super().__init__(Path(path), blobs=self.root.blobs if self.root else None, clock=clock, entropy=entropy)
 
     @property

@@ -1,6 +1,7 @@
 """The evidence root: where everything lies. What belongs here: paths and content-addressed keeping; no judgement."""
 
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 from countersign.errors import EvidenceError
@@ -35,25 +36,25 @@ class EvidenceRoot:
     def index(self) -> Path:
         return self.path / "index.sqlite"
 
-    @property
+    @cached_property
     def blobs(self) -> Path:
         return self.path / "blobs"
 
-    @property
+    @cached_property
     def policies(self) -> Path:
         return self.path / "policies"
 
-    @property
+    @cached_property
     def datasets(self) -> Path:
         return self.path / "datasets"
 
     def rundir(self, day: date, run_id: str) -> Path:
         """The folder of a run that was opened on an intake day."""
-        return self.path / "runs" / f"{day:%Y/%m/%d}" / run_id
+        return Path(f"{self.path}/runs/{day.year:04}/{day.month:02}/{day.day:02}/{run_id}")
 
     def log(self, day: date, run_id: str) -> Path:
         """The one file of a run."""
-        return self.rundir(day, run_id) / LOG
+        return Path(f"{self.path}/runs/{day.year:04}/{day.month:02}/{day.day:02}/{run_id}/{LOG}")
 
     def keep_version(self, canonical: bytes) -> str:
         """Keep a version of policy or catalogue under its digest, for whoever performs a test again."""

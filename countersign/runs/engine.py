@@ -134,6 +134,10 @@ class Engine:
         """The intake day now, in the policy's zone."""
         return local_day(self.clock(), self.current.policy.zone)
 
+    def log_of(self, day: date, run_id: str) -> AuditLog:
+        """The log of a run."""
+        return AuditLog(self.root.log(day, run_id), root=self.root, clock=self.clock, entropy=self.entropy)
+
     def outcome_of(self, run: IndexedRun) -> Outcome:
         """A run as the register last described it."""
         rundir = self.root.rundir(run.day, run.run_id)
@@ -191,7 +195,7 @@ class Engine:
         """One run under its lock, which stays held; None when another process holds it."""
         lock = ExitStack()
         try:
-            log = AuditLog(self.root.log(job.day, job.run_id), clock=self.clock, entropy=self.entropy)
+            log = self.log_of(job.day, job.run_id)
             writer = lock.enter_context(log.writing(blocking=blocking))
             state, stages = self._walk(job, writer)
         except BusyError:
@@ -212,7 +216,7 @@ class Engine:
                 f"the register knows the head {job.head}, which the log has lost; the run is held, SEV-1"
             )
         state = read_state(job.run_id, entries, self.root.blobs)
-        if state.payload is None and job.arrival is not None:
+        if not state.ingested and job.arrival is not None:
             self._keep_attachments(job.arrival.payload.change)
         staged = self._stage(state, job.arrival, writer)
         if not staged:

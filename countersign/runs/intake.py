@@ -34,6 +34,7 @@ class Intake:
     refusals: list[Refusal] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     fingerprint: str = ""
+    state: str | None = None
 
 
 @dataclass(slots=True)
@@ -52,7 +53,7 @@ def take_in(engine: Engine, source: Source, *, progress: Progress | None = None)
     Raises SourceError when the source breaks off or counts otherwise than was read; what was opened until then stays,
     and reading it again opens only the rest.
     """
-    intake = Intake(source.name)
+    intake = Intake(source.name, state=source.state())
     day = engine.today
     prints = hashlib.sha256()
     for chunk in chunks(source.items(), CHUNK):
@@ -215,11 +216,28 @@ def _conflict(arrival: Arrival, run: IndexedRun) -> Refusal:
     return Refusal(arrival.source, arrival.where, arrival.payload.change.id, reason, digest)
 
 
+def record_broken_source(engine: Engine, source: Source, reason: str) -> None:
+    """Put on record that a source could not be read to its end; the same again needs no second line."""
+    latest = engine.index.latest_intakes().get(source.name)
+    if latest is None or latest.broken != reason:
+        _append(engine, Intake(source.name), reason)
+
+
 def _register(engine: Engine, intake: Intake) -> None:
     """One register line for a reading; one that found the very same as the last needs no second line."""
     latest = engine.index.latest_intakes().get(intake.source)
-    if latest is not None and latest.fingerprint == intake.fingerprint and intake.totals.opened == 0:
-        return
-    data = {"source": intake.source, "fingerprint": intake.fingerprint, "declared": intake.declared}
+    read = (intake.fingerprint, intake.state, None)
+    if latest is None or (latest.fingerprint, latest.state, latest.broken) != read or intake.totals.opened:
+        _append(engine, intake, None)
+
+
+def _append(engine: Engine, intake: Intake, broken: str | None) -> None:
+    data = {
+        "source": intake.source,
+        "fingerprint": intake.fingerprint,
+        "state": intake.state,
+        "declared": intake.declared,
+        "broken": broken,
+    }
     engine.register.append("intake", "countersign", **data, **intake.totals.as_dict())
     engine.index.sync()

@@ -15,10 +15,10 @@ from typing import Any
 from countersign.changes.payload import Change, Payload, accept
 from countersign.clocks.instant import parse_instant
 from countersign.controls.assessment import Result
-from countersign.errors import EvidenceError, TamperedError
+from countersign.errors import EvidenceError, PayloadError, TamperedError
 from countersign.evidence.lines import ZERO, Entry
 from countersign.policy import Key, Limits
-from countersign.runs.concealment import reveal
+from countersign.runs.concealment import reveal, text_of_evidence
 
 _UNLIMITED = Limits(evidence_bytes=1 << 40, payload_bytes=1 << 40)
 
@@ -100,7 +100,10 @@ class RunState:
     where: str = ""
     supersedes: str | None = None
     opened_at: datetime | None = None
-    payload: Payload | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
+    skeleton: Mapping[str, Any] | None = None
+    blobs: Path | None = None
+    _payload: Payload | None = None
     policy: str = ""
     policy_version: str = ""
     catalogue: str = ""
@@ -125,11 +128,37 @@ class RunState:
     events: int = 0
 
     @property
+    def ingested(self) -> bool:
+        """Whether the log holds a payload."""
+        return self.skeleton is not None
+
+    @property
+    def payload(self) -> Payload:
+        """The payload, put together and judged again when first asked for, its identity with it.
+
+        Raises TamperedError where it is not the one that this run was opened for, EvidenceError where there is none.
+        """
+        if self._payload is None:
+            if self.skeleton is None:
+                raise EvidenceError(f"{self.run_id}: nothing is ingested yet")
+            try:
+                payload = accept(reveal(self.skeleton, self.texts, _Blobs(self.blobs)), _UNLIMITED)
+            except PayloadError as error:
+                raise TamperedError(f"{self.run_id}: its payload would not be accepted: {error}") from error
+            if payload.digest != self.digest or payload.run_id != self.run_id:
+                raise TamperedError(f"{self.run_id}: its payload is that of {payload.run_id}, {payload.digest}")
+            self._payload = payload
+        return self._payload
+
+    @property
     def change(self) -> Change:
-        """The change of a run that has ingested it."""
-        if self.payload is None:
-            raise EvidenceError(f"{self.run_id}: nothing is ingested yet")
+        """The change of the payload."""
         return self.payload.change
+
+    @property
+    def tier(self) -> str:
+        """The runbook tier."""
+        return "emergency" if (self.skeleton or {}).get("change_type") == "emergency" else "standard"
 
     @property
     def pending(self) -> Key | None:
@@ -143,7 +172,7 @@ class RunState:
         """What the engine does next; None at a pause and at the end."""
         if self.closed_as is not None or self.pending is not None:
             return None
-        if self.payload is None:
+        if not self.ingested:
             return Step.INGEST
         if not self.judged:
             return Step.ASSESS
@@ -210,7 +239,8 @@ def apply(state: RunState, entry: Entry, blobs: Path | None = None, *, arrived: 
     try:
         match entry.event:
             case "ingested":
-                _ingested(state, entry, blobs, arrived)
+                _ingested(state, entry)
+                state.blobs, state._payload = blobs, arrived  # noqa: SLF001  (this function is the state's own)
             case "out_of_scope":
                 state.closed_as = Status.OUT_OF_SCOPE
             case "assessed":
@@ -268,19 +298,17 @@ class _Blobs(dict[str, str]):
         return base64.b64encode(path.read_bytes()).decode("ascii")
 
 
-def _ingested(state: RunState, entry: Entry, blobs: Path | None, arrived: Payload | None) -> None:
-    _expect(state, entry, state.payload is None, "the change is ingested already")
+def _ingested(state: RunState, entry: Entry) -> None:
+    _expect(state, entry, not state.ingested, "the change is ingested already")
     data = entry.data
-    payload = arrived or accept(reveal(data["change"], entry.texts, _Blobs(blobs)), _UNLIMITED)
-    _expect(state, entry, payload.digest == data["digest"], "its digest is not that of its payload")
-    _expect(state, entry, payload.run_id == state.run_id, f"it is the payload of {payload.run_id}")
-    state.payload, state.digest, state.opened_at = payload, payload.digest, parse_instant(entry.ts)
-    state.origin, state.source, state.where = data["origin"], data["source"], entry.texts.get("where", "")
+    state.skeleton, state.texts, state.digest = data["change"], entry.texts, data["digest"]
+    state.opened_at = parse_instant(entry.ts)
+    state.origin, state.source, state.where = data["origin"], data["source"], entry.texts["where"]
     state.supersedes = data["supersedes"]
 
 
 def _assessed(state: RunState, entry: Entry) -> None:
-    _expect(state, entry, state.payload is not None and not state.judged, "the change is not waiting for it")
+    _expect(state, entry, state.ingested and not state.judged, "the change is not waiting for it")
     data = entry.data
     state.policy, state.policy_version = data["policy"], data["policy_version"]
     state.catalogue, state.catalogue_version = data["catalogue"], data["catalogue_version"]
@@ -294,9 +322,9 @@ def _judged(state: RunState, entry: Entry, row: Mapping[str, Any], judged_by: st
     quote: str | None = None
     if isinstance(cited, list):
         span = (cited[0], cited[1])
-        item = state.change.evidence.get(evidence or "")
-        _expect(state, entry, item is not None and 0 <= span[0] < span[1] <= len(item.text), "its quote is nowhere")
-        quote = item.text[slice(*span)] if item else None
+        text = state.texts.get(text_of_evidence(evidence or ""), "")
+        _expect(state, entry, 0 <= span[0] < span[1] <= len(text), "its quote is nowhere")
+        quote = text[slice(*span)]
     elif cited is not None:
         quote = entry.texts[cited]
     return Judged(row["control"], Result(row["result"]), entry.texts[row["reason"]], evidence, quote, span, judged_by)

@@ -155,7 +155,7 @@ def ask(state: RunState, key: Key, versions: Versions) -> list[Draft]:
         "key": key.value,
         "role": role,
         "to": eligible,
-        "tier": state.change.tier,
+        "tier": state.tier,
         "handed": {"log_head": state.head, "controls": _tally(state.results())},
     }
     return [Draft("sign_off_requested", ENGINE, data)]

@@ -105,7 +105,7 @@ class Verifier:
             if run.head != ZERO:
                 yield RunFault(run.run_id, "log_missing", str(path), f"a log with the head {run.head}")
             return
-        log = AuditLog(path)
+        log = AuditLog(path, root=self._root)
         report = log.check(registered=run.head)
         if report.fault is not None:
             yield RunFault(run.run_id, report.fault.kind, f"{path}:{report.fault.line}", report.fault.detail)
@@ -120,7 +120,7 @@ class Verifier:
 
     def _decided_again(self, run: Registered, state: RunState, path: Path) -> Iterator[RunFault]:
         where = str(path)
-        if state.payload is not None and state.digest != run.digest:
+        if state.ingested and state.payload.digest != run.digest:
             yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
         if run.status and state.status != run.status and state.error is None:
             yield RunFault(run.run_id, "status_differs", where, f"the status that the register knows, {run.status}")

@@ -62,4 +62,4 @@ class Views:
         return rows
 
     def _read(self, day: date, run_id: str) -> RunState:
-        return read_state(run_id, AuditLog(self._root.log(day, run_id)).records(), self._root.blobs)
+        return read_state(run_id, AuditLog(self._root.log(day, run_id), root=self._root).records(), self._root.blobs)

@@ -1,5 +1,6 @@
 """Payloads in files: a folder of them, a JSON file, a JSON Lines file, or a stream."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,17 @@ class FilesSource:
         self._path = path
         self._limits = limits
 
+    def state(self) -> str | None:
+        found = hashlib.sha256()
+        for path in payload_files(self._path):
+            try:
+                status = path.stat()
+            except OSError as error:
+                raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+            found.update(os.fsencode(path.name))
+            found.update(f"\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}\0".encode())
+        return found.hexdigest()
+
     def items(self) -> Iterator[Item]:
         for path in payload_files(self._path):
             try:
@@ -34,7 +46,7 @@ class FilesSource:
                     if path.suffix == ".json":
                         yield from _document(file, path, self._limits)
                     else:
-                        yield from _lines(file, str(path), self._limits)
+                        yield from _lines(file, _shown(path), self._limits)
             except OSError as error:
                 raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -52,10 +64,13 @@ class StreamSource:
         self._stream = stream
         self._limits = limits
 
+    def state(self) -> str | None:
+        return None
+
     def items(self) -> Iterator[Item]:
         content = self._stream.read()
         try:
-            parse_record(content, self._limits)
+            parse_record(content, _limits_for(content, self._limits))
         except PayloadError:
             yield from _lines(iter(content.splitlines(keepends=True)), "-", self._limits)
         else:
@@ -79,14 +94,17 @@ def payload_files(path: Path) -> list[Path]:
 
 def _document(file: BinaryIO, path: Path, limits: Limits) -> Iterator[Item]:
     content = file.read()
-    yield from _values(content, str(path), limits)
+    yield from _values(content, _shown(path), limits)
+
+
+def _shown(path: Path) -> str:
+    """A path as text that can be stored, whatever bytes are in it."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _values(content: bytes, where: str, limits: Limits) -> Iterator[Item]:
-    is_list = content.lstrip()[:1] == b"["
     try:
-        # a list is a container of payloads, each of which has the limit to itself
-        value = parse_record(content, Limits(payload_bytes=max(len(content), 1)) if is_list else limits)
+        value = parse_record(content, _limits_for(content, limits))
     except PayloadError as error:
         yield Unreadable(where, error.change_id, str(error), content)
         return
@@ -95,6 +113,11 @@ def _values(content: bytes, where: str, limits: Limits) -> Iterator[Item]:
             yield Record(f"{where}[{number}]", payload)
     else:
         yield Record(where, value)
+
+
+def _limits_for(content: bytes, limits: Limits) -> Limits:
+    """A list is a container of payloads, each of which has the limit to itself."""
+    return Limits(payload_bytes=max(len(content), 1)) if content.lstrip()[:1] == b"[" else limits
 
 
 def _lines(lines: Iterator[bytes] | BinaryIO, where: str, limits: Limits) -> Iterator[Item]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from countersign.changes.sources.interface import Item, Record
+from countersign.changes.sources.interface import Item, Record, Unreadable
 from countersign.clocks.instant import stamp
 from countersign.errors import SourceError
 from countersign.policy import Policy, Trailer
@@ -62,12 +62,22 @@ class GitSource:
         self._merges_only = merges_only
         self._revision = revision
 
+    def state(self) -> str | None:
+        return self._git("rev-parse", "--verify", "--end-of-options", f"{self._revision}^{{commit}}").decode().strip()
+
     def items(self) -> Iterator[Item]:
-        for commit in self._commits():
+        for fields in self._log():
+            where = f"{self._path}@{fields[0].strip()[:_SHORT]}"
+            try:
+                commit = _commit(fields)
+            except (ValueError, OverflowError, OSError) as error:
+                reason = f"the commit has a time that is none ({error}); git fsck says more"
+                yield Unreadable(where, self._change_id(fields[0].strip()), reason, "\0".join(fields).encode())
+                continue
             if not (self._since and commit.committed < self._since) and not (
                 self._until and commit.committed >= self._until
             ):
-                yield Record(f"{self._path}@{commit.sha[:_SHORT]}", self._payload(commit))
+                yield Record(where, self._payload(commit))
 
     def declared(self) -> int | None:
         """What `git rev-list --count` says; None for a range of dates, which git would judge by other rules."""
@@ -77,7 +87,8 @@ class GitSource:
         return int(counted)
 
     def _selection(self) -> list[str]:
-        return [*(["--merges"] if self._merges_only else []), "--end-of-options", self._revision]
+        # the closing `--` says that the revision is no path, whatever files lie there
+        return [*(["--merges"] if self._merges_only else []), "--end-of-options", self._revision, "--"]
 
     def _git(self, *arguments: str) -> bytes:
         done = subprocess.run(self._command(*arguments), capture_output=True, check=False)
@@ -92,8 +103,10 @@ class GitSource:
         said = stderr.decode("utf-8", "backslashreplace").strip().splitlines()
         return f"{self._path}: git cannot read it: {said[-1] if said else 'no message'}"
 
-    def _commits(self) -> Iterator[_Commit]:
-        """Every selected commit, oldest last, streamed from one `git log`."""
+    def _log(self) -> Iterator[list[str]]:
+        """The fields of every selected commit, oldest last, streamed from one `git log`."""
+        if self._git("rev-parse", "--is-shallow-repository").strip() == b"true":
+            raise SourceError(f"{self._path}: a shallow clone lacks older commits; `git fetch --unshallow` gets them")
         form = "%x00".join(_FIELDS)
         command = self._command(
             "-c", "log.showSignature=false", "log", "-z", "--no-color", "--encoding=UTF-8", f"--format=tformat:{form}",
@@ -106,13 +119,16 @@ class GitSource:
             for field in _split(process.stdout):
                 fields.append(field.decode("utf-8", "backslashreplace"))
                 if len(fields) == len(_FIELDS):
-                    yield _commit(fields)
+                    yield fields
                     fields = []
             stderr = process.stderr.read()
         if process.returncode:
             raise SourceError(self._said(stderr))
         if fields:
             raise SourceError(f"{self._path}: git stopped in the middle of a commit")
+
+    def _change_id(self, sha: str) -> str:
+        return f"{self._system.replace('/', ':')}@{sha}"
 
     def _payload(self, commit: _Commit) -> dict[str, Any]:
         evidence: dict[str, Any] = {}
@@ -133,7 +149,7 @@ class GitSource:
             counts[name] = counts.get(name, 0) + 1
             evidence[f"{name}-{counts[name]}"] = _trailer_item(key, value, trailer, committed)
         payload: dict[str, Any] = {
-            "id": f"{self._system.replace('/', ':')}@{commit.sha}",
+            "id": self._change_id(commit.sha),
             "system": self._system,
             "summary": commit.message.strip().split("\n", 1)[0].strip() or "(no message)",
             "author": commit.author,
@@ -160,21 +176,15 @@ def _describe(commit: _Commit) -> str:
 
 
 def _commit(fields: list[str]) -> _Commit:
+    """Raises ValueError, OverflowError or OSError where a time is none."""
     sha, author, authored, committer, committed, trailers, message = fields
     pairs = []
     for line in trailers.splitlines():
         key, colon, value = line.partition(":")
         if colon:
             pairs.append((key.strip(), value.strip()))
-    return _Commit(
-        sha.strip(),
-        author,
-        datetime.fromtimestamp(int(authored), UTC),
-        committer,
-        datetime.fromtimestamp(int(committed), UTC),
-        pairs,
-        re.sub(r"\s+\Z", "\n", message),
-    )
+    times = [datetime.fromtimestamp(int(seconds), UTC) for seconds in (authored, committed)]
+    return _Commit(sha.strip(), author, times[0], committer, times[1], pairs, re.sub(r"\s+\Z", "\n", message))
 
 
 def _split(stream: Any) -> Iterator[bytes]:

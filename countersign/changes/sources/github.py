@@ -53,6 +53,13 @@ class GithubSource:
             self._content = content
         return self._content
 
+    def state(self) -> str | None:
+        try:
+            status = self._path.stat()
+        except OSError as error:
+            raise SourceError(f"{self._path}: cannot be read: {error.strerror}") from error
+        return f"{status.st_size}-{status.st_mtime_ns}"
+
     def items(self) -> Iterator[Item]:
         for position, pull_request in enumerate(self._pull_requests()):
             where = f"{self._path}[{position}]"
@@ -143,7 +150,9 @@ def _description(pull_request: dict[str, Any]) -> dict[str, Any]:
 
 def _reviews(reviews: list[dict[str, Any]], merged: datetime, change_id: str) -> dict[str, Any]:
     """Each reviewer's latest state before the merge as approval or rejection; every other review as it was."""
-    timely = [review for review in reviews if parse_instant(review["submittedAt"]) <= merged]
+    # a pending review has no time: nobody but its writer sees it
+    submitted = [review for review in reviews if review["state"] != "PENDING"]
+    timely = [review for review in submitted if parse_instant(review["submittedAt"]) <= merged]
     timely.sort(key=lambda review: parse_instant(review["submittedAt"]))
     latest: dict[str, int] = {}
     for position, review in enumerate(timely):

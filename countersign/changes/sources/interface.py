@@ -52,6 +52,9 @@ class Source(Protocol):
     def adapter(self) -> str:
         """The kind of source, as policy names those whose evidence counts as extracted."""
 
+    def state(self) -> str | None:
+        """What is there now, cheaply: it differs when `items` would. None if it cannot say. Raises SourceError."""
+
     def items(self) -> Iterator[Item]:
         """Everything that is there, once each, in a stable order. Raises SourceError when it breaks off."""
 

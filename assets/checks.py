@@ -1,0 +1,101 @@
+"""Asset checks: unpartitioned, never blocking, judged from the index over all days.
+
+Each stands alone, so that the UI and the integrity job can run it. `daily` and `advance` log the same evaluations at
+the end of their own step: a check step would be skipped whenever a day leaves its asset untouched.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    AssetKey,
+    OpExecutionContext,
+    asset_check,
+)
+
+from assets.metadata import judgement_metadata
+from countersign.runs.daywork import Judgement, every_log_verifies, nothing_blocked, totals_reconcile
+from countersign.runs.engine import Engine
+from resources.evidence import Evidence, WallClock
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check: `judge` takes the engine and the ids of the runs that were just touched, None for all."""
+
+    name: str
+    asset: str
+    meaning: str
+    severity: AssetCheckSeverity
+    judge: Callable[[Engine, Iterable[str] | None], Judgement]
+
+
+def _logs(engine: Engine, touched: Iterable[str] | None) -> Judgement:
+    return every_log_verifies(engine, (run.run_id for run in engine.index.all_runs()) if touched is None else touched)
+
+
+CHECKS = (
+    Check(
+        "nothing_blocked",
+        "grounding_gate",
+        "No run is blocked, unless a corrected one has superseded it.",
+        AssetCheckSeverity.WARN,
+        lambda engine, _: nothing_blocked(engine),
+    ),
+    Check(
+        "totals_reconcile",
+        "change_record",
+        "read = opened + already known + refused + out of scope, for the latest reading of every source.",
+        AssetCheckSeverity.ERROR,
+        lambda engine, _: totals_reconcile(engine),
+    ),
+    Check(
+        "every_log_verifies",
+        "audit_log",
+        "Every audit log is whole and the one that the register knows; right after work, the logs just touched. "
+        "A failure is a control incident, SEV-1: see ESCALATION.md.",
+        AssetCheckSeverity.ERROR,
+        _logs,
+    ),
+)
+
+
+def asset_checks() -> list[AssetChecksDefinition]:
+    """One standalone check for each of `CHECKS`."""
+    return [_standing(check) for check in CHECKS]
+
+
+def _standing(check: Check) -> AssetChecksDefinition:
+    @asset_check(asset=check.asset, name=check.name, description=check.meaning, blocking=False)
+    def standing(evidence: Evidence, clock: WallClock) -> AssetCheckResult:
+        judgement = check.judge(evidence.engine(clock), None)
+        return AssetCheckResult(
+            passed=judgement.passed,
+            severity=check.severity,
+            description=judgement.says,
+            metadata=judgement_metadata(judgement),
+        )
+
+    return standing
+
+
+def log_evaluations(context: OpExecutionContext, engine: Engine, touched: Iterable[str]) -> None:
+    """Record every check's result from inside a running step."""
+    runs = list(touched)
+    for check in CHECKS:
+        judgement = check.judge(engine, runs)
+        evaluation = AssetCheckEvaluation(
+            asset_key=AssetKey(check.asset),
+            check_name=check.name,
+            passed=judgement.passed,
+            severity=check.severity,
+            description=judgement.says,
+            metadata=judgement_metadata(judgement),
+            blocking=False,
+        )
+        # Dagster's alias of loggable events leaves evaluations out; `log_event` itself names and takes them.
+        context.log_event(evaluation)  # type: ignore[arg-type]

@@ -1,0 +1,68 @@
+"""The seven assets of an intake day, made in one step that materialises only what it touched."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+from dagster import (
+    AssetExecutionContext,
+    AssetObservation,
+    AssetsDefinition,
+    AssetSpec,
+    MaterializeResult,
+    PartitionsDefinition,
+    multi_asset,
+)
+
+from assets.checks import log_evaluations
+from assets.metadata import readings_metadata, stage_metadata
+from countersign.runs.daywork import needs_somebody, work_day
+from resources.evidence import Evidence, WallClock
+
+POOL = "evidence"
+GROUP = "evidence_chain"
+OWNER = "team:change-control"
+DESCRIPTIONS: Mapping[str, str] = {
+    "change_record": "Every change that was taken in on this day; the register knew it before its first step.",
+    "control_assertion": "Each control of the catalogue judged: met, exception, abstained or not applicable, with a "
+    "verbatim quote from evidence wherever something is claimed.",
+    "grounding_gate": "What the gate let through and what it blocked. It has no override: fix the input.",
+    "sign_off": "Independent review and then maker-checker approval, asked for and taken up. A sign-off attests the "
+    "assessment, not the change.",
+    "workpaper": "One workpaper for each change with both sign-offs: controls, quotes, versions, conclusion.",
+    "handoff_report": "The workpaper handed to the third-party observer, with the log head and how to verify it.",
+    "audit_log": "The hash-chained log of each change, its only source of truth. Materialising again is always safe "
+    "and does only what is left.",
+}
+
+
+def evidence_chain(days: PartitionsDefinition[str]) -> AssetsDefinition:
+    """The step `daily_changes` over one intake day."""
+    names = list(DESCRIPTIONS)
+    specs = [
+        AssetSpec(
+            name,
+            deps=names[position - 1 : position] if position else [],
+            description=DESCRIPTIONS[name],
+            group_name=GROUP,
+            kinds={"parquet"} if name in ("workpaper", "handoff_report") else {"json"},
+            owners=[OWNER],
+            skippable=True,
+        )
+        for position, name in enumerate(names)
+    ]
+
+    @multi_asset(specs=specs, name="daily_changes", partitions_def=days, pool=POOL)
+    def daily_changes(
+        context: AssetExecutionContext, evidence: Evidence, clock: WallClock
+    ) -> Iterator[MaterializeResult[None]]:
+        engine = evidence.engine(clock)
+        report = work_day(engine, date.fromisoformat(context.partition_key), evidence.sources(engine))
+        if report.readings:
+            metadata = readings_metadata(report.readings)
+            context.log_event(AssetObservation("change_record", partition=context.partition_key, metadata=metadata))
+        needed = needs_somebody(engine, report.day)
+        for stage in report.stages():
+            yield MaterializeResult(asset_key=stage, metadata=stage_metadata(engine, report, stage, needed))
+        log_evaluations(context.op_execution_context, engine, report.runs)
+
+    return daily_changes

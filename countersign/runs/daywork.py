@@ -1,0 +1,179 @@
+"""A day's work: what the daily graph and the `advance` job do, and what there is to say about it.
+
+What belongs here: sequencing intake and the engine over days, and the report that people and Dagster read. What does
+not: Dagster, and any change of a run.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from countersign.changes.sources.build import source_of
+from countersign.changes.sources.interface import Source
+from countersign.errors import CountersignError, SourceError
+from countersign.evidence.register import IntakeTotals
+from countersign.runs.engine import STAGES, Engine, Outcome, Progress
+from countersign.runs.intake import record_broken_source, take_in
+
+_PEOPLE_MATTER = ("AWAITING_APPROVAL", "BLOCKED", "FAILED")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One source read: its totals, or why it could not be read."""
+
+    source: str
+    totals: IntakeTotals
+    broken: str | None = None
+
+
+@dataclass(slots=True)
+class DayReport:
+    """What was done on a day: changes touched by stage, ids of the runs touched, what was read."""
+
+    day: date
+    touched: Counter[str] = field(default_factory=Counter)
+    runs: list[str] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+
+    def take(self, outcomes: Iterable[Outcome]) -> None:
+        """Count what these runs went through."""
+        for outcome in outcomes:
+            if outcome.stages:
+                self.touched.update(outcome.stages)
+                self.runs.append(outcome.run_id)
+
+    def stages(self) -> list[str]:
+        """The stages that did something, in the order of the graph."""
+        return [stage for stage in STAGES if self.touched[stage]]
+
+
+def sources_of(engine: Engine, base: Path) -> list[Source]:
+    """The sources that the policy names; relative paths start at `base`."""
+    policy = engine.current.policy
+    return [source_of(policy, spec, base) for spec in policy.sources]
+
+
+def work_day(
+    engine: Engine, day: date, sources: Sequence[Source] = (), *, progress: Progress | None = None
+) -> DayReport:
+    """Read the sources if the day is today, then move every run of the day to its next pause.
+
+    A source that breaks off is on record and in the report, and does not stop the others.
+    """
+    report = DayReport(day)
+    if day == engine.today:
+        for source in sources:
+            try:
+                intake = take_in(engine, source, progress=progress)
+            except SourceError as error:
+                record_broken_source(engine, source, str(error))
+                report.readings.append(Reading(source.name, IntakeTotals(), str(error)))
+            else:
+                report.readings.append(Reading(source.name, intake.totals))
+                report.take(intake.runs)
+    report.take(engine.advance(day, progress=progress))
+    return report
+
+
+def work_days(engine: Engine, days: Iterable[date]) -> list[DayReport]:
+    """Move every run of these days to its next pause."""
+    return [work_day_again(engine, day) for day in sorted(set(days))]
+
+
+def work_day_again(engine: Engine, day: date) -> DayReport:
+    """Move every run of a day to its next pause; nothing is read."""
+    report = DayReport(day)
+    report.take(engine.advance(day))
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A run that needs somebody, and who or why."""
+
+    run_id: str
+    change_id: str
+    status: str
+    reason: str
+    rundir: Path
+
+
+def needs_somebody(engine: Engine, day: date | None = None) -> list[Needed]:
+    """The runs, of a day or all, that wait for a person; superseded ones do not."""
+    found = []
+    for run in engine.index.all_runs(day):
+        if run.status in _PEOPLE_MATTER and run.superseded_by is None:
+            reason = f"{run.pending} is recorded and will be taken up" if run.signed else run.reason or ""
+            rundir = engine.root.rundir(run.day, run.run_id)
+            found.append(Needed(run.run_id, run.change_id, run.status, reason, rundir))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a check says, with a table of day or source and finding."""
+
+    passed: bool
+    says: str
+    rows: tuple[tuple[str, str], ...] = ()
+
+
+def nothing_blocked(engine: Engine) -> Judgement:
+    """No run is blocked that a corrected one has not superseded."""
+    blocked = Counter(run.day for run in engine.index.all_runs() if run.status == "BLOCKED" and not run.superseded_by)
+    rows = tuple((day.isoformat(), f"{count} blocked") for day, count in sorted(blocked.items()))
+    total = blocked.total()
+    return Judgement(
+        not total, f"{total} blocked: fix the input, never the gate" if total else "nothing is blocked", rows
+    )
+
+
+def totals_reconcile(engine: Engine) -> Judgement:
+    """Every source's latest reading adds up, agrees with the source's own count, and went to its end."""
+    rows = []
+    wrong = 0
+    for name, intake in engine.index.latest_intakes().items():
+        said = ", ".join(f"{key} {count}" for key, count in intake.totals.as_dict().items())
+        if intake.broken is not None:
+            said = intake.broken
+        elif not intake.totals.reconciled:
+            said = f"does not add up: {said}"
+        elif intake.declared not in (None, intake.totals.read):
+            said = f"the source counts {intake.declared}: {said}"
+        else:
+            rows.append((name, said))
+            continue
+        wrong += 1
+        rows.append((name, said))
+    return Judgement(
+        not wrong, f"{wrong} sources do not reconcile" if wrong else "every source reconciles", tuple(rows)
+    )
+
+
+def every_log_verifies(engine: Engine, run_ids: Iterable[str]) -> Judgement:
+    """The logs of these runs are whole and are those that the register knows."""
+    wrong: Counter[date] = Counter()
+    checked = 0
+    for run in engine.index.runs(run_ids).values():
+        checked += 1
+        try:
+            sound = engine.log_of(run.day, run.run_id).check(registered=run.head).ok
+        except CountersignError:
+            sound = False
+        if not sound:
+            wrong[run.day] += 1
+    rows = tuple((day.isoformat(), f"{count} do not verify") for day, count in sorted(wrong.items()))
+    total = wrong.total()
+    says = f"{total} of {checked} logs do not verify: SEV-1, see ESCALATION.md" if total else f"{checked} logs verify"
+    return Judgement(not total, says, rows)
+
+
+def record_failed_run(engine: Engine, worker: str, job: str, message: str) -> None:
+    """Put on record that a worker's run failed; the same one again is harmless."""
+    if not any(
+        entry.event == "worker_failed" and entry.data["worker"] == worker for entry in engine.register.records()
+    ):
+        engine.register.append("worker_failed", "countersign", worker=worker, job=job, message=message[:500])

@@ -1,0 +1,26 @@
+"""The composition root: one function, with overrides for tests."""
+
+from dagster import Definitions, in_process_executor
+
+from assets.checks import asset_checks
+from assets.evidence_chain import evidence_chain
+from countersign.runs.run import load_versions
+from pipeline_defs.jobs import daily_job, integrity_job, op_jobs, schedules
+from pipeline_defs.partitions import intake_days
+from resources.evidence import Evidence, WallClock
+from sensors.sensors import sensors
+
+
+def build(*, evidence: Evidence, clock: WallClock | None = None) -> Definitions:
+    """Assemble the code location on one evidence root and one clock. Raises PolicyError for a policy that is none."""
+    policy, _ = load_versions(evidence.policy)
+    chain = evidence_chain(intake_days(policy))
+    return Definitions(
+        assets=[chain],
+        asset_checks=asset_checks(),
+        jobs=[daily_job(chain), integrity_job(), *op_jobs()],
+        schedules=schedules(policy.time_zone),
+        sensors=sensors(),
+        resources={"evidence": evidence, "clock": clock or WallClock()},
+        executor=in_process_executor,
+    )

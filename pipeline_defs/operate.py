@@ -1,0 +1,219 @@
+"""Start what runs: `python -m pipeline_defs.operate run | ui`. Nothing here knows what a change is."""
+
+import argparse
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import date
+
+from dagster import AssetObservation, DagsterEventType, DagsterInstance, ExecuteInProcessResult, JsonMetadataValue
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from countersign.errors import CountersignError
+from countersign.evidence.register import IntakeTotals
+from countersign.runs.daywork import Reading, needs_somebody
+from countersign.runs.engine import Engine
+from pipeline_defs.definitions import defs
+from pipeline_defs.home import REPOSITORY, AlreadyLive, DaemonLock, daemon_lock, fresh_daemon_ids, prepare_home
+from pipeline_defs.jobs import ADVANCE, DAILY
+from pipeline_defs.recovery import fail_dead_runs
+from resources.evidence import Evidence, WallClock
+
+LOCATION_TAG = {".dagster/repository": "__repository__@countersign"}
+GRACE_SECONDS = 20
+_MOST_ROWS = 40
+
+
+def run_main() -> int:
+    """Execute `daily` for today, and `advance` for older days with work left, in this process; print how all stands."""
+    prepare_home()
+    engine = _engine()
+    today = engine.today
+    before = {run.run_id: (run.status, run.head) for run in engine.index.all_runs()}
+    with DagsterInstance.get() as instance:
+        print(f"countersign: running the daily graph for {today} …", file=sys.stderr, flush=True)
+        results = [
+            defs.resolve_job_def(DAILY).execute_in_process(
+                instance=instance, partition_key=today.isoformat(), tags=LOCATION_TAG, raise_on_error=False
+            )
+        ]
+        older = sorted({run.day for run in engine.index.runs(engine.index.with_work_left()).values()} - {today})
+        if older:
+            results.append(_advance(instance, older))
+    engine.index.sync()
+    print_summary(engine, readings_of(results[0]), before)
+    failed = [result.run_id for result in results if not result.success]
+    for run_id in failed:
+        print(f"Dagster run {run_id} FAILED; its events say why: `make ui`")
+    return 1 if failed else 0
+
+
+def _advance(instance: DagsterInstance, days: Sequence[date]) -> ExecuteInProcessResult:
+    config = {"ops": {"advance_days": {"config": {"days": [day.isoformat() for day in days]}}}}
+    return defs.resolve_job_def(ADVANCE).execute_in_process(
+        instance=instance, run_config=config, tags=LOCATION_TAG, raise_on_error=False
+    )
+
+
+def _engine() -> Engine:
+    resources = defs.resources or {}
+    evidence, clock = resources["evidence"], resources["clock"]
+    assert isinstance(evidence, Evidence)
+    assert isinstance(clock, WallClock)
+    return evidence.engine(clock)
+
+
+def readings_of(result: ExecuteInProcessResult) -> list[Reading]:
+    """What the run read, from its own observation event."""
+    for event in result.all_events:
+        if event.event_type == DagsterEventType.ASSET_OBSERVATION:
+            observation = event.asset_observation_data.asset_observation
+            return _readings(observation)
+    return []
+
+
+def _readings(observation: AssetObservation) -> list[Reading]:
+    totals, broken = observation.metadata["readings"], observation.metadata["broken_sources"]
+    assert isinstance(totals, JsonMetadataValue)
+    assert isinstance(broken, JsonMetadataValue)
+    return [
+        Reading(name, IntakeTotals(**counts), broken.data.get(name))  # type: ignore[union-attr]
+        for name, counts in totals.data.items()  # type: ignore[union-attr]
+    ]
+
+
+def print_summary(engine: Engine, readings: Sequence[Reading], before: dict[str, tuple[str, str]]) -> None:
+    """What was read, how the runs stand, who is needed and why, where the evidence lies."""
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    read = Table("source", "read", "opened", "known", "refused", "out of scope", title="Read", title_justify="left")
+    for reading in readings:
+        counts = (reading.broken,) if reading.broken else map(str, reading.totals.as_dict().values())
+        read.add_row(Text(reading.source), *(Text(str(count)) for count in counts))
+    console.print(read)
+    runs = engine.index.all_runs()
+    standing = Table("status", "runs", title="All runs", title_justify="left")
+    for status, count in sorted(Counter(run.status for run in runs if not run.superseded_by).items()):
+        standing.add_row(status, str(count))
+    if superseded := sum(1 for run in runs if run.superseded_by):
+        standing.add_row("(superseded)", str(superseded))
+    console.print(standing)
+    _print_needed(engine, console)
+    _print_refused(engine, console)
+    done = sum(1 for run in runs if before.get(run.run_id) != (run.status, run.head))
+    if before and not done:
+        console.print("Nothing was left to do: every change that was read is known, and the rest waits for people.")
+    else:
+        console.print(f"{done} runs went on." if before else f"{done} runs were opened.")
+    where = f"--root {engine.root.path}" if engine.root.path != REPOSITORY / "evidence" else ""
+    console.print(f"Evidence:  {engine.root.path}", soft_wrap=True)
+    console.print(f"Look:      .venv/bin/countersign status {where}".rstrip(), soft_wrap=True)
+    console.print("           .venv/bin/countersign show RUN_ID", soft_wrap=True)
+    console.print("Sign:      .venv/bin/countersign approve RUN_ID independent_review --as reviewer", soft_wrap=True)
+    console.print("Open UI:   make ui", soft_wrap=True)
+
+
+def _print_needed(engine: Engine, console: Console) -> None:
+    needed = needs_somebody(engine)
+    if not needed:
+        console.print("Nobody is needed.")
+        return
+    title = f"Who is needed ({len(needed)})"
+    table = Table("change", "status", "because", "run", title=title, title_justify="left")
+    order = {"FAILED": 0, "BLOCKED": 1}
+    for row in sorted(needed, key=lambda row: order.get(row.status, 2))[:_MOST_ROWS]:
+        change = row.change_id if len(row.change_id) <= 40 else f"{row.change_id[:39]}…"
+        table.add_row(*(Text(str(cell)) for cell in (change, row.status, row.reason, row.run_id)))
+    console.print(table)
+    if len(needed) > _MOST_ROWS:
+        console.print(f"… and {len(needed) - _MOST_ROWS} more: `.venv/bin/countersign status` lists them all")
+
+
+def _print_refused(engine: Engine, console: Console) -> None:
+    refused = engine.index.refusals()
+    if refused:
+        table = Table("change", "where", "because", title=f"Refused ({len(refused)})", title_justify="left")
+        for refusal in refused[-_MOST_ROWS:]:
+            table.add_row(Text(refusal.change_id or ""), Text(refusal.where), Text(refusal.reason))
+        console.print(table)
+
+
+def serve(port: int) -> int:
+    """Webserver and daemon on one instance until a signal comes or either ends. Refuses when a daemon is live."""
+    home = prepare_home()
+    with DagsterInstance.get() as instance, ExitStack() as stack:
+        try:
+            lock = stack.enter_context(daemon_lock(home, instance))
+        except AlreadyLive as refusal:
+            print(f"not started: {refusal}", file=sys.stderr)
+            return 1
+        for run in fail_dead_runs(instance):
+            print(f"run {run.run_id} ({run.job_name}) was cut off and is marked as failed")
+        print(f"Dagster on http://127.0.0.1:{port} (instance {home}); Ctrl-C ends it", flush=True)
+        return _serve(instance, lock, port)
+
+
+def _serve(instance: DagsterInstance, lock: DaemonLock, port: int) -> int:
+    workspace = str(REPOSITORY / "workspace.yaml")
+    quiet = ["-W", "ignore::DeprecationWarning"]
+    daemon = [*quiet, "-m", "dagster._daemon", "run", "-w", workspace, "--log-level", "warning"]
+    webserver = [*quiet, "-m", "dagster_webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
+    webserver += ["--dagster-log-level", "warning", "--uvicorn-log-level", "warning"]
+    webserver += ["--code-server-log-level", "warning"]
+    children = [_start(daemon, [lock.fd]), _start(webserver, [])]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: _stop(children))
+    while all(child.poll() is None for child in children):
+        lock.remember(lock.remembered() | fresh_daemon_ids(instance))
+        time.sleep(1)
+    _stop(children)
+    return max(child.wait() for child in children)
+
+
+def _start(arguments: Sequence[str], inherited: Sequence[int]) -> "subprocess.Popen[bytes]":
+    """Start a Python child in a process group of its own, so that Ctrl-C reaches it once, from here."""
+    return subprocess.Popen([sys.executable, *arguments], pass_fds=inherited, cwd=REPOSITORY, start_new_session=True)
+
+
+def _stop(children: Sequence["subprocess.Popen[bytes]"]) -> None:
+    for child in children:
+        if child.poll() is None:
+            child.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + GRACE_SECONDS
+    for child in children:
+        try:
+            child.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The entry point of `make run` and `make ui`."""
+    parser = argparse.ArgumentParser(prog="operate", description="Run the daily graph once, or serve the UI.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="take in what is new, move every run to its next pause, print how all stands")
+    port = int(os.environ.get("COUNTERSIGN_PORT", "3000"))
+    commands.add_parser("ui", help="webserver, daemon and sensors").add_argument("--port", type=int, default=port)
+    asked = parser.parse_args(arguments)
+    warnings.simplefilter("ignore")
+    logging.getLogger("dagster").setLevel(logging.ERROR)
+    if shutil.which("git") is None:
+        print("git is not installed; the source `this_repository` cannot be read", file=sys.stderr)
+    try:
+        return run_main() if asked.command == "run" else serve(asked.port)
+    except CountersignError as error:
+        print(f"countersign: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Where the evidence lies, under which policy, and what time it is.
+
+What belongs here: resources that turn configuration into domain objects. Nothing here decides anything; tests hand in
+their own folder and their own instant.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from dagster import ConfigurableResource
+
+from countersign.changes.sources.interface import Source
+from countersign.clocks.instant import parse_instant
+from countersign.environment import Clock, utc_now
+from countersign.runs.daywork import sources_of
+from countersign.runs.engine import Engine
+from countersign.runs.run import load_versions
+
+
+class WallClock(ConfigurableResource[None]):
+    """The one place of the graph where the time is read; `fixed` (RFC 3339) stops it for tests."""
+
+    fixed: str = ""
+
+    def now(self) -> datetime:
+        """The present instant, in UTC."""
+        return parse_instant(self.fixed) if self.fixed else utc_now()
+
+    def reader(self) -> Clock:
+        """The clock as the domain takes it."""
+        return self.now
+
+
+class Evidence(ConfigurableResource[None]):
+    """The evidence root and policy of this deployment, as absolute paths."""
+
+    root: str
+    policy: str
+
+    def engine(self, clock: WallClock) -> Engine:
+        """The engine on the root, which is created where there is none."""
+        policy, catalogue = load_versions(self.policy)
+        return Engine(Path(self.root), policy, catalogue, clock=clock.reader())
+
+    def sources(self, engine: Engine) -> list[Source]:
+        """The sources that the policy names."""
+        return sources_of(engine, Path(self.policy).parent)
