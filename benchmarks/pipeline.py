@@ -1,0 +1,218 @@
+"""Changes per second through the whole graph in Dagster, beside bare fsynced files, in one run.
+
+    python -m benchmarks.pipeline [--changes 1000 10000] [--json]
+
+Sign-offs bind to the log head of their request, so they cannot be there before the change. The graph therefore runs
+three times over the same changes, each time in a fresh worker process on a persistent instance: to the independent
+review, to the maker-checker approval, to completion. The sign-offs themselves, which people give, are recorded between
+the runs and not counted. Seconds are those from run start to success in Dagster's own records, summed over the three.
+The floor is one new file of the same size for each change, fsynced, by the same number of threads.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from dagster import DagsterInstance
+
+from countersign.environment import utc_now
+from countersign.policy import Policy, load_policy
+from countersign.runs.engine import THREADS, Engine
+from countersign.runs.run import load_versions
+from countersign.runs.sign_offs import SignOffDesk
+from pipeline_defs.build import build
+from resources.evidence import Evidence
+
+REPOSITORY = Path(__file__).parent.parent
+LEGS = ("to the review", "to the approval", "to completion")
+SIGNERS = (("independent_review", "reviewer"), ("maker_checker", "checker"))
+
+
+def payload(number: int) -> dict[str, Any]:
+    """A change that meets every control."""
+    revision = f"{number:012x}"
+    return {
+        "id": f"CHG-{number}",
+        "system": "billing",
+        "summary": f"Change number {number} of the benchmark",
+        "author": "maker",
+        "contributors": ["Example Maker <maker@example.com>"],
+        "deployed_by": "deployer",
+        "requested_at": "2026-11-16T10:00:00Z",
+        "deployed_at": "2026-11-18T10:00:00Z",
+        "revision": revision,
+        "evidence": {
+            "approval": {
+                "kind": "approval",
+                "text": f"CHG-{number} approved for deployment after the demo.",
+                "by": "authoriser",
+                "at": "2026-11-18T09:00:00Z",
+                "revision": revision,
+            },
+            "tests": {
+                "kind": "test",
+                "text": "Regression suite: 214 passed, 0 failed.",
+                "by": "pipeline:ci",
+                "at": "2026-11-18T08:00:00Z",
+                "revision": revision,
+            },
+            "deployment": {
+                "kind": "deployment",
+                "text": f"Deployed {revision} to production.",
+                "by": "deployer",
+                "at": "2026-11-18T10:00:00Z",
+            },
+        },
+    }
+
+
+def prepare(folder: Path, changes: int) -> None:
+    """An inbox with one JSON Lines file, and a policy whose only source it is."""
+    inbox = folder / "inbox"
+    inbox.mkdir()
+    with (inbox / "changes.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(payload(number)) + "\n" for number in range(changes))
+    shipped: Policy = load_policy(REPOSITORY / "policy.yaml")
+    document = shipped.model_dump(mode="json")
+    document["sources"] = [{"name": "inbox", "adapter": "files", "path": "inbox"}]
+    (folder / "policy.yaml").write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
+    shutil.copy(REPOSITORY / "catalogue.yaml", folder)
+    home = folder / "dagster"
+    home.mkdir()
+    shutil.copy(REPOSITORY / "dagster.yaml", home)
+
+
+def run_leg(folder: Path, leg: int) -> None:
+    """Execute one job in this process; print its seconds, and this process's largest resident set."""
+    defs = build(evidence=Evidence(root=str(folder / "evidence"), policy=str(folder / "policy.yaml")))
+    engine = open_engine(folder)
+    day = engine.today.isoformat()
+    with DagsterInstance.get() as instance:
+        if leg == 0:
+            result = defs.resolve_job_def("daily").execute_in_process(instance=instance, partition_key=day)
+        else:
+            config = {
+                "ops": {
+                    "advance_days": {"config": {"days": [run.day.isoformat() for run in engine.index.signed()[:1]]}}
+                }
+            }
+            result = defs.resolve_job_def("advance").execute_in_process(instance=instance, run_config=config)
+        record = instance.get_run_record_by_id(result.run_id)
+    assert record is not None
+    assert record.start_time is not None
+    assert record.end_time is not None
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": record.end_time - record.start_time, "megabytes": megabytes, "ok": result.success}))
+
+
+def open_engine(folder: Path) -> Engine:
+    """The engine on the benchmark's evidence root."""
+    policy, catalogue = load_versions(folder / "policy.yaml")
+    return Engine(folder / "evidence", policy, catalogue, clock=utc_now)
+
+
+def sign_all(folder: Path, key: str, signer: str) -> None:
+    """Record one sign-off for every run."""
+    engine = open_engine(folder)
+    desk = SignOffDesk(engine)
+    for run in engine.index.all_runs():
+        desk.record(engine.root.rundir(run.day, run.run_id), key, signer)
+
+
+def floor(folder: Path, changes: int, size: int) -> float:
+    """Files per second: one new file of `size` bytes each, fsynced, by as many threads as the engine has."""
+    target = folder / "floor"
+    target.mkdir()
+    content = b"x" * size
+
+    def write(number: int) -> None:
+        handle = os.open(target / str(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(handle, content)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(write, range(changes)))
+    return changes / (time.perf_counter() - start)
+
+
+def measure(folder: Path, changes: int) -> dict[str, Any]:
+    """All three legs over so many changes, and the floor."""
+    prepare(folder, changes)
+    environment = os.environ | {"DAGSTER_HOME": str(folder / "dagster")}
+    legs = []
+    for leg, name in enumerate(LEGS):
+        if leg:
+            print(f"  recording {changes} sign-offs: {SIGNERS[leg - 1][0]} …", file=sys.stderr)
+            sign_all(folder, *SIGNERS[leg - 1])
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "benchmarks.pipeline",
+            "--leg",
+            str(leg),
+            "--folder",
+            str(folder),
+        ]
+        done = subprocess.run(command, env=environment, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE)
+        legs.append({"leg": name, **json.loads(done.stdout.splitlines()[-1])})
+    engine = open_engine(folder)
+    statuses = {run.status for run in engine.index.all_runs()}
+    assert statuses == {"COMPLETED"}, statuses
+    log = next((folder / "evidence" / "runs").glob("*/*/*/*/audit.jsonl"))
+    seconds = sum(leg["seconds"] for leg in legs)
+    return {
+        "changes": changes,
+        "legs": legs,
+        "changes_per_second": changes / seconds,
+        "last_leg_per_second": changes / legs[-1]["seconds"],
+        "megabytes": max(leg["megabytes"] for leg in legs),
+        "floor_files_per_second": floor(folder, changes, log.stat().st_size),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--changes", type=int, nargs="+", default=[1000, 10000])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--leg", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.leg is not None:
+        run_leg(asked.folder, asked.leg)
+        return
+    results = []
+    for changes in asked.changes:
+        print(f"{changes} changes …", file=sys.stderr)
+        # beside the repository, since /tmp may be memory, where fsync costs nothing
+        with tempfile.TemporaryDirectory(dir=REPOSITORY.parent, prefix="countersign-benchmark-") as folder:
+            results.append(measure(Path(folder), changes))
+    if asked.json:
+        print(json.dumps(results, indent=2))
+        return
+    for result in results:
+        print(f"{result['changes']} changes, {THREADS} threads")
+        for leg in result["legs"]:
+            rate = result["changes"] / leg["seconds"]
+            print(f"  {leg['leg']:<16}{leg['seconds']:7.2f} s {rate:8.0f} changes/s {leg['megabytes']:6.0f} MB")
+        print(f"  whole graph     {result['changes_per_second']:>18.0f} changes/s")
+        print(f"  floor           {result['floor_files_per_second']:>18.0f} bare fsynced files/s")
+
+
+if __name__ == "__main__":
+    main()
