@@ -9,16 +9,25 @@ from dataclasses import dataclass
 
 from dagster import (
     AssetCheckEvaluation,
+    AssetCheckKey,
     AssetCheckResult,
     AssetChecksDefinition,
     AssetCheckSeverity,
     AssetKey,
+    DagsterInstance,
     OpExecutionContext,
     asset_check,
 )
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from assets.metadata import judgement_metadata
-from countersign.runs.daywork import Judgement, every_log_verifies, nothing_blocked, totals_reconcile
+from countersign.runs.daywork import (
+    Judgement,
+    every_log_verifies,
+    nothing_blocked,
+    totals_reconcile,
+    touched_logs_end_as_registered,
+)
 from countersign.runs.engine import Engine
 from resources.evidence import Evidence, WallClock
 
@@ -35,7 +44,10 @@ class Check:
 
 
 def _logs(engine: Engine, touched: Iterable[str] | None) -> Judgement:
-    return every_log_verifies(engine, (run.run_id for run in engine.index.all_runs()) if touched is None else touched)
+    """In full also while a run is FAILED: a log that cannot be gone on from is touched by nobody."""
+    if touched is None or any(run.status == "FAILED" for run in engine.index.all_runs()):
+        return every_log_verifies(engine)
+    return touched_logs_end_as_registered(engine, touched)
 
 
 CHECKS = (
@@ -56,8 +68,8 @@ CHECKS = (
     Check(
         "every_log_verifies",
         "audit_log",
-        "Every audit log is whole and the one that the register knows; right after work, the logs just touched. "
-        "A failure is a control incident, SEV-1: see ESCALATION.md.",
+        "Every audit log is whole and the one that the register knows; right after work, the logs just touched, or all "
+        "of them when this check or a run has failed. A failure is a control incident, SEV-1: see ESCALATION.md.",
         AssetCheckSeverity.ERROR,
         _logs,
     ),
@@ -84,10 +96,13 @@ def _standing(check: Check) -> AssetChecksDefinition:
 
 
 def log_evaluations(context: OpExecutionContext, engine: Engine, touched: Iterable[str]) -> None:
-    """Record every check's result from inside a running step."""
+    """Record every check's result from inside a running step.
+
+    A check that failed the last time is judged over everything, so that sound work on some runs clears no other.
+    """
     runs = list(touched)
     for check in CHECKS:
-        judgement = check.judge(engine, runs)
+        judgement = check.judge(engine, None if _failed_last(context.instance, check) else runs)
         evaluation = AssetCheckEvaluation(
             asset_key=AssetKey(check.asset),
             check_name=check.name,
@@ -99,3 +114,10 @@ def log_evaluations(context: OpExecutionContext, engine: Engine, touched: Iterab
         )
         # Dagster's alias of loggable events leaves evaluations out; `log_event` itself names and takes them.
         context.log_event(evaluation)  # type: ignore[arg-type]
+
+
+def _failed_last(instance: DagsterInstance, check: Check) -> bool:
+    judged = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
+    key = AssetCheckKey(AssetKey(check.asset), check.name)
+    found = instance.event_log_storage.get_asset_check_execution_history(key, limit=1, status=judged)
+    return any(record.status is AssetCheckExecutionRecordStatus.FAILED for record in found)

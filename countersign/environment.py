@@ -6,7 +6,7 @@ these as arguments (invariant 12), so a test or a re-performance can pass its ow
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +22,12 @@ def utc_now() -> datetime:
 def random_bytes(count: int) -> bytes:
     """Unpredictable bytes, for the salts that keep an erased text from being guessed back."""
     return secrets.token_bytes(count)
+
+
+def without_variables(names: Iterable[str]) -> dict[str, str]:
+    """This process's environment for a child, but for these variables."""
+    left_out = set(names)
+    return {name: value for name, value in os.environ.items() if name not in left_out}
 
 
 def default_root() -> Path:

@@ -271,7 +271,9 @@ def _read(path: Path, document: type[_Document]) -> _Document:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise PolicyError(f"{path}: {where + ': ' if where else ''}{first['msg']}") from error
+        raise PolicyError(
+            f"{path}: {where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
+        ) from error
     except (OSError, ValueError, yaml.YAMLError, TypeError, RecursionError) as error:
         raise PolicyError(f"{path}: cannot be read: {error}") from error
 

@@ -16,6 +16,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any, NoReturn
 
+import orjson
 import rfc8785
 from pydantic import (
     AfterValidator,
@@ -244,7 +245,7 @@ def accept(value: object, limits: Limits) -> Payload:
     try:
         _check_texts(value, limits, change_id)
         change = Change.model_validate(value)
-        canonical = rfc8785.dumps({"workflow": WORKFLOW, "payload": dict(value)})
+        canonical = canonical_bytes({"workflow": WORKFLOW, "payload": dict(value)})
     except ValidationError as error:
         _refuse(error, change_id)
     except RecursionError as error:
@@ -255,6 +256,30 @@ def accept(value: object, limits: Limits) -> Payload:
         reason = f"the payload is {len(canonical)} bytes; the limit is {limits.payload_bytes}"
         raise PayloadError(reason, change_id=change_id)
     return Payload(value, change, hashlib.sha256(canonical).hexdigest())
+
+
+def canonical_bytes(document: Mapping[str, Any]) -> bytes:
+    """RFC 8785 bytes of a document. Raises rfc8785.CanonicalizationError for what has none.
+
+    Where all is ASCII and no number is a float, sorted compact JSON is the very same bytes, at a hundredth of the time;
+    a test holds the two against each other. Anything else goes through the library.
+    """
+    try:
+        fast = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return rfc8785.dumps(document)
+    return fast if fast.isascii() and not _has_number(document) else rfc8785.dumps(document)
+
+
+def _has_number(value: object) -> bool:
+    """Whether a number is in it: the two ways of writing differ for floats and for whole numbers over 2^53."""
+    if isinstance(value, str | bool) or value is None:
+        return False
+    if isinstance(value, Mapping):
+        return any(_has_number(item) for item in value.values())
+    if isinstance(value, list):
+        return any(_has_number(item) for item in value)
+    return True
 
 
 def _check_texts(value: object, limits: Limits, change_id: str | None, path: tuple[str, ...] = ()) -> None:

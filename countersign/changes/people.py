@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-import re2
-
 from countersign.changes.invisible import without_invisible
+from countersign.patterns import Patterns
 from countersign.policy import Person, Policy
 
 _ADDRESS = re.compile(r"\s*(?P<name>[^<>]*?)\s*<\s*(?P<email>[^<>\s]*)\s*>\s*")
@@ -85,8 +84,8 @@ class People:
                 self._by_handle[handle] = person_id
             for name in identity.names:
                 self._by_name.setdefault(name, set()).add(person_id)
-        self._bots = _any_of(policy.bots)
-        self._pipelines = _any_of(policy.pipelines)
+        self._bots = Patterns(policy.bots)
+        self._pipelines = Patterns(policy.pipelines)
         self.identify = lru_cache(maxsize=4096)(self._identify)
 
     def _identify(self, text: str) -> Identity:
@@ -141,7 +140,9 @@ class People:
 
     def is_bot(self, text: str) -> bool:
         """Whether the policy says that this identity is nobody's checker."""
-        return _matches(self._bots, text)
+        identity = parse_identity(text)
+        # the text as it is written and each of its parts, so that an anchor may name an address
+        return any(self._bots.match(part) for part in (text, *identity.names, *identity.logins, *identity.emails))
 
     def is_pipeline(self, text: str) -> bool:
         """Whether the policy lets this automation deploy in place of a person.
@@ -150,7 +151,7 @@ class People:
         """
         identity = parse_identity(text)
         parts = (identity.logins | identity.emails) or identity.names
-        return self._pipelines is not None and any(self._pipelines.search(part) for part in parts)
+        return any(self._pipelines.match(part) for part in parts)
 
 
 def _roster_identity(person: Person) -> Identity:
@@ -162,15 +163,3 @@ def _roster_identity(person: Person) -> Identity:
         frozenset().union(*(one.emails for one in addresses)),
         person.id,
     )
-
-
-def _any_of(patterns: list[str]) -> "re2._Regexp[str] | None":
-    return re2.compile("(?i)" + "|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else None
-
-
-def _matches(pattern: "re2._Regexp[str] | None", text: str) -> bool:
-    """Try the text as it is written and each of its parts, so that anchors may name an address."""
-    if pattern is None:
-        return False
-    identity = parse_identity(text)
-    return any(pattern.search(part) for part in (text, *identity.names, *identity.logins, *identity.emails))

@@ -93,8 +93,18 @@ class Reader:
         matching = [number for number, line in enumerate(judged) if pattern.search(line)]
         if not matching:
             return Reading(Says.NOTHING, None)
-        quotes = (quote_at(text, lines, number) for number in matching)
+        quotes = (_around(pattern, lines[number]) or quote_at(text, lines, number) for number in matching)
         return Reading(says, next((quote for quote in quotes if quote is not None), None))
+
+
+def _around(pattern: "re2._Regexp[str]", line: str) -> str | None:
+    """Of a line too long to be quoted whole, the part that holds the words; None where the beginning holds them."""
+    found = pattern.search(line) if len(line) > _LONGEST_QUOTE else None
+    if found is None or found.end() <= _LONGEST_QUOTE:
+        return None
+    start = max(0, found.start() - _LONGEST_QUOTE // 4)
+    quote = line[start : start + _LONGEST_QUOTE].strip()
+    return None if has_invisible(quote) or len(fold_quote(quote)) < MIN_QUOTE else quote
 
 
 def _plain(line: str) -> str:
@@ -106,7 +116,8 @@ def _sentences(lines: list[str]) -> list[str]:
     """Lines that run on, in one; a line that stands alone is left out."""
     found: list[list[str]] = [[]]
     for line in lines:
-        found[-1].append(line.strip())
+        if line.strip():
+            found[-1].append(line.strip())
         if not line.strip() or line.rstrip().endswith((".", "!", "?", ":", ";")):
             found.append([])
     return [" ".join(part) for part in found if len(part) > 1]

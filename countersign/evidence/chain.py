@@ -211,9 +211,12 @@ def raise_for(path: Path, scan: Scan) -> None:
         raise TamperedError(f"{path}: line {fault.line}: {fault.kind}: expected {fault.detail}")
 
 
-def read_tail(file: BinaryIO) -> Tail:
-    """The last event of a file, found from its end."""
-    size = file.seek(0, os.SEEK_END)
+def read_tail(file: BinaryIO, end: int | None = None) -> Tail:
+    """The last event of a file, found from its end, or from where it once ended."""
+    length = file.seek(0, os.SEEK_END)
+    size = length if end is None else end
+    if size > length:
+        return Tail(ZERO, -1, length, whole=False)
     span, start, at, block = _BLOCK, size, -1, b""
     while at < 0 and start > 0:
         start = max(0, size - span)
@@ -228,6 +231,6 @@ def read_tail(file: BinaryIO) -> Tail:
     if event is None or not well_formed(event):
         return Tail(ZERO, -1, size, whole=False)
     texts = [hashlib.sha256(line).hexdigest() for line in lines[1:]]
-    if not lines[-1].endswith(b"\n") or texts != list(event.get("texts", {}).values()):
+    if texts != list(event.get("texts", {}).values()):
         return Tail(ZERO, -1, size, whole=False)
     return Tail(hashlib.sha256(lines[0]).hexdigest(), event["seq"], size)

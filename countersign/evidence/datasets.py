@@ -116,7 +116,10 @@ class Dataset:
         if not path.exists():
             return
         try:
-            yield from pq.ParquetFile(path).iter_batches(batch_size=_ROW_GROUP, columns=columns)
+            file = pq.ParquetFile(path)
+            if not file.schema_arrow.equals(self.schema):
+                raise pa.ArrowInvalid("its columns are others")
+            yield from file.iter_batches(batch_size=_ROW_GROUP, columns=columns)
         except (OSError, pa.ArrowInvalid) as error:
             raise EvidenceError(
                 f"{path}: cannot be read: {error}; delete it and it is rebuilt from the logs"

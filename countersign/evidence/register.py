@@ -3,7 +3,6 @@
 What belongs here: the register's own events. What does not: the meaning of a run's state beyond the words it is told.
 """
 
-import hashlib
 import mmap
 import os
 from collections.abc import Iterator
@@ -13,12 +12,11 @@ from pathlib import Path
 
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import TamperedError
-from countersign.evidence.chain import ChainFile
+from countersign.evidence.chain import ChainFile, read_tail
 from countersign.evidence.lines import ZERO, Draft, parse_line
 from countersign.evidence.root import EvidenceRoot
 
 ACTOR = "countersign"
-_LONGEST_LINE = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +135,16 @@ class Register(ChainFile):
     def size_and_head(self) -> tuple[int, str]:
         """Bytes and head of the register now: what a sign-off says it was given on."""
         tail = self.tail()
+        if not tail.whole:
+            with self.writing() as writer:  # which heals it, since `head_at` knows no head in the middle of a line
+                tail = writer.tail
         return tail.size, tail.head
 
     def head_at(self, size: int) -> str | None:
         """The head that the register had when it was so many bytes long; None where no line ends there."""
-        if size == 0:
-            return ZERO
         with self.reading() as file:
-            start = max(0, size - _LONGEST_LINE)
-            file.seek(start)
-            block = file.read(size - start)
-        if len(block) != size - start or not block.endswith(b"\n"):
-            return None
-        return hashlib.sha256(block[block.rfind(b"\n", 0, -1) + 1 :]).hexdigest()
+            tail = read_tail(file, size)
+        return tail.head if tail.whole else None
 
 
 def newest_head(root: EvidenceRoot, run_id: str) -> str | None:

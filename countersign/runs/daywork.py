@@ -5,7 +5,7 @@ not: Dagster, and any change of a run.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -13,6 +13,8 @@ from pathlib import Path
 from countersign.changes.sources.build import source_of
 from countersign.changes.sources.interface import Source
 from countersign.errors import CountersignError, SourceError
+from countersign.evidence.indexed import IndexedRun
+from countersign.evidence.lines import ZERO
 from countersign.evidence.register import IntakeTotals
 from countersign.runs.engine import STAGES, Engine, Outcome, Progress
 from countersign.runs.intake import record_broken_source, take_in
@@ -153,21 +155,40 @@ def totals_reconcile(engine: Engine) -> Judgement:
     )
 
 
-def every_log_verifies(engine: Engine, run_ids: Iterable[str]) -> Judgement:
-    """The logs of these runs are whole and are those that the register knows."""
+def every_log_verifies(engine: Engine) -> Judgement:
+    """Every log is whole, from its first line, and the one that the register knows."""
+    return _judge_logs(engine, engine.index.all_runs(), "verify", _verifies)
+
+
+def touched_logs_end_as_registered(engine: Engine, run_ids: Iterable[str]) -> Judgement:
+    """The logs of these runs, which the engine has just read to their end, still end in the head the register knows."""
+    return _judge_logs(engine, engine.index.runs(run_ids).values(), "end as the register knows", _ends_as_registered)
+
+
+def _verifies(engine: Engine, run: IndexedRun) -> bool:
+    log = engine.log_of(run.day, run.run_id)
+    never_begun = run.head == ZERO and not log.path.exists()  # its payload, read again, goes on from here
+    return never_begun or log.check(registered=run.head).ok
+
+
+def _ends_as_registered(engine: Engine, run: IndexedRun) -> bool:
+    return engine.log_of(run.day, run.run_id).head == run.head
+
+
+def _judge_logs(
+    engine: Engine, runs: Iterable[IndexedRun], what: str, sound: Callable[[Engine, IndexedRun], bool]
+) -> Judgement:
     wrong: Counter[date] = Counter()
     checked = 0
-    for run in engine.index.runs(run_ids).values():
+    for run in runs:
         checked += 1
         try:
-            sound = engine.log_of(run.day, run.run_id).check(registered=run.head).ok
+            wrong[run.day] += not sound(engine, run)
         except CountersignError:
-            sound = False
-        if not sound:
             wrong[run.day] += 1
-    rows = tuple((day.isoformat(), f"{count} do not verify") for day, count in sorted(wrong.items()))
+    rows = tuple((day.isoformat(), f"{count} do not {what}") for day, count in sorted(wrong.items()) if count)
     total = wrong.total()
-    says = f"{total} of {checked} logs do not verify: SEV-1, see ESCALATION.md" if total else f"{checked} logs verify"
+    says = f"{total} of {checked} logs do not {what}: SEV-1, see ESCALATION.md" if total else f"{checked} logs {what}"
     return Judgement(not total, says, rows)
 
 

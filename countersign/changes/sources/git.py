@@ -4,6 +4,7 @@ A payload here is a projection of one commit object, which never changes; what p
 out. Bytes that are not UTF-8 become backslash escapes, so that any name survives.
 """
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 from countersign.changes.sources.interface import Item, Record, Unreadable
 from countersign.clocks.instant import stamp
+from countersign.environment import without_variables
 from countersign.errors import SourceError
 from countersign.policy import Policy, Trailer
 
@@ -21,6 +23,8 @@ from countersign.policy import Policy, Trailer
 _FIELDS = ("%H", "%an <%ae>", "%at", "%cn <%ce>", "%ct", "%(trailers:only=true,unfold=true)", "%B")
 _KINDS = {"approval": "approval", "test": "test", "ticket": "ticket"}
 _SHORT = 12
+# what would make git read another repository than the one named (a hook sets these), or hide some of its commits
+_ELSEWHERE = ("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class GitSource:
         return [*(["--merges"] if self._merges_only else []), "--end-of-options", self._revision, "--"]
 
     def _git(self, *arguments: str) -> bytes:
-        done = subprocess.run(self._command(*arguments), capture_output=True, check=False)
+        done = subprocess.run(self._command(*arguments), env=_environment(), capture_output=True, check=False)
         if done.returncode:
             raise SourceError(self._said(done.stderr))
         return done.stdout
@@ -112,7 +116,8 @@ class GitSource:
             "-c", "log.showSignature=false", "log", "-z", "--no-color", "--encoding=UTF-8", f"--format=tformat:{form}",
             *self._selection(),
         )  # fmt: skip
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, env=_environment(), stdout=pipe, stderr=pipe) as process:
             assert process.stdout is not None
             assert process.stderr is not None
             fields: list[str] = []
@@ -160,6 +165,10 @@ class GitSource:
         if self._merge_deploys:
             payload |= {"deployed_by": commit.committer, "deployed_at": committed}
         return payload
+
+
+def _environment() -> dict[str, str]:
+    return {**without_variables(_ELSEWHERE), "GIT_GRAFT_FILE": os.devnull}
 
 
 def _trailer_item(key: str, value: str, trailer: Trailer, committed: str) -> dict[str, Any]:

@@ -1,0 +1,34 @@
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from countersign.environment import default_policy, default_root, random_bytes, utc_now
+
+
+def test_now_is_an_instant_in_utc() -> None:
+    before, now, after = datetime.now(UTC), utc_now(), datetime.now(UTC)
+    assert before <= now <= after
+    assert now.tzinfo is UTC
+
+
+def test_random_bytes_are_as_many_as_asked_for_and_never_the_same() -> None:
+    drawn = [random_bytes(16) for _ in range(100)]
+    assert {len(content) for content in drawn} == {16}
+    assert len(set(drawn)) == 100
+
+
+@pytest.mark.parametrize(
+    ("default", "variable", "otherwise"),
+    [(default_root, "COUNTERSIGN_ROOT", "evidence"), (default_policy, "COUNTERSIGN_POLICY", "policy.yaml")],
+)
+def test_a_path_comes_from_its_variable_when_that_says_something(
+    monkeypatch: pytest.MonkeyPatch, default: Callable[[], Path], variable: str, otherwise: str
+) -> None:
+    monkeypatch.delenv(variable, raising=False)
+    assert default() == Path(otherwise)
+    monkeypatch.setenv(variable, "")
+    assert default() == Path(otherwise)
+    monkeypatch.setenv(variable, "/srv/there")
+    assert default() == Path("/srv/there")

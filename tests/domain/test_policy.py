@@ -1,0 +1,211 @@
+"""The policy and the catalogue are read strictly: what cannot be used is refused with the file and the field."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rfc8785
+import yaml
+
+from countersign.errors import PolicyError
+from countersign.policy import Catalogue, Key, Policy, Target, load_catalogue, load_policy
+from tests.conftest import POLICY
+
+SHIPPED: dict[str, Any] = yaml.safe_load(POLICY.read_text(encoding="utf-8"))
+CATALOGUE: dict[str, Any] = yaml.safe_load((POLICY.parent / "catalogue.yaml").read_text(encoding="utf-8"))
+HOURS = {"value": 1, "unit": "hours", "owner": "process_owner", "assigned_by": "Process Owner"}
+
+
+def written(tmp_path: Path, content: dict[str, Any]) -> Path:
+    path = tmp_path / "policy.yaml"
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(PolicyError) as refusal:
+        load_policy(path)
+    assert str(refusal.value).startswith(f"{path}: ")
+    return str(refusal.value).removeprefix(f"{path}: ")
+
+
+def person(**changes: Any) -> dict[str, Any]:
+    return {"id": "somebody", "name": "Some Body", **changes}
+
+
+def with_people(*people: dict[str, Any]) -> dict[str, Any]:
+    return {"people": [*SHIPPED["people"], *people]}
+
+
+def wording(**changes: Any) -> dict[str, Any]:
+    return {"wording": {**SHIPPED["wording"], **changes}}
+
+
+# name: (fields that differ from the shipped policy; None removes one), what the message begins with
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "field_missing": ({"people": None}, "people: Field required"),
+    "field_unknown": ({"override": True}, "override: Extra inputs are not permitted"),
+    "field_unknown_inside": (with_people(person(phone="1")), "people.10.phone: Extra inputs"),
+    "nobody_on_the_roster": ({"people": []}, "people: List should have at least 1 item"),
+    "version_is_a_number": ({"version": 7}, "version: Input should be a valid string"),
+    "time_zone_unknown": ({"time_zone": "Mars/Olympus"}, "time_zone: 'Mars/Olympus' is not an IANA zone"),
+    "role_unknown": (with_people(person(roles=["emperor"])), "people.10.roles.0: Input should be 'reviewer'"),
+    "id_empty": (with_people(person(id="")), "people.10.id: String should have at least 1 character"),
+    "id_twice": (with_people(person(id="Maker")), "people: 'maker' belongs to both 'maker' and 'Maker'"),
+    "id_exactly_twice": (with_people(person(id="maker")), "people: two entries share one id"),
+    "login_of_two": (with_people(person(logins=["EXAMPLE-maker"])), "people: 'example-maker' bel"),
+    "email_of_two": (with_people(person(emails=["Maker@example.com"])), "people: 'maker@example.com' bel"),
+    "id_that_is_the_login_of_another": (with_people(person(id="example-maker")), "people: 'example-maker'"),
+    "sign_off_missing": ({"sign_off": {"maker_checker": "approver"}}, "sign_off: name a role for each of"),
+    "sign_off_unknown": (
+        {"sign_off": {**SHIPPED["sign_off"], "third": "approver"}}, "sign_off.third.[key]: Input should be",
+    ),
+    "sign_off_by_no_role": ({"sign_off": {**SHIPPED["sign_off"], "maker_checker": "maker"}}, "sign_off.maker"),
+    "pattern_no_re2": ({"bots": ["(?=x)"]}, "bots.0: not an RE2 pattern: "),
+    "pattern_unclosed": (wording(approves=["("]), "wording.approves.0: not an RE2 pattern"),
+    "wording_without_patterns": (wording(withholds=[]), "wording.withholds: List should have at least 1 item"),
+    "trailer_means_unknown": ({"trailers": {"X": {"means": "luck"}}}, "trailers.X.means: Input should be 'approval'"),
+    "target_of_zero": ({"retention": {**HOURS, "value": 0}}, "retention.value: Input should be greater than 0"),
+    "target_of_a_half": ({"retention": {**HOURS, "value": 1.5}}, "retention.value: Input should be a valid integer"),
+    "target_in_fortnights": ({"retention": {**HOURS, "unit": "fortnights"}}, "retention.unit: Input should be 'hours'"),
+    "target_assigned_by_nothing": ({"retention": {**HOURS, "assigned_by": ""}}, "retention.assigned_by: String should"),
+    "emergency_in_business_hours": (
+        {"emergency_approval": {**HOURS, "unit": "business_hours"}}, "emergency_approval: the unit must",
+    ),
+    "limit_negative": ({"limits": {"evidence_bytes": -1}}, "limits.evidence_bytes: Input should be greater than 0"),
+    "extractor_unknown": ({"extractors": ["files"]}, "extractors.0: Input should be 'git' or 'github'"),
+    "adapter_unknown": ({"sources": [{"name": "a", "adapter": "fax", "path": "x"}]}, "sources.0.adapter: Input should"),
+    "source_name_with_a_dash": (
+        {"sources": [{"name": "a-b", "adapter": "git", "path": "x"}]}, "sources.0.name: String should match pattern",
+    ),
+    "source_name_twice": ({"sources": [SHIPPED["sources"][0]] * 2}, "sources: two entries share one name"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_policy_is_refused_with_file_and_field(case: str, tmp_path: Path) -> None:
+    changes, says = BAD[case]
+    content = {field: value for field, value in {**SHIPPED, **changes}.items() if value is not None}
+    assert refused(written(tmp_path, content)).startswith(says)
+
+
+UNREADABLE: dict[str, tuple[bytes, str]] = {
+    "duplicate_key": (b'version: "1"\nversion: "2"\n', "key 'version' is given twice"),
+    "duplicate_key_inside": (
+        b"limits:\n  payload_bytes: 1\n  payload_bytes: 2\n",
+        "key 'payload_bytes' is given twice",
+    ),
+    "python_tag": (
+        b"version: !!python/object/apply:os.system ['true']\n",
+        "could not determine a constructor for the tag",
+    ),
+    "own_tag": (b"version: !secret x\n", "could not determine a constructor for the tag"),
+    "not_yaml": (b"version: [\n", "while parsing a flow"),
+    "not_utf8": (b"version: \xff\n", "can't decode byte 0xff"),
+    "control_character": (b"version: \x00\n", "special characters are not allowed"),
+    "date_that_is_none": (b"version: 2026-13-45\n", "month must be in 1..12"),
+    "date_instead_of_text": (b"version: 2026-11-23\n", "date is not JSON serializable"),
+    "key_that_is_a_list": (b"? [a]\n: b\n", "found unhashable key"),
+    "nested_in_itself": (b"version: &v [*v]\n", "Circular reference detected"),
+    "nested_deeply": (b"version: " + b"[" * 1500, "recursion"),
+    "two_documents": (b"--- {}\n--- {}\n", "expected a single document"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_file_that_cannot_be_read_strictly_is_refused(case: str, tmp_path: Path) -> None:
+    content, says = UNREADABLE[case]
+    (tmp_path / "policy.yaml").write_bytes(content)
+    said = refused(tmp_path / "policy.yaml")
+    assert said.startswith("cannot be read: ")
+    assert says in said
+
+
+@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"[]\n", b"text\n"], ids=["empty", "comment", "list", "text"])
+def test_file_that_holds_no_mapping_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_bytes(content)
+    assert "should be an object" in refused(tmp_path / "policy.yaml")
+
+
+def test_missing_file_says_how_to_name_one(tmp_path: Path) -> None:
+    assert refused(tmp_path / "policy.yaml") == "not found; name it with --policy or run where it lies"
+    assert refused(tmp_path).startswith("cannot be read: ")
+
+
+def test_shipped_policy_and_catalogue_load_and_fit_each_other(policy: Policy, catalogue: Catalogue) -> None:
+    assert set(policy.sign_off) == set(Key)
+    assert {control.owner for control in catalogue.controls} <= {role for one in policy.people for role in one.roles}
+    assert list(catalogue.by_id) == [f"ITGC-CM-0{number}" for number in range(1, 7)]
+
+
+def test_targets_that_nobody_assigned_are_told_from_those_that_somebody_did(policy: Policy, tmp_path: Path) -> None:
+    assert [name for name, target in policy.targets() if not target.assigned] == [
+        "review_clock.standard", "review_clock.emergency", "approval_clock.standard", "approval_clock.emergency",
+        "observation_clock.standard", "observation_clock.emergency", "emergency_approval", "retention",
+    ]  # fmt: skip
+    changed = load_policy(written(tmp_path, {**SHIPPED, "retention": HOURS}))
+    assert dict(changed.targets())["retention"] == Target.model_validate(HOURS)
+    assert dict(changed.targets())["retention"].assigned
+    assert not Target.model_validate({**HOURS, "assigned_by": "▶ process owner"}).assigned
+
+
+def test_digest_names_the_content_and_not_its_form(policy: Policy, tmp_path: Path) -> None:
+    assert policy.digest == hashlib.sha256(rfc8785.dumps(policy.model_dump(mode="json"))).hexdigest()
+    same = load_policy(written(tmp_path, dict(reversed(SHIPPED.items()))))
+    assert same.canonical == policy.canonical
+    assert same.digest == policy.digest
+    assert load_policy(written(tmp_path, {**SHIPPED, "version": "2026-12"})).digest != policy.digest
+    assert Policy.model_validate_json(policy.canonical) == policy
+
+
+def test_person_and_zone(policy: Policy) -> None:
+    assert (policy.person("maker") or policy.people[1]).name == "Example Maker"
+    assert policy.person("Maker") is None
+    assert policy.zone.key == policy.time_zone
+
+
+def changed(controls: Callable[[list[dict[str, Any]]], object]) -> dict[str, Any]:
+    copy: dict[str, Any] = json.loads(json.dumps(CATALOGUE))
+    controls(copy["controls"])
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (changed(lambda controls: controls.clear()), "controls: List should have at least 1 item"),
+        (changed(lambda controls: controls.append(controls[0])), "controls: two entries share one id"),
+        (changed(lambda controls: controls[0].update(id="cm1")), "controls.0.id: String should match pattern"),
+        (changed(lambda controls: controls[0].update(met_by=[])), "controls.0.met_by: List should have at least 1"),
+        (changed(lambda controls: controls[0].update(met_by=["rumour"])), "controls.0.met_by.0: Input should be 'appr"),
+        (changed(lambda controls: controls[0].update(applies_to=["standard"])), "controls.0.applies_to.0: Input"),
+        (changed(lambda controls: controls[0].pop("owner")), "controls.0.owner: Field required"),
+    ],
+    ids=["none", "id_twice", "id", "met_by_nothing", "kind", "change_type", "owner"],
+)
+def test_bad_catalogue_is_refused_with_file_and_field(
+    content: dict[str, Any], says: str, tmp_path: Path, policy: Policy
+) -> None:
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(PolicyError) as refusal:
+        load_catalogue(policy, tmp_path / "policy.yaml")
+    assert str(refusal.value).startswith(f"{path}: {says}")
+
+
+def test_catalogue_lies_beside_the_policy_and_has_a_digest_of_its_own(policy: Policy, tmp_path: Path) -> None:
+    content = {**CATALOGUE, "version": "another"}
+    (tmp_path / "controls.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    other = load_catalogue(policy.model_copy(update={"catalogue": "controls.yaml"}), tmp_path / "policy.yaml")
+    shipped = load_catalogue(policy, POLICY)
+    assert (other.version, other.controls) == ("another", shipped.controls)
+    assert other.digest == hashlib.sha256(other.canonical).hexdigest() != shipped.digest
+
+
+@pytest.mark.parametrize("result", ["met", "exception"])
+def test_a_control_accepts_the_kinds_of_its_result(result: str, catalogue: Catalogue) -> None:
+    control = catalogue.by_id["ITGC-CM-01"]
+    assert control.accepts(result) == set(control.met_by if result == "met" else control.excepted_by)

@@ -1,0 +1,136 @@
+"""A deployment of its own: a folder with an evidence root, an inbox, and a policy whose source is that inbox."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dagster import AssetCheckEvaluation, DagsterEventType, DagsterInstance, Definitions, ExecuteInProcessResult
+
+from countersign.evidence.indexed import IndexedRun
+from countersign.runs.engine import Engine
+from countersign.runs.sign_offs import SignOffDesk
+from pipeline_defs.build import build
+from resources.evidence import Evidence, WallClock
+from tests.conftest import POLICY, payload_with
+
+DAY = "2026-11-20"
+AT = f"{DAY}T15:00:00Z"
+SIGNERS = {"independent_review": "reviewer", "maker_checker": "checker"}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Paths of a deployment; `at` below is the instant the graph takes for now, the real one when empty."""
+
+    folder: Path
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "evidence"
+
+    @property
+    def policy(self) -> Path:
+        return self.folder / "policy.yaml"
+
+    @property
+    def inbox(self) -> Path:
+        return self.folder / "inbox"
+
+    def write_policy(self, **sources: Path) -> None:
+        """The shipped policy, with these folders as its only sources (the inbox when none is named)."""
+        self.inbox.mkdir(parents=True, exist_ok=True)
+        content = yaml.safe_load(POLICY.read_text(encoding="utf-8"))
+        content["catalogue"] = str(POLICY.with_name("catalogue.yaml"))
+        named = sources or {"inbox": self.inbox}
+        content["sources"] = [{"name": name, "adapter": "files", "path": str(path)} for name, path in named.items()]
+        self.policy.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+
+    def drop(self, *ids: str, **changes: Any) -> None:
+        """Put one payload for each of these change ids into the inbox, whole or not at all."""
+        texts = [json.dumps(payload_with(id=each, **_evidence_for(each), **changes)) for each in ids]
+        partial = self.inbox / f".{ids[0]}.partial"
+        partial.write_text("\n".join(texts), encoding="utf-8")
+        partial.rename(self.inbox / f"{ids[0]}.jsonl")
+
+    def definitions(self, at: str = AT) -> Definitions:
+        return build(
+            evidence=Evidence(root=str(self.root), policy=str(self.policy)), clock=WallClock(fixed=at) if at else None
+        )
+
+    def engine(self, at: str = AT) -> Engine:
+        return Evidence(root=str(self.root), policy=str(self.policy)).engine(WallClock(fixed=at))
+
+    def execute(
+        self,
+        instance: DagsterInstance,
+        job: str,
+        *,
+        at: str = AT,
+        day: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> ExecuteInProcessResult:
+        """Execute a job to its end; whether it succeeded is for the caller to look at."""
+        resolved = self.definitions(at).resolve_job_def(job)
+        return resolved.execute_in_process(
+            instance=instance,
+            partition_key=day,
+            run_config=dict(config or {}),
+            tags=dict(tags or {}),
+            raise_on_error=False,
+        )
+
+    def daily(self, instance: DagsterInstance, *, at: str = AT) -> ExecuteInProcessResult:
+        return self.execute(instance, "daily", at=at, day=at[:10])
+
+    def advance(self, instance: DagsterInstance, *days: str, at: str = AT) -> ExecuteInProcessResult:
+        config = {"ops": {"advance_days": {"config": {"days": list(days)}}}}
+        return self.execute(instance, "advance", at=at, config=config)
+
+    def sign(self, instance: DagsterInstance, **config: str) -> ExecuteInProcessResult:
+        return self.execute(instance, "record_sign_off", config={"ops": {"sign": {"config": config}}})
+
+    def sign_all(self, key: str, *, at: str = AT) -> int:
+        """Sign everything that waits for this key, in this process; returns how many there were."""
+        engine = self.engine(at)
+        desk = SignOffDesk(engine)
+        waiting = [run for run in engine.index.all_runs() if run.pending == key and not run.signed]
+        for run in waiting:
+            desk.record(engine.root.rundir(run.day, run.run_id), key, SIGNERS[key])
+        return len(waiting)
+
+    def runs(self) -> dict[str, IndexedRun]:
+        """Every run by its change id."""
+        return {run.change_id: run for run in self.engine().index.all_runs()}
+
+    def log(self, change_id: str) -> Path:
+        run = self.runs()[change_id]
+        return self.engine().root.log(run.day, run.run_id)
+
+
+def _evidence_for(change_id: str) -> dict[str, Any]:
+    """The clean evidence, its approval naming the change that it is for."""
+    evidence = payload_with()["evidence"]
+    evidence["approval"]["text"] = f"{change_id} approved for deployment."
+    return {"evidence": evidence}
+
+
+def materialised(result: ExecuteInProcessResult) -> list[tuple[str, str | None]]:
+    """Asset and partition of every materialisation, in order."""
+    return [
+        (event.asset_key.to_user_string(), event.partition)
+        for event in result.all_events
+        if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key is not None
+    ]
+
+
+def evaluations(result: ExecuteInProcessResult) -> dict[str, AssetCheckEvaluation]:
+    """What the run's checks said, by name."""
+    return {found.check_name: found for found in result.get_asset_check_evaluations()}
+
+
+def verdicts(result: ExecuteInProcessResult) -> dict[str, bool]:
+    return {name: found.passed for name, found in evaluations(result).items()}

@@ -1,0 +1,101 @@
+"""The graph as it stands, so that a change of it gets seen; and what loading it costs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from dagster import DefaultScheduleStatus, DefaultSensorStatus
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.partitions.definition import TimeWindowPartitionsDefinition
+
+from pipeline_defs.home import REPOSITORY
+from tests.pipeline.deployment import Deployment
+
+DEPS = {
+    "change_record": [],
+    "control_assertion": ["change_record"],
+    "grounding_gate": ["control_assertion"],
+    "sign_off": ["grounding_gate"],
+    "workpaper": ["sign_off"],
+    "handoff_report": ["workpaper"],
+    "audit_log": ["handoff_report"],
+}
+CHECKS = {"grounding_gate:nothing_blocked", "change_record:totals_reconcile", "audit_log:every_log_verifies"}
+JOBS = {"daily", "advance", "record_sign_off", "integrity"}
+
+
+@pytest.fixture
+def graph(deployment: Deployment) -> AssetGraph:
+    return deployment.definitions().resolve_asset_graph()
+
+
+def test_assets_and_what_they_depend_on(graph: AssetGraph) -> None:
+    found = {
+        node.key.to_user_string(): [key.to_user_string() for key in node.parent_keys] for node in graph.asset_nodes
+    }
+    assert found == DEPS
+
+
+def test_every_asset_says_what_it_is_and_whose(graph: AssetGraph) -> None:
+    for node in graph.asset_nodes:
+        assert len(node.description or "") > 30, node.key
+        assert (node.group_name, node.owners) == ("evidence_chain", ["team:change-control"])
+        assert node.kinds == ({"parquet"} if node.key.path[-1] in ("workpaper", "handoff_report") else {"json"})
+
+
+def test_days_run_from_the_policys_first_to_today_in_its_zone(graph: AssetGraph) -> None:
+    for node in graph.asset_nodes:
+        days = node.partitions_def
+        assert isinstance(days, TimeWindowPartitionsDefinition)
+        assert (days.timezone, days.end_offset) == ("America/New_York", 1)
+        assert days.get_first_partition_key() == "2026-01-01"
+
+
+def test_checks_are_described_unpartitioned_and_never_blocking(graph: AssetGraph) -> None:
+    assert {f"{key.asset_key.to_user_string()}:{key.name}" for key in graph.asset_check_keys} == CHECKS
+    for key in graph.asset_check_keys:
+        node = graph.get(key)
+        assert (node.blocking, node.partitions_def) == (False, None)
+        assert node.description
+
+
+def test_jobs_select_what_they_are_for(deployment: Deployment) -> None:
+    definitions = deployment.definitions()
+    repository = definitions.get_repository_def()
+    assert {name for name in repository.job_names if not name.startswith("__")} == JOBS
+    daily, integrity = definitions.resolve_job_def("daily"), definitions.resolve_job_def("integrity")
+    assert {key.to_user_string() for key in daily.asset_layer.selected_asset_keys} == set(DEPS)
+    assert [node.name for node in daily.nodes] == ["daily_changes"]
+    assert not integrity.asset_layer.selected_asset_keys
+    assert {node.name for node in integrity.nodes} == {check.replace(":", "_") for check in CHECKS}
+    for name in JOBS:
+        assert definitions.resolve_job_def(name).description
+        assert definitions.resolve_job_def(name).executor_def.name == "in_process"
+
+
+def test_every_op_that_writes_asks_for_the_pool_of_the_evidence_root(deployment: Deployment) -> None:
+    """With `default_limit: 1` in dagster.yaml, one of them at a time."""
+    definitions = deployment.definitions()
+    for name in JOBS - {"integrity"}:
+        assert {node.definition.pools == {"evidence"} for node in definitions.resolve_job_def(name).nodes} == {True}
+
+
+def test_sensors_and_schedules_are_running_by_default(deployment: Deployment) -> None:
+    repository = deployment.definitions().get_repository_def()
+    sensors = {sensor.name: [target.job_name for target in sensor.targets] for sensor in repository.sensor_defs}
+    assert sensors == {"intake_sensor": ["daily"], "approval_sensor": ["advance"], "failed_run_sensor": []}
+    assert {sensor.default_status for sensor in repository.sensor_defs} == {DefaultSensorStatus.RUNNING}
+    (nightly,) = repository.schedule_defs
+    assert (nightly.name, nightly.job_name, nightly.cron_schedule) == ("nightly_integrity", "integrity", "30 2 * * *")
+    assert nightly.execution_timezone == "America/New_York"
+    assert nightly.default_status is DefaultScheduleStatus.RUNNING
+
+
+def test_loading_the_code_location_imports_no_heavy_library() -> None:
+    """pandas and scipy have no place there; pyarrow and SQLAlchemy together would cost more than 1.3 times Dagster."""
+    code = "import json, sys, pipeline_defs.definitions as location; location.defs.get_repository_def()"
+    shown = f"{code}; print(json.dumps(sorted(sys.modules)))"
+    loaded = json.loads(subprocess.check_output([sys.executable, "-c", shown], cwd=REPOSITORY, text=True))
+    assert {"dagster", "sensors.sensors", "countersign.runs.engine"} <= set(loaded)
+    assert not {"pandas", "scipy", "numpy", "sqlalchemy", "pyarrow"} & set(loaded)

@@ -1,0 +1,114 @@
+"""`advance` and `record_sign_off` on an ephemeral instance."""
+
+import pytest
+from dagster import DagsterInstance, ExecuteInProcessResult
+
+from tests.pipeline.deployment import AT, DAY, Deployment, materialised, verdicts
+
+NEXT_DAY, QUIET_DAY = "2026-11-21", "2026-11-19"
+
+
+@pytest.fixture
+def reviewed(deployment: Deployment, instance: DagsterInstance) -> Deployment:
+    """CHG-1 of one day and CHG-2 of the next wait for their review; that of CHG-2 has been given."""
+    deployment.drop("CHG-1")
+    deployment.daily(instance)
+    deployment.sign_all("independent_review")
+    deployment.advance(instance, DAY)
+    deployment.drop("CHG-2")
+    deployment.daily(instance, at=AT.replace(DAY, NEXT_DAY))
+    deployment.sign_all("independent_review")
+    return deployment
+
+
+def failure_of(result: ExecuteInProcessResult) -> str:
+    """Why the run failed, down to the first cause."""
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    error = failed.step_failure_data.error
+    said = ""
+    while error is not None:
+        said, error = f"{said}\n{error.message}", error.cause
+    return said
+
+
+def test_advance_materialises_only_the_days_that_changed(reviewed: Deployment, instance: DagsterInstance) -> None:
+    result = reviewed.advance(instance, QUIET_DAY, DAY, NEXT_DAY)
+    assert result.success
+    assert materialised(result) == [("sign_off", NEXT_DAY), ("audit_log", NEXT_DAY)]
+    assert len(verdicts(result)) == 3
+
+
+def test_advance_takes_several_days_in_one_run(reviewed: Deployment, instance: DagsterInstance) -> None:
+    reviewed.sign_all("maker_checker")
+    result = reviewed.advance(instance, NEXT_DAY, DAY, DAY)
+    last = [(stage, DAY) for stage in ("workpaper", "handoff_report", "audit_log")]
+    assert materialised(result) == [*last, ("sign_off", NEXT_DAY), ("audit_log", NEXT_DAY)]
+
+
+def test_advance_leaves_other_days_alone(reviewed: Deployment, instance: DagsterInstance) -> None:
+    assert materialised(reviewed.advance(instance, DAY)) == []
+    assert reviewed.runs()["CHG-2"].signed
+
+
+@pytest.mark.parametrize("days", [[], ["20 November"]], ids=["no day", "not a day"])
+def test_advance_fails_on_days_that_are_none(
+    deployment: Deployment, instance: DagsterInstance, days: list[str]
+) -> None:
+    assert not deployment.advance(instance, *days).success
+
+
+def test_a_sign_off_from_the_launchpad_is_recorded_and_the_same_again_succeeds(
+    deployment: Deployment, instance: DagsterInstance
+) -> None:
+    deployment.drop("CHG-1")
+    deployment.daily(instance)
+    signing = {"run_id": deployment.runs()["CHG-1"].run_id, "key": "independent_review", "approver": "reviewer"}
+    assert deployment.sign(instance, **signing).success
+    assert deployment.runs()["CHG-1"].signed
+    log = deployment.log("CHG-1")
+    before = log.read_bytes()
+    assert deployment.sign(instance, **signing).success
+    assert log.read_bytes() == before
+    deployment.advance(instance, DAY)
+    assert deployment.runs()["CHG-1"].pending == "maker_checker"
+
+
+def test_a_rejection_with_a_reason_ends_blocked(deployment: Deployment, instance: DagsterInstance) -> None:
+    deployment.drop("CHG-1")
+    deployment.daily(instance)
+    run_id = deployment.runs()["CHG-1"].run_id
+    signed = deployment.sign(
+        instance,
+        run_id=run_id,
+        key="independent_review",
+        approver="reviewer",
+        decision="rejected",
+        reason="The tests are of another revision.",
+    )
+    assert signed.success
+    result = deployment.advance(instance, DAY)
+    assert deployment.runs()["CHG-1"].status == "BLOCKED"
+    assert not verdicts(result)["nothing_blocked"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"key": "maker_checker", "approver": "checker"}, "maker_checker is not pending"),
+        ({"approver": "stranger"}, "not on the roster"),
+        ({"approver": "checker"}, "does not have the role"),
+        ({"decision": "rejected"}, "a rejection needs a reason"),
+        ({"run_id": "change-0000000000000000"}, "no such run"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_refused_sign_off_fails_the_run_with_the_reason_and_signs_nothing(
+    deployment: Deployment, instance: DagsterInstance, changed: dict[str, str], why: str
+) -> None:
+    deployment.drop("CHG-1")
+    deployment.daily(instance)
+    signing = {"run_id": deployment.runs()["CHG-1"].run_id, "key": "independent_review", "approver": "reviewer"}
+    result = deployment.sign(instance, **{**signing, **changed})
+    assert not result.success
+    assert why in failure_of(result)
+    assert not deployment.runs()["CHG-1"].signed
