@@ -25,7 +25,7 @@ def random_bytes(count: int) -> bytes:
 
 
 def without_variables(names: Iterable[str]) -> dict[str, str]:
-    """This process's environment for a child, but for these variables."""
+    """The environment of this process for a child, but for these variables."""
     left_out = set(names)
     return {name: value for name, value in os.environ.items() if name not in left_out}
 

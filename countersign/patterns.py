@@ -21,12 +21,12 @@ class Patterns:
 
     def span(self, text: str) -> tuple[int, int] | None:
         """Where the first match stands, in code points, or None."""
-        found = self._any.search(text) if self._patterns else None
+        found = self._any.search(text) if self.match(text) else None
         return None if found is None else (found.start(), found.end())
 
     def every(self, text: str) -> Iterator[str]:
         """The words of every match."""
-        if self._patterns:
+        if self.match(text):
             yield from (found.group() for found in self._any.finditer(text))
 
     def without(self, text: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +10,8 @@ from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_e
 from countersign.cli.output import print_json, say
 from countersign.errors import SourceError, UnknownRunError
 from countersign.runs.sign_offs import Determination, SignOffDesk
+
+_RESULTS = ("met", "exception")
 
 
 def approve(
@@ -57,7 +59,18 @@ def approve(
 def _read(path: Path) -> list[Determination]:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        fields = ("control", "result", "evidence", "quote", "reason")
-        return [Determination(**{field: str(row[field]) for field in fields}) for row in rows]  # type: ignore[arg-type]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{path}: not a JSON list of determinations: {error!r}") from error
+        if not isinstance(rows, list):
+            raise TypeError("not a list")
+        return [_determination(row) for row in rows]
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise SourceError(f"{path}: not a JSON list of determinations: {error}") from error
+
+
+def _determination(row: Any) -> Determination:
+    """One row. Raises TypeError for a field that is missing, unknown or no text, ValueError for another result."""
+    determination = Determination(**row)
+    if not all(isinstance(value, str) for value in row.values()):
+        raise TypeError("every field is a text")
+    if determination.result not in _RESULTS:
+        raise ValueError(f"{row['result']!r} is no result of a determination; it is {' or '.join(_RESULTS)}")
+    return determination

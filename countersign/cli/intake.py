@@ -15,8 +15,9 @@ from countersign.changes.sources.interface import Source
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
 from countersign.cli.output import print_json, print_table, progress, say
 from countersign.clocks.instant import parse_instant
+from countersign.errors import SourceError
 from countersign.evidence.register import IntakeTotals
-from countersign.policy import Policy
+from countersign.policy import Limits, Policy
 from countersign.runs.engine import Engine, Outcome
 from countersign.runs.intake import Intake, take_in
 from countersign.runs.state import Status
@@ -35,10 +36,14 @@ def run(
     """Execute payloads: new ones become runs, known ones go on from their checkpoint."""
     engine = open_engine(root, policy)
     limits = engine.current.policy.limits
-    sources: list[Source] = [
-        StreamSource(sys.stdin.buffer, limits) if name == "-" else FilesSource(Path(name), limits) for name in files
-    ]
+    sources = [_stream(limits) if name == "-" else FilesSource(Path(name), limits) for name in files]
     _read_all(engine, sources, as_json)
+
+
+def _stream(limits: Limits) -> Source:
+    if sys.stdin is None:
+        raise SourceError("-: cannot be read: standard input is closed")
+    return StreamSource(sys.stdin.buffer, limits)
 
 
 @app.command("files")
@@ -104,14 +109,21 @@ def _instant(option: str, text: str | None, policy: Policy) -> datetime | None:
 
 def _read_all(engine: Engine, sources: Sequence[Source], as_json: bool) -> None:
     intakes = []
+    broken = []
     for source in sources:
-        with progress(f"reading {source.name}", source.declared()) as advance:
-            intakes.append(take_in(engine, source, progress=advance))
+        try:
+            with progress(f"reading {source.name}", source.declared()) as advance:
+                intakes.append(take_in(engine, source, progress=advance))
+        except SourceError as error:
+            broken.append(error)
     found = {outcome.run_id: outcome for intake in intakes for outcome in intake.runs}
     # a payload that is known goes on from its checkpoint, if it can
     with progress("going on") as advance:
         found |= {outcome.run_id: outcome for outcome in engine.advance(run_ids=list(found), progress=advance)}
-    _report(intakes, list(found.values()), as_json)
+    if intakes:
+        _report(intakes, list(found.values()), as_json)
+    if broken:
+        raise SourceError("\n".join(map(str, broken)))
     if any(intake.refusals for intake in intakes) or any(outcome.status in _NO for outcome in found.values()):
         raise typer.Exit(1)
 

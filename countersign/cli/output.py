@@ -1,8 +1,12 @@
-"""What the commands print: documents and tables on standard output, everything else on standard error."""
+"""What the commands print: documents and tables on standard output, everything else on standard error.
+
+Words from outside reach a terminal as words: never as markup, never as an escape sequence.
+"""
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,28 +20,41 @@ from countersign.runs.engine import Progress as Advance
 _STYLES = {"COMPLETED": "green", "AWAITING_APPROVAL": "yellow", "BLOCKED": "red", "FAILED": "red"}
 
 
-def say(line: str) -> None:
-    """A line for people, on standard error."""
-    print(line, file=sys.stderr)
+def visible(text: str) -> str:
+    """A line as a terminal may show it: what it would act on, reorder or hide, as escapes."""
+    return _escaped(text, lambda character: repr(character)[1:-1])
+
+
+def _escaped(line: str, escape: Callable[[str], str]) -> str:
+    if line.isprintable():
+        return line
+    return "".join(part if part.isprintable() or unicodedata.category(part) == "Zs" else escape(part) for part in line)
+
+
+def say(text: str) -> None:
+    """Lines for people, on standard error."""
+    for line in text.split("\n"):
+        print(visible(line), file=sys.stderr)
 
 
 def print_json(document: object) -> None:
-    """One JSON document on standard output."""
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
-    print()
+    """One JSON document on standard output; its strings hold what is not printable as JSON escapes."""
+    for line in json.dumps(document, indent=2, ensure_ascii=False).split("\n"):
+        print(_escaped(line, lambda character: json.dumps(character)[1:-1]))
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Plain lines on standard output; words from outside are never read as markup."""
+    """Plain lines on standard output, each of them one line whatever it holds."""
     for line in lines:
-        print(line)
+        print(visible(line))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """A table on standard output; a cell that is a run status gets its colour where there are colours."""
     table = Table(*columns, title=title, title_justify="left", header_style="bold", expand=False)
     for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell), style=_STYLES.get(str(cell), "")) for cell in row))
+        cells = ("" if cell is None else visible(str(cell)) for cell in row)
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in cells))
     console().print(table)
 
 

@@ -3,12 +3,11 @@
 import re
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property, lru_cache
-
-import re2
+from functools import lru_cache
 
 from countersign.changes.invisible import has_invisible
 from countersign.controls.quote import MIN_QUOTE, find, fold_quote, fold_text
+from countersign.patterns import Patterns
 from countersign.policy import Wording
 
 _LONGEST_QUOTE = 400
@@ -37,38 +36,18 @@ class Reader:
     """The policy's patterns, compiled."""
 
     def __init__(self, wording: Wording) -> None:
-        self._wording = wording
-
-    @cached_property
-    def _approves(self) -> "re2._Regexp[str]":
-        return _compile(tuple(self._wording.approves))
-
-    @cached_property
-    def _withholds(self) -> "re2._Regexp[str]":
-        return _compile(tuple(self._wording.withholds))
-
-    @cached_property
-    def _inconclusive(self) -> "re2._Regexp[str]":
-        return _compile(tuple(self._wording.inconclusive))
-
-    @cached_property
-    def _harmless(self) -> "re2._Regexp[str]":
-        return _compile(tuple(self._wording.harmless))
-
-    @cached_property
-    def _passed(self) -> "re2._Regexp[str]":
-        return _compile(tuple(self._wording.passed))
-
-    @cached_property
-    def _against(self) -> "list[tuple[Says, re2._Regexp[str]]]":
-        words = self._wording
-        return [(Says.BYPASSED, _compile(tuple(words.bypassed))), (Says.FAILED, _compile(tuple(words.failed)))]
+        self._approves = Patterns(wording.approves)
+        self._withholds = Patterns(wording.withholds)
+        self._inconclusive = Patterns(wording.inconclusive)
+        self._harmless = Patterns(wording.harmless)
+        self._passed = Patterns(wording.passed)
+        self._against = [(Says.BYPASSED, Patterns(wording.bypassed)), (Says.FAILED, Patterns(wording.failed))]
 
     def approval(self, text: str) -> Reading:
         """Approved where some line approves and none withholds; anything else is nothing clear."""
         lines = text.splitlines()
         judged = [_plain(line) for line in lines]
-        if any(self._withholds.search(line) for line in (*judged, *_sentences(judged))):
+        if any(self._withholds.match(line) for line in (*judged, *_sentences(judged))):
             return Reading(Says.NOTHING, None)
         return self._first(Says.APPROVED, self._approves, text, lines, judged)
 
@@ -76,33 +55,33 @@ class Reader:
         """Bypassed before failed before passed: the worst that any line says, phrases such as `0 failed` aside."""
         lines = text.splitlines()
         judged = [_plain(line) for line in lines]
-        serious = [self._harmless.sub(" ", line) for line in judged]
+        serious = [self._harmless.without(line) for line in judged]
         for says, pattern in self._against:
             reading = self._first(says, pattern, text, lines, serious)
             if reading.says is says:
                 return reading
         # a sentence over several lines is no ground for an exception, but enough to doubt a line of it
         doubtful = [self._inconclusive, *(pattern for _, pattern in self._against)]
-        every = (*serious, *(self._harmless.sub(" ", sentence) for sentence in _sentences(judged)))
-        if any(pattern.search(line) for pattern in doubtful for line in every):
+        every = (*serious, *(self._harmless.without(sentence) for sentence in _sentences(judged)))
+        if any(pattern.match(line) for pattern in doubtful for line in every):
             return Reading(Says.NOTHING, None)
         return self._first(Says.PASSED, self._passed, text, lines, judged)
 
     @staticmethod
-    def _first(says: Says, pattern: "re2._Regexp[str]", text: str, lines: list[str], judged: list[str]) -> Reading:
-        matching = [number for number, line in enumerate(judged) if pattern.search(line)]
+    def _first(says: Says, pattern: Patterns, text: str, lines: list[str], judged: list[str]) -> Reading:
+        matching = [number for number, line in enumerate(judged) if pattern.match(line)]
         if not matching:
             return Reading(Says.NOTHING, None)
         quotes = (_around(pattern, lines[number]) or quote_at(text, lines, number) for number in matching)
         return Reading(says, next((quote for quote in quotes if quote is not None), None))
 
 
-def _around(pattern: "re2._Regexp[str]", line: str) -> str | None:
+def _around(pattern: Patterns, line: str) -> str | None:
     """Of a line too long to be quoted whole, the part that holds the words; None where the beginning holds them."""
-    found = pattern.search(line) if len(line) > _LONGEST_QUOTE else None
-    if found is None or found.end() <= _LONGEST_QUOTE:
+    found = pattern.span(line) if len(line) > _LONGEST_QUOTE else None
+    if found is None or found[1] <= _LONGEST_QUOTE:
         return None
-    start = max(0, found.start() - _LONGEST_QUOTE // 4)
+    start = max(0, found[0] - _LONGEST_QUOTE // 4)
     quote = line[start : start + _LONGEST_QUOTE].strip()
     return None if has_invisible(quote) or len(fold_quote(quote)) < MIN_QUOTE else quote
 
@@ -141,35 +120,38 @@ def quote_at(text: str, lines: list[str], number: int) -> str | None:
     return whole if long_enough and not has_invisible(whole) else None
 
 
-@lru_cache(maxsize=64)
-def _compile(patterns: tuple[str, ...]) -> "re2._Regexp[str]":
-    return re2.compile("(?i)" + "|".join(f"(?:{pattern})" for pattern in patterns))
-
-
 _REVISION = re.compile(r"[0-9a-f]{12,64}\Z")
+_NUMBER = re.compile(r"[0-9]+\Z")
+_REVISION_HERE = re.compile(r"[0-9a-f]{7,64}")
+_NUMBER_HERE = re.compile(r"[0-9]+")
 
 
-@lru_cache(maxsize=256)
-def _shape(change_id: str) -> re.Pattern[str] | None:
-    """The pattern of ids like this one: the same words with another number, or another hexadecimal revision."""
-    stem = _REVISION.sub("", change_id)
-    if stem != change_id:
-        number = r"[0-9a-f]{7,64}"
-    else:
-        stem = re.sub(r"\d+$", "", change_id)
-        number = r"\d+"
-    if stem == change_id or not any(character.isalpha() for character in stem):
-        return None
-    return re.compile(rf"(?<![\w]){re.escape(stem)}{number}(?![\w])", re.IGNORECASE)
+@lru_cache(maxsize=16)
+def _ids(patterns: tuple[str, ...]) -> Patterns:
+    return Patterns(patterns)
+
+
+def _like(own: str, text: str) -> list[str]:
+    """The ids in a text that are shaped like this one: the same words with another number or revision."""
+    stem, number = _REVISION.sub("", own), _REVISION_HERE
+    if stem == own:
+        stem, number = _NUMBER.sub("", own), _NUMBER_HERE
+    if stem == own or not any(character.isalpha() for character in stem):
+        return []
+    found = []
+    at = text.find(stem)
+    while at >= 0:
+        match = number.match(text, at + len(stem))
+        if match is not None and not _is_word(text[at - 1 : at]) and not _is_word(text[match.end() : match.end() + 1]):
+            found.append(text[at : match.end()])
+        at = text.find(stem, at + 1)
+    return found
 
 
 def names_another_change(change_id: str, text: str, id_patterns: list[str]) -> str | None:
     """The id of another change where the text names one and never this one, else None."""
     own, text = _plain(change_id).casefold(), _plain(text).casefold()
-    shape = _shape(own)
-    named = [match.group() for match in shape.finditer(text)] if shape else []
-    if id_patterns:
-        named += [match.group() for match in _compile(tuple(id_patterns)).finditer(text)]
+    named = [*_like(own, text), *_ids(tuple(id_patterns)).every(text)]
     if not named or _stands(own, text):
         return None
     # an abbreviated revision of this very change is this change, and so is `CHG 1001` for CHG-1001

@@ -26,6 +26,7 @@ MAX_LINE = 16 << 20
 BLOB_OVER = 64 << 10
 OWNED = ("prev", "seq", "ts", "event", "actor", "texts", "blobs")
 _SALT_BYTES = 16
+_FIRST = ["prev", "seq", "ts", "event", "actor"]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -244,13 +245,15 @@ def parse_line(raw: bytes) -> dict[str, Any] | None:
 
 def well_formed(value: dict[str, Any]) -> bool:
     """Whether an object has the writer's fields of an event, in order and of their types."""
-    return (
-        list(value)[:5] == ["prev", "seq", "ts", "event", "actor"]
-        and isinstance(value["seq"], int)
-        and all(isinstance(value[name], str) for name in ("prev", "ts", "event", "actor"))
-        and all(isinstance(value.get(name, {}), dict) for name in ("texts", "blobs"))
-        and all(_is_sha256(digest) for name in ("texts", "blobs") for digest in value.get(name, {}).values())
-    )
+    if list(value)[:5] != _FIRST or type(value["seq"]) is not int:
+        return False
+    if not (type(value["prev"]) is type(value["ts"]) is type(value["event"]) is type(value["actor"]) is str):
+        return False
+    for name in ("texts", "blobs"):
+        digests = value.get(name)
+        if digests is not None and not (isinstance(digests, dict) and all(map(_is_sha256, digests.values()))):
+            return False
+    return True
 
 
 def _is_sha256(value: object) -> bool:

@@ -38,9 +38,9 @@ def cli(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     monkeypatch.setenv("COUNTERSIGN_POLICY", str(POLICY))
     monkeypatch.delenv("COUNTERSIGN_DEBUG", raising=False)
 
-    def call(*arguments: object, stdin: bytes = b"") -> Answer:
+    def call(*arguments: object, stdin: bytes | None = b"") -> Answer:
         monkeypatch.setattr(sys, "argv", ["countersign", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        monkeypatch.setattr(sys, "stdin", None if stdin is None else io.TextIOWrapper(io.BytesIO(stdin)))
         with pytest.raises(SystemExit) as ended:
             main()
         said = capsys.readouterr()

@@ -42,7 +42,7 @@ def test_a_payload_that_cannot_pass_ends_with_1_and_says_why(cli: Cli, write: Wr
     totals = answer.document["totals"]
     assert totals["read"] == totals["opened"] + totals["refused"] >= 1
     assert words in answer.out
-    assert cli("run", "-", stdin=path.read_bytes()).code == 1
+    assert cli("run", "-", stdin=path.read_bytes()).code == (1 if payload else 0)  # a stream of nothing has no record
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,6 @@ def test_a_payload_that_cannot_pass_ends_with_1_and_says_why(cli: Cli, write: Wr
         ("run",),
         ("run", "FOLDER/none.json"),
         ("run", "-", "FOLDER/none.json"),
-        ("run", ""),
         ("run", "\udcff"),
         ("frobnicate",),
         ("intake", "files", "FOLDER/none"),
@@ -98,10 +97,9 @@ def test_files_read_before_an_unreadable_one_are_still_reported(cli: Cli, write:
     assert "none.json: cannot be read" in answer.err
 
 
-def test_a_closed_standard_input_is_unreadable_and_not_unexpected(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("io.TextIOWrapper", lambda stream: None)
-    answer = cli("run", "-")
-    assert (answer.code, "unexpected" in answer.err) == (2, False)
+def test_a_closed_standard_input_is_unreadable_and_not_unexpected(cli: Cli) -> None:
+    answer = cli("run", "-", stdin=None)
+    assert (answer.code, answer.err) == (2, "countersign: -: cannot be read: standard input is closed\n")
 
 
 @pytest.mark.parametrize(
