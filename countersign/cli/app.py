@@ -15,6 +15,7 @@ from countersign.errors import CountersignError, PayloadError, SignOffRefused, T
 
 NO = 1
 UNUSABLE = 2
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="countersign",
@@ -42,13 +43,10 @@ def main() -> NoReturn:
         _end(error, NO)
     except CountersignError as error:
         _end(error, UNUSABLE)
-    except KeyboardInterrupt:
-        say("stopped; what was acknowledged is on disk, and the same command goes on from there")
-        sys.exit(130)
-    except BrokenPipeError:
-        # the reader of our output has gone, as with `| head`; the interpreter must not complain on its way out
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(NO)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # typer takes KeyboardInterrupt, and a broken pipe, before they get here
+            say("stopped; what was acknowledged is on disk, and the same command goes on from there")
+        raise
     except Exception as error:  # the last line of defence for people who cannot read tracebacks
         _end(error, UNUSABLE, f"unexpected {type(error).__name__}: ")
     sys.exit(0)

@@ -123,11 +123,19 @@ class Engine:
         self.versions = VersionStore(self.root, mapper)
         self.current = self.versions.keep(policy, catalogue)
         self.register = Register(self.root, clock=clock, entropy=entropy)
-        if not self.root.register.exists():
-            self.register.append("root_opened", "countersign", policy=policy.digest, catalogue=catalogue.digest)
+        self._open_root(policy, catalogue)
         self.index = Index(self.root, self.register, index_url)
         self.views = Views(self.root, self.register, self.index)
         self.index.sync()
+
+    def _open_root(self, policy: Policy, catalogue: Catalogue) -> None:
+        """The register's first line; a root that has runs and no register has lost it, and gets no new one."""
+        if not self.root.register.exists() and any((self.root.path / "runs").glob("*/*/*/*")):
+            raise TamperedError(f"{self.root.register}: gone, though runs are there; restore it from a copy (SEV-1)")
+        with self.register.writing() as writer:
+            if writer.tail.size == 0:
+                digests = {"policy": policy.digest, "catalogue": catalogue.digest}
+                writer.append([Draft("root_opened", "countersign", digests)])
 
     @property
     def today(self) -> date:
@@ -203,6 +211,9 @@ class Engine:
             return None
         except CountersignError as error:
             return _Done(job, None, (), str(error), lock)
+        except OSError as error:
+            # what was written may not be on disk: nothing is acknowledged, and the others go on
+            return _Done(job, None, (), f"its log cannot be written: {error}", lock)
         except BaseException:
             lock.close()
             raise

@@ -222,7 +222,7 @@ def _without_voided(entries: Iterable[Entry]) -> Iterator[Entry]:
     held: Entry | None = None
     for entry in entries:
         if held is not None:
-            if entry.event != "recovered" or held.seq not in entry.data["voids"]:
+            if entry.event != "recovered" or entry.data.get("voids") != [held.seq]:
                 raise TamperedError(f"line {held.line}: the texts {sorted(held.missing)} are missing")
             held = None
         if entry.missing:

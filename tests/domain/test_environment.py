@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from countersign.environment import default_policy, default_root, random_bytes, utc_now
+from countersign.environment import default_policy, default_root, random_bytes, utc_now, without_variables
 
 
 def test_now_is_an_instant_in_utc() -> None:
@@ -32,3 +32,10 @@ def test_a_path_comes_from_its_variable_when_that_says_something(
     assert default() == Path(otherwise)
     monkeypatch.setenv(variable, "/srv/there")
     assert default() == Path("/srv/there")
+
+
+def test_a_child_gets_the_environment_but_for_the_variables_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_DIR", "/elsewhere")
+    monkeypatch.setenv("COUNTERSIGN_ROOT", "/srv/there")
+    assert "GIT_DIR" not in without_variables(["GIT_DIR", "NOT_SET"])
+    assert without_variables(["GIT_DIR"])["COUNTERSIGN_ROOT"] == "/srv/there"

@@ -50,7 +50,7 @@ class Deployment:
 
     def drop(self, *ids: str, **changes: Any) -> None:
         """Put one payload for each of these change ids into the inbox, whole or not at all."""
-        texts = [json.dumps(payload_with(id=each, **_evidence_for(each), **changes)) for each in ids]
+        texts = [json.dumps(payload_for(each, **changes)) for each in ids]
         partial = self.inbox / f".{ids[0]}.partial"
         partial.write_text("\n".join(texts), encoding="utf-8")
         partial.rename(self.inbox / f"{ids[0]}.jsonl")
@@ -111,11 +111,11 @@ class Deployment:
         return self.engine().root.log(run.day, run.run_id)
 
 
-def _evidence_for(change_id: str) -> dict[str, Any]:
-    """The clean evidence, its approval naming the change that it is for."""
-    evidence = payload_with()["evidence"]
-    evidence["approval"]["text"] = f"{change_id} approved for deployment."
-    return {"evidence": evidence}
+def payload_for(change_id: str, **changes: Any) -> dict[str, Any]:
+    """The clean payload under another id, its approval naming the change that it is for."""
+    payload = payload_with(id=change_id, **changes)
+    payload["evidence"]["approval"]["text"] = f"{change_id} approved for deployment."
+    return payload
 
 
 def materialised(result: ExecuteInProcessResult) -> list[tuple[str, str | None]]:

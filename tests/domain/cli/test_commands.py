@@ -132,7 +132,8 @@ def test_intake_reads_files_git_and_github(cli: Cli, write: Write, tmp_path: Pat
     for who in ("AUTHOR", "COMMITTER"):
         environment |= {f"GIT_{who}_NAME": "A. Maker", f"GIT_{who}_EMAIL": "a@example.net"}
         environment[f"GIT_{who}_DATE"] = "2026-11-20T10:00:00Z"
-    for command in (["init", "-q", repository], ["-C", repository, "commit", "-q", "--allow-empty", "-m", "First\n"]):
+    folder = str(repository)
+    for command in (["init", "-q", folder], ["-C", folder, "commit", "-q", "--allow-empty", "-m", "First\n"]):
         subprocess.run(["git", *command], check=True, env=environment)
     git = cli("intake", "git", repository, "--since", "2026-11-20", "--until", "2026-11-21T00:00:00Z", "--json")
     assert (git.document["totals"]["read"], git.document["runs"][0]["change_id"] != "") == (1, True)

@@ -195,6 +195,16 @@ def test_an_unexpected_error_is_one_line_unless_a_developer_asks(cli: Cli, monke
         cli("policy", "check")
 
 
+def test_an_interrupted_command_says_that_it_can_go_on(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("countersign.cli.policy.load_versions", interrupted)
+    answer = cli("policy", "check")
+    assert (answer.code, answer.out) == (130, "")
+    assert "the same command goes on from there" in answer.err
+
+
 # Words from outside
 
 _TRICKS = "[red]x[/red] :smile: \x1b[31m\x1b]0;owned\x07 \x9b31m \x7f\b\r \u202egnp \u2028"

@@ -152,6 +152,9 @@ CM_01: dict[str, Row] = {
         ),
         "exception", "by checker stands in rejection",
     ),
+    "rejection_replaced_exactly_at_deployment": (
+        ev(rejection=rejection(at="2026-11-20T08:00:00Z"), approval=approval(at=DEPLOYED)), "met", "approved by auth",
+    ),
     "rejection_replaced_by_words_that_do_not_approve": (
         ev(rejection=rejection(at="2026-11-20T08:00:00Z"), approval=approval(text="Go ahead with it!")),
         "exception", "a rejection by authoriser stands",
@@ -194,6 +197,7 @@ CM_02: dict[str, Row] = {
     ),
     "a_bot": (ev(approval=approval(**BOT)), "abstained", "given by a bot"),
     "nobody": (ev(approval=None), "abstained", "the evidence holds no approval"),
+    "exactly_at_deployment": (ev(approval=approval(at=DEPLOYED)), "met", "approved by authoriser"),
     "only_after_deployment": (
         ev(approval=approval(at="2026-11-20T10:00:00.000001Z")), "abstained", "no approval before the deployment",
     ),
@@ -439,6 +443,9 @@ def test_the_cited_approval_is_an_independent_one_and_then_the_earliest() -> Non
     result = judge("ITGC-CM-01", ev(a=own, b=later))
     assert result.assertion is not None
     assert result.assertion.evidence == "approval"
+    without_time = judge("ITGC-CM-02", ev(approval=approval(at=None), b=later))
+    assert without_time.assertion is not None
+    assert without_time.assertion.evidence == "b"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tests.conftest import POLICY, payload_with
 from tests.domain.runs.conftest import SIGNERS
 
 _SPAWN = multiprocessing.get_context("spawn")
+_PATIENCE = 120
 
 
 def at_once(count: int, work: Callable[..., None], *arguments: Any) -> None:
@@ -27,7 +28,7 @@ def at_once(count: int, work: Callable[..., None], *arguments: Any) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(2 * _PATIENCE)
     assert [process.exitcode for process in processes] == [0] * count
 
 
@@ -35,20 +36,20 @@ def to_the_end(barrier: Barrier, number: int, root: Path) -> None:
     """One payload through everything, with everybody racing at every step."""
     run = Run(root, policy=POLICY)
     for key, signer in SIGNERS:
-        barrier.wait(30)
+        barrier.wait(_PATIENCE)
         result = run.execute(payload_with())
         try:
             record_approval(result.rundir, key, signer, policy=run.engine.current.policy)
         except SignOffRefused as refusal:
             assert "is not pending" in str(refusal)  # noqa: PT017  (another process has gone on with it already)
-    barrier.wait(30)
+    barrier.wait(_PATIENCE)
     assert run.execute(payload_with()).status == "COMPLETED"
 
 
 def forty(barrier: Barrier, number: int, root: Path) -> None:
     """The same forty payloads, each process starting elsewhere among them."""
     run = Run(root, policy=POLICY)
-    barrier.wait(30)
+    barrier.wait(_PATIENCE)
     for turn in range(40):
         run.execute(payload_with(system=f"system-{(turn + 10 * number) % 40}"))
 

@@ -271,17 +271,6 @@ def test_a_completed_run_that_its_file_lacks_is_published_at_the_next_touch(benc
     assert log_of(first).read_bytes() + log_of(second).read_bytes() == logs
 
 
-def test_the_index_can_be_lost_at_any_time(bench: Bench) -> None:
-    for key, signer in SIGNERS:
-        result = bench.execute()
-        bench.forget_index()
-        bench.fresh()
-        assert bench.run.engine.index.run(result.run_id) is not None
-        bench.sign(result, key, signer)
-    bench.forget_index()
-    finish(bench)
-
-
 def test_what_a_writer_chains_is_what_the_forger_chains(bench: Bench) -> None:
     """A forger who changes nothing changes no byte, so that the forgeries of these tests are only what they say."""
     result = bench.complete()

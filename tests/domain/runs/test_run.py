@@ -6,14 +6,11 @@ from typing import Any
 
 import pytest
 
-import countersign
 from countersign import AuditLog, Run, Status, record_approval
 from countersign.controls.assessment import Assessment, Mapper, Result
 from countersign.controls.rules import Rules
-from countersign.errors import EvidenceError, PayloadError, PolicyError, SignOffRefused, UnknownRunError
-from countersign.policy import Policy
-from countersign.runs.engine import STAGES
-from countersign.runs.intake import take_in_one
+from countersign.errors import EvidenceError, PayloadError, SignOffRefused, UnknownRunError
+from countersign.policy import Key, Policy
 from tests.conftest import POLICY, payload_with
 from tests.domain.runs.conftest import SIGNERS, Bench, changed_results, events, log_of, policy_with
 
@@ -44,7 +41,7 @@ def test_the_runbook_works_word_for_word(root: Path, policy: Policy, monkeypatch
     for key, signer in SIGNERS:
         waiting = Run(policy=policy).execute(payload)
         assert (waiting.status, waiting.pending) == (Status.AWAITING_APPROVAL, key)
-        assert waiting.reason == f"{key} is due from the role {policy.sign_off[waiting.pending]}"
+        assert waiting.reason == f"{key} is due from the role {policy.sign_off[Key(key)]}"
         record_approval(waiting.rundir, key, signer, policy=policy)
     done = Run(policy=policy).execute(payload)
     assert (done.status, done.pending, done.reason) == (Status.COMPLETED, None, None)
@@ -54,20 +51,11 @@ def test_the_runbook_works_word_for_word(root: Path, policy: Policy, monkeypatch
     assert sorted(path.name for path in done.rundir.iterdir()) == ["audit.jsonl"]
 
 
-def test_the_package_offers_what_the_runbook_names() -> None:
-    assert {"AuditLog", "Run", "RunResult", "Status", "record_approval"} <= set(countersign.__all__)
-
-
-def test_a_bad_policy_is_an_error_before_anything_is_written(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(PolicyError, match="not found"):
-        Run(root, policy=tmp_path / "none.yaml")
-    assert not root.exists()
-
-
 @pytest.mark.parametrize(
     ("payload", "status", "reason", "last"),
     [
         (payload_with(), Status.AWAITING_APPROVAL, "independent_review is due", "sign_off_requested"),
+        (payload_with(author="deployer"), Status.AWAITING_APPROVAL, "is due", "sign_off_requested"),
         (payload_with(in_scope=False), Status.OUT_OF_SCOPE, "not in scope", "out_of_scope"),
         (payload_with(evidence={}), Status.BLOCKED, "no assertion", "blocked"),
         (claiming(quote="Approved by the whole board."), Status.BLOCKED, "ITGC-CM-01 by payload", "blocked"),
@@ -84,6 +72,7 @@ def test_a_bad_policy_is_an_error_before_anything_is_written(root: Path, tmp_pat
     ],
     ids=[
         "clean",
+        "exception",
         "out-of-scope",
         "empty-evidence",
         "quote-nowhere",
@@ -103,6 +92,10 @@ def test_a_payload_goes_to_its_first_pause_or_its_end(
     assert result.state is not None
     assert (result.state.status, result.state.reason) == (result.status, result.reason)
     assert bench.faults() == []
+    before = bench.contents()
+    bench.fresh()
+    assert bench.execute(dict(reversed(payload.items()))).status == status
+    assert bench.contents() == before
 
 
 def test_a_block_names_every_ungrounded_assertion_and_tells_the_observer_at_once(bench: Bench) -> None:
@@ -114,12 +107,6 @@ def test_a_block_names_every_ungrounded_assertion_and_tells_the_observer_at_once
     assert result.state is not None
     assert sum(1 for row in result.state.verdicts if row["why"]) == 2
     assert [row["made_by"] for row in result.state.verdicts if row["why"]] == ["payload", "payload"]
-
-
-def test_an_exception_does_not_block_and_does_not_wait_for_sign_offs_to_be_noticed(bench: Bench) -> None:
-    result = bench.execute(payload_with(author="deployer"))
-    assert result.status is Status.AWAITING_APPROVAL
-    assert events(result)[2:4] == ["gated", "noticed"]
 
 
 def test_the_same_payload_again_writes_nothing_at_any_pause_or_end(bench: Bench) -> None:
@@ -136,32 +123,6 @@ def test_the_same_payload_again_writes_nothing_at_any_pause_or_end(bench: Bench)
         if key is not None:
             bench.sign(result, key, signer)
     assert result.status is Status.COMPLETED
-
-
-def test_key_order_does_not_make_another_payload(bench: Bench) -> None:
-    first = bench.execute(payload_with())
-    assert bench.execute(dict(reversed(payload_with().items()))).run_id == first.run_id
-    assert len(bench.registered("run_opened")) == 1
-
-
-def test_ended_runs_stay_as_they_are(bench: Bench) -> None:
-    for payload in (payload_with(in_scope=False), payload_with(id="CHG-2", evidence={})):
-        ended = bench.execute(payload)
-        before = bench.contents()
-        bench.fresh()
-        assert bench.execute(payload).status is ended.status
-        assert bench.contents() == before
-
-
-def test_advance_takes_up_sign_offs_without_the_payload_and_says_what_each_stage_did(bench: Bench) -> None:
-    result = bench.execute()
-    for key, signer in SIGNERS:
-        bench.sign(result, key, signer)
-        (outcome,) = bench.advance()
-        assert outcome.run_id == result.run_id
-    assert (outcome.status, outcome.stages) == (Status.COMPLETED, ("workpaper", "handoff_report", "audit_log"))
-    assert set(outcome.stages) <= set(STAGES)
-    assert bench.execute().status is Status.COMPLETED
 
 
 def test_a_policy_changed_on_the_way_changes_nothing_for_a_run_that_was_assessed(bench: Bench) -> None:
@@ -232,17 +193,6 @@ def test_a_later_step_that_fails_does_not_judge_the_change_again(bench: Bench, m
     assert flaky.calls == 1
 
 
-def test_one_failing_change_does_not_stop_the_others(bench: Bench) -> None:
-    def only_the_second(assessment: Assessment) -> Assessment:
-        raise LookupError("not this one")
-
-    bench.fresh(mapper=changed_results(only_the_second))
-    assert bench.execute(payload_with(id="CHG-1")).status is Status.FAILED
-    bench.fresh()
-    assert bench.execute(payload_with(id="CHG-2")).status is Status.AWAITING_APPROVAL
-    assert [outcome.status for outcome in bench.advance()] == [Status.AWAITING_APPROVAL]
-
-
 class _EndlessError(BaseException):
     """Ends what would never end."""
 
@@ -288,7 +238,7 @@ def test_a_control_that_the_mapper_leaves_out_is_not_clean(bench: Bench) -> None
 )
 def test_an_error_with_half_a_surrogate_pair_in_its_message_is_logged_too(bench: Bench) -> None:
     bench.fresh(mapper=_Flaky(ValueError("file \udcff")).factory)
-    assert events(bench.execute())[-1] == "failed"
+    assert events(bench.execute())[-1:] == ["failed"]
 
 
 # Rejections
@@ -322,21 +272,15 @@ def test_a_rejection_ends_blocked_with_its_reason_kept(bench: Bench, rejected: s
 
 def test_a_corrected_payload_is_a_new_run_that_supersedes_the_old_one(bench: Bench) -> None:
     old = bench.execute(payload_with(evidence={}))
+    bench.execute(payload_with(system="shipping"))
     new = bench.execute(payload_with())
-    assert new.run_id != old.run_id
-    assert [line["supersedes"] for line in bench.registered("run_opened")] == [None, old.run_id]
+    assert [line["supersedes"] for line in bench.registered("run_opened")] == [None, None, old.run_id]
     assert new.state is not None
     assert new.state.supersedes == old.run_id
     third = bench.execute(payload_with(summary="Corrected again"))
     assert third.state is not None
     assert third.state.supersedes == new.run_id
     assert bench.faults() == []
-
-
-def test_the_same_id_in_another_system_supersedes_nothing(bench: Bench) -> None:
-    bench.execute()
-    bench.execute(payload_with(system="shipping"))
-    assert [line["supersedes"] for line in bench.registered("run_opened")] == [None, None]
 
 
 def test_a_superseded_run_cannot_be_signed_and_is_not_advanced(bench: Bench) -> None:
@@ -375,7 +319,7 @@ def test_a_sign_off_recorded_before_the_correction_is_not_taken_up(bench: Bench)
 def test_a_refused_payload_is_on_record_once_and_opens_nothing(bench: Bench, value: Any) -> None:
     for _ in range(2):
         with pytest.raises(PayloadError) as refused:
-            bench.execute(value) if value is not None else bench.run.execute(value)
+            bench.run.execute(value)
     (line,) = bench.registered("refused")
     assert (line["reason"], line["where"]) == (str(refused.value), "Run.execute")
     assert bench.registered("run_opened") == []
@@ -439,7 +383,7 @@ def test_a_version_that_is_gone_or_changed_stops_only_the_runs_that_stand_on_it(
     for damage in (lambda: kept.write_bytes(b"{}"), kept.unlink):
         kept.write_bytes(content)
         damage()
-        with pytest.raises(EvidenceError, match="version|content"):
+        with pytest.raises(EvidenceError, match=r"version|content"):
             bench.sign(old, "independent_review", "reviewer")
         assert [fault.run_id for fault in bench.faults()] == [old.run_id]
     assert bench.execute(payload_with(id="CHG-2")).status is Status.AWAITING_APPROVAL
@@ -473,11 +417,3 @@ def test_a_long_text_lies_among_the_blobs_and_losing_it_is_found(bench: Bench) -
     assert bench.faults() == []
     blob.unlink()
     assert bench.kinds() == ["text_missing"]
-
-
-def test_take_in_one_says_where_a_payload_came_from(bench: Bench) -> None:
-    outcome = take_in_one(bench.run.engine, payload_with(), source="desk", where="row 7", origin="extracted")
-    state = bench.execute().state
-    assert state is not None
-    assert (state.source, state.where, state.origin) == ("desk", "row 7", "extracted")
-    assert outcome.stages == (*STAGES[:4], "audit_log")

@@ -309,10 +309,7 @@ def test_a_conclusion_names_controls_as_the_catalogue_does(bench: Bench) -> None
 
 @pytest.mark.parametrize(
     ("given", "conclusion", "clean"),
-    [
-        ("met", "clean: every applicable control was met", True),
-        ("exception", "exception in itgc-cm-03", False),
-    ],
+    [("met", "clean: every applicable control was met", True), ("exception", "exception in itgc-cm-03", False)],
 )
 def test_the_reviewer_determines_an_abstention_either_way(
     bench: Bench, given: Literal["met", "exception"], conclusion: str, clean: bool
