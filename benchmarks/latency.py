@@ -44,6 +44,7 @@ def through_dagster(live: Live, change_id: str, chance: random.Random) -> list[f
     acts = [partial(live.deployment.drop, change_id), *(partial(sign, key) for key in SIGNERS)]
     for act, pause in zip(acts, PAUSES, strict=True):
         arrived = partial(until, partial(stands_at, pause), f"{change_id} is {pause}", every=0.05)
+        until(live.idle, "the run before is over, so that this leg needs one of its own")
         time.sleep(chance.uniform(0, 5))
         legs.append(timed(act, arrived))
     return legs

@@ -23,11 +23,16 @@ from countersign.errors import CountersignError
 from countersign.evidence.register import IntakeTotals
 from countersign.runs.daywork import Reading, needs_somebody
 from countersign.runs.engine import Engine
-from pipeline_defs.definitions import defs
 from pipeline_defs.home import REPOSITORY, AlreadyLive, DaemonLock, daemon_lock, fresh_daemon_ids, prepare_home
 from pipeline_defs.jobs import ADVANCE, DAILY
 from pipeline_defs.recovery import fail_dead_runs
 from resources.evidence import Evidence, WallClock
+
+try:
+    from pipeline_defs.definitions import defs
+except CountersignError as refused:  # a policy that cannot be read; nobody is to see a traceback for it
+    print(f"countersign: {refused}", file=sys.stderr)
+    sys.exit(2)
 
 LOCATION_TAG = {".dagster/repository": "__repository__@countersign"}
 GRACE_SECONDS = 20
@@ -201,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="operate", description="Run the daily graph once, or serve the UI.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="take in what is new, move every run to its next pause, print how all stands")
-    port = int(os.environ.get("COUNTERSIGN_PORT", "3000"))
+    port = os.environ.get("COUNTERSIGN_PORT") or "3000"
     commands.add_parser("ui", help="webserver, daemon and sensors").add_argument("--port", type=int, default=port)
     asked = parser.parse_args(arguments)
     warnings.simplefilter("ignore")

@@ -1,6 +1,7 @@
 """The graph as it stands, so that a change of it gets seen; and what loading it costs."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -99,3 +100,22 @@ def test_loading_the_code_location_imports_no_heavy_library() -> None:
     loaded = json.loads(subprocess.check_output([sys.executable, "-c", shown], cwd=REPOSITORY, text=True))
     assert {"dagster", "sensors.sensors", "countersign.runs.engine"} <= set(loaded)
     assert not {"pandas", "scipy", "numpy", "sqlalchemy", "pyarrow"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [("COUNTERSIGN_POLICY", "/nowhere/policy.yaml", "not found"), ("COUNTERSIGN_PORT", "eighty", "invalid int value")],
+)
+def test_a_setting_that_is_none_is_wrong_usage_without_a_traceback(variable: str, value: str, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline_defs.operate", "ui"],
+        cwd=REPOSITORY,
+        env={**os.environ, variable: value},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -9,10 +9,19 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships none
 import pytest
+import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from countersign.changes.payload import Change, ChangeType, Payload, accept, parse_record, payload_schema
+from countersign.changes.payload import (
+    Change,
+    ChangeType,
+    Payload,
+    accept,
+    canonical_bytes,
+    parse_record,
+    payload_schema,
+)
 from countersign.errors import PayloadError, printable
 from countersign.policy import Limits
 from tests.conftest import payload_with
@@ -268,6 +277,7 @@ def test_run_id_of_a_known_payload_never_moves() -> None:
     assert payload.run_id == f"change-{digest[:16]}"
 
 
+ASCII = st.text(st.characters(max_codepoint=0x7F), max_size=10)
 NAMES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=10)
 
 
@@ -282,6 +292,19 @@ def test_identity_follows_rfc_8785_and_not_the_order_of_keys(evidence: dict[str,
     one, other = accept(value, LIMITS), accept(shuffled, LIMITS)
     assert one.digest == other.digest == identity(value)
     assert one.run_id == f"change-{identity(value)[:16]}"
+
+
+@settings(deadline=None)
+@given(st.recursive(st.none() | st.booleans() | ASCII, lambda inner: st.lists(inner) | st.dictionaries(ASCII, inner)))
+def test_the_quick_way_to_canonical_bytes_gives_those_of_the_library(value: Any) -> None:
+    document = {"workflow": "change", "payload": value}
+    assert canonical_bytes(document) == rfc8785.dumps(document) == canonical(document).encode()
+
+
+@pytest.mark.parametrize("value", [2**53, 2**70, float("nan"), {"a set"}], ids=["2_53", "2_70", "nan", "set"])
+def test_what_has_no_canonical_form_is_refused_by_the_quick_way_too(value: object) -> None:
+    with pytest.raises(rfc8785.CanonicalizationError):
+        canonical_bytes({"payload": value})
 
 
 def test_any_other_word_is_another_run() -> None:

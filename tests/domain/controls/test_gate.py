@@ -82,6 +82,7 @@ def test_what_cannot_be_cited_is_blocked_with_its_reason(case: str) -> None:
     assert (verdict.grounded, verdict.span) == (False, None)
     assert why in (verdict.why or "")
     assert why in (decision.reason or "")
+    assert "more)" not in (decision.reason or "")
     assert (decision.reason or "").startswith(f"{verdict.assertion.control} by rules/1 is not grounded: ")
 
 

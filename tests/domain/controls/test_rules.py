@@ -23,6 +23,7 @@ CATALOGUE = load_catalogue(SHIPPED, POLICY)
 RULES = Rules(SHIPPED, CATALOGUE, People(SHIPPED))
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 DEPLOYED = "2026-11-20T10:00:00Z"
+EARLY, LIMIT_AT, LATE = "2026-11-20T10:59:59.999999Z", "2026-11-20T11:00:00Z", "2026-11-20T11:00:00.000001Z"
 REVISION = "4f2a9c1d7e"
 HASH = REVISION + "0" * 30
 
@@ -262,6 +263,15 @@ CM_03: dict[str, Row] = {
     "zero_passed": (ev(tests=outcome(text="0 passed, 0 failed")), "abstained", "no test result clearly says"),
     "says_nothing": (ev(tests=outcome(text="See the attached report")), "abstained", "passed or failed (tests)"),
     "short_pass": (ev(tests=outcome(text="passed")), "abstained", "the test results are too short to be quoted"),
+    "short_pass_at_deployment_and_a_late_one": (
+        ev(tests=outcome(text="passed", at=DEPLOYED), more=outcome(at=LATE)), "abstained", "too short to be quoted",
+    ),
+    "one_without_time_and_one_late": (
+        ev(tests=outcome(at=None), more=outcome(at=LATE)), "abstained", "but not when the test ran",
+    ),
+    "repeated_exactly_at_deployment": (
+        ev(tests=outcome(text="Tests failed"), tests__2=outcome(at=DEPLOYED)), "met", "passed at 2026-11-20T10",
+    ),
     "without_time": (ev(tests=outcome(at=None)), "abstained", "but not when the test ran"),
     "time_of_deployment_unknown": (
         {"deployed_at": None, **ev(deployment=None)}, "abstained", "the time of deployment is not known",
@@ -277,7 +287,6 @@ CM_03: dict[str, Row] = {
 }  # fmt: skip
 
 LIMIT = {"change_type": "emergency"}
-EARLY, LIMIT_AT, LATE = "2026-11-20T10:59:59.999999Z", "2026-11-20T11:00:00Z", "2026-11-20T11:00:00.000001Z"
 CM_04: dict[str, Row] = {
     "not_an_emergency": ({}, "not_applicable", "does not apply to a change of type normal"),
     "before_deployment": (LIMIT, "met", "approved before deployment by authoriser"),
@@ -330,6 +339,14 @@ CM_05: dict[str, Row] = {
     "somebody_unclear_approved_the_final_one": (
         ev(approval=approval(revision="5555555555"), other=approval(by="maker <new@example.org>")),
         "abstained", "it cannot be told whether 'maker <new@example.org>'",
+    ),
+    "somebody_unclear_approved_an_unnamed_one": (
+        ev(approval=approval(revision="5555555555"), other=approval(by="maker <n@example.org>", revision=None)),
+        "abstained", "it cannot be told whether",
+    ),
+    "somebody_unclear_approved_an_old_one_and_the_author_the_final_one": (
+        ev(approval=approval(revision="5555555555", by="maker <n@example.org>"), own=approval(by="maker")),
+        "exception", "only on superseded revisions",
     ),
     "only_the_author_approved": (ev(approval=approval(by="maker")), "met", "approved by maker on 4f2a9c1d7e"),
     "only_after_deployment": (ev(approval=approval(at=LATE)), "abstained", "no approval before the deployment"),

@@ -134,6 +134,14 @@ def test_a_sign_off_moved_from_another_run_is_found(bench: Bench) -> None:
     assert forge(bench, result, insert) == ["inconsistent"]
 
 
+@pytest.mark.parametrize("field", ["request", "log_head"])
+def test_a_sign_off_that_answers_something_else_is_found(bench: Bench, field: str) -> None:
+    def other(forger: Forger) -> None:
+        forger.line("signed_off").event[field] = "d" * 64
+
+    assert forge(bench, bench.complete(), other) == ["inconsistent"]
+
+
 @pytest.mark.parametrize(
     ("payload", "signer", "why"),
     [
