@@ -7,6 +7,7 @@ out. Bytes that are not UTF-8 become backslash escapes, so that any name survive
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -95,7 +96,10 @@ class GitSource:
         return [*(["--merges"] if self._merges_only else []), "--end-of-options", self._revision, "--"]
 
     def _git(self, *arguments: str) -> bytes:
-        done = subprocess.run(self._command(*arguments), env=_environment(), capture_output=True, check=False)
+        try:
+            done = subprocess.run(self._command(*arguments), env=_environment(), capture_output=True, check=False)
+        except OSError as error:
+            raise SourceError(f"{self._path}: git cannot be started: {error}; install it") from error
         if done.returncode:
             raise SourceError(self._said(done.stderr))
         return done.stdout
@@ -116,19 +120,23 @@ class GitSource:
             "-c", "log.showSignature=false", "log", "-z", "--no-color", "--encoding=UTF-8", f"--format=tformat:{form}",
             *self._selection(),
         )  # fmt: skip
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, env=_environment(), stdout=pipe, stderr=pipe) as process:
+        # warnings go to a file, since nobody would empty a second pipe while the first is read
+        with (
+            tempfile.TemporaryFile() as warnings,
+            subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, stderr=warnings) as process,
+        ):
             assert process.stdout is not None
-            assert process.stderr is not None
             fields: list[str] = []
             for field in _split(process.stdout):
                 fields.append(field.decode("utf-8", "backslashreplace"))
                 if len(fields) == len(_FIELDS):
                     yield fields
                     fields = []
-            stderr = process.stderr.read()
+            process.wait()
+            warnings.seek(0)
+            said = warnings.read()
         if process.returncode:
-            raise SourceError(self._said(stderr))
+            raise SourceError(self._said(said))
         if fields:
             raise SourceError(f"{self._path}: git stopped in the middle of a commit")
 
