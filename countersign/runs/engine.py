@@ -161,13 +161,17 @@ class Engine:
             chosen = sorted(set(chosen).intersection(run_ids))
         days = {day} if day is not None else set()
         for chunk in chunks(chosen, CHUNK):
-            jobs = [job_of(run) for run in self.index.runs(chunk).values()]
+            jobs = [job_of(run) for run in self.index.runs(chunk).values() if self._can_go_on(run)]
             days |= {job.day for job in jobs}
             yield from self.work(jobs)
             if progress:
                 progress(len(chunk))
         for touched in sorted(days):
             self.views.publish(touched)
+
+    def _can_go_on(self, run: IndexedRun) -> bool:
+        """Not while its log was never begun: only its payload, read again, can begin it."""
+        return run.head != ZERO or self.root.log(run.day, run.run_id).exists()
 
     def work(self, jobs: Sequence[Job], *, blocking: bool = False) -> list[Outcome]:
         """Look at these runs, ascending; a run that another process is at is left out unless `blocking`."""
@@ -204,6 +208,10 @@ class Engine:
         lock = ExitStack()
         try:
             log = self.log_of(job.day, job.run_id)
+            if job.head != ZERO and not log.path.exists():
+                raise TamperedError(
+                    f"{log.path}: the register knows {job.head}, which the log has lost; run held, SEV-1"
+                )
             writer = lock.enter_context(log.writing(blocking=blocking))
             state, stages = self._walk(job, writer)
         except BusyError:
@@ -290,7 +298,7 @@ def _pause(result: _Done) -> Pause | None:
         if (job.status, job.reason) == (Status.FAILED, result.fault):
             return None
         return Pause(job.run_id, job.head, Status.FAILED, None, result.fault, False, ())
-    if not result.stages and (job.head, job.status) == (state.head, state.status):
+    if not result.stages and (not state.ingested or (job.head, job.status) == (state.head, state.status)):
         return None
     closed = state.closed_as is not None
     return Pause(state.run_id, state.head, state.status, state.pending, state.reason, closed, result.stages)

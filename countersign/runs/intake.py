@@ -14,7 +14,8 @@ from countersign.changes.sources.build import origin_of
 from countersign.changes.sources.interface import Item, Origin, Record, Skipped, Source, Unreadable
 from countersign.errors import PayloadError, SourceError
 from countersign.evidence.durable import digest_of
-from countersign.evidence.indexed import OPENED, IndexedRun
+from countersign.evidence.indexed import IndexedRun
+from countersign.evidence.lines import ZERO
 from countersign.evidence.register import IntakeTotals, Opening, Refusal
 from countersign.runs.engine import CHUNK, Engine, Job, Outcome, Progress, chunks
 from countersign.runs.steps import Arrival
@@ -78,13 +79,16 @@ def take_in_one(engine: Engine, value: object, *, source: str, where: str, origi
     try:
         payload = accept(value, engine.current.policy.limits)
     except PayloadError as error:
-        _open(engine, {}, [_refusal(source, where, error.change_id, str(error), repr(value).encode())], engine.today)
+        _open(engine, {}, [_refusal(source, where, error.change_id, str(error), _written(value))], engine.today)
         raise
     arrival = Arrival(payload, source, where, origin, None)
     jobs, conflicts = _open(engine, {payload.run_id: arrival}, [], engine.today)
     if conflicts:
         raise PayloadError(conflicts[0].reason, change_id=payload.change.id)
     run = engine.index.runs([payload.run_id])[payload.run_id]
+    if run.superseded_by is not None:
+        stands = engine.outcome_of(run)
+        return replace(stands, reason=f"superseded by {run.superseded_by}; that run goes on")
     job = next(iter(jobs), Job(run.run_id, run.change_id, run.day, run.head, run.status, run.reason))
     (outcome,) = engine.work([job], blocking=True)
     engine.views.publish(outcome.day)
@@ -105,7 +109,7 @@ def _sort(engine: Engine, source: Source, items: Sequence[Item]) -> _Sorted:
                 try:
                     payload = accept(value, policy.limits)
                 except PayloadError as error:
-                    content = repr(value).encode("utf-8", "backslashreplace")
+                    content = _written(value)
                     found.refusals.append(_refusal(source.name, where, error.change_id, str(error), content))
                     continue
                 if payload.run_id in found.arrivals:
@@ -113,6 +117,14 @@ def _sort(engine: Engine, source: Source, items: Sequence[Item]) -> _Sorted:
                 else:
                     found.arrivals[payload.run_id] = Arrival(payload, source.name, where, origin, None)
     return found
+
+
+def _written(value: object) -> bytes:
+    """A refused value as bytes, for its digest on record."""
+    try:
+        return repr(value).encode("utf-8", "backslashreplace")
+    except RecursionError:
+        return b"(nested too deeply to be written down)"
 
 
 def _refusal(source: str, where: str, change_id: str | None, reason: str, content: bytes) -> Refusal:
@@ -165,7 +177,7 @@ def _open(
     in_conflict = {conflict.where for conflict in conflicts}
     for run_id, run in known.items():
         arrival = arrivals[run_id]
-        if run.status == OPENED and arrival.where not in in_conflict:
+        if run.head == ZERO and arrival.where not in in_conflict:
             again = replace(arrival, supersedes=run.supersedes)
             jobs.append(Job(run_id, run.change_id, run.day, run.head, run.status, _RESUMED, again))
     return jobs, conflicts

@@ -4,7 +4,7 @@ A sign-off attests the assessment, not the change. What belongs here: eligibilit
 `SignOffDesk`, which is the only writer of `signed_off`. What does not: asking for one, which the engine does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from countersign.evidence.lines import Draft
 from countersign.evidence.log import AuditLog
 from countersign.policy import Key, Policy
 from countersign.runs.engine import Engine
-from countersign.runs.state import RunState, read_state
+from countersign.runs.state import RunState, SignOff, read_state
 from countersign.runs.versions import Versions
 
 
@@ -59,8 +59,13 @@ def membership_objection(key: Key, signer: str, policy: Policy, people: People) 
     return None
 
 
-def independence_objection(state: RunState, key: Key, signer: str, people: People) -> str | None:
-    """Why this person is too close to the change to give this sign-off, or None. What cannot be told is too close."""
+def independence_objection(
+    state: RunState, key: Key, signer: str, people: People, determined_on: Iterable[str] = ()
+) -> str | None:
+    """Why this person is too close to the change to give this sign-off, or None. What cannot be told is too close.
+
+    `determined_on` names the evidence that a review's determinations cite, beside what the assessment cites.
+    """
     identity = people.identify(signer)
     for part, text in _parts(state.change, people):
         doubt = _doubt(people, identity, text)
@@ -70,7 +75,7 @@ def independence_objection(state: RunState, key: Key, signer: str, people: Peopl
         if other is not key and people.compare(identity, people.identify(signed.by)) is not Likeness.DIFFERENT:
             return f"{signer!r} gave {other} already; the two sign-offs need two people"
     if key is Key.INDEPENDENT_REVIEW:
-        for name, giver in _cited(state):
+        for name, giver in _cited(state, determined_on):
             doubt = _doubt(people, identity, giver) if not people.is_bot(giver) else None
             if doubt is not None:
                 return f"{signer!r} {doubt} who gave the cited evidence {name!r}, {giver!r}"
@@ -95,9 +100,10 @@ def _parts(change: Change, people: People) -> list[tuple[str, str]]:
     return [(part, text) for part, text in parts if not people.is_bot(text) and not people.is_pipeline(text)]
 
 
-def _cited(state: RunState) -> list[tuple[str, str]]:
+def _cited(state: RunState, determined_on: Iterable[str]) -> list[tuple[str, str]]:
     """Cited evidence items with whoever gave them."""
-    names = dict.fromkeys(judged.evidence for judged in state.judged if judged.evidence is not None)
+    cited = [judged.evidence for judged in state.judged if judged.evidence is not None]
+    names = dict.fromkeys([*cited, *determined_on])
     items = ((name, state.change.evidence[name].by) for name in names if name in state.change.evidence)
     return [(name, by) for name, by in items if by is not None]
 
@@ -114,6 +120,8 @@ def determination_rows(
             raise SignOffRefused(f"{determination.control}: only an abstained control is determined, and once")
         if not determination.reason.strip():
             raise SignOffRefused(f"{determination.control}: a determination needs a reason")
+        if determination.result not in ("met", "exception"):
+            raise SignOffRefused(f"{determination.control}: a determination says met or exception")
         result = Result(determination.result)
         claim = Assertion(
             determination.control, result, determination.reason, determination.evidence, determination.quote, signer
@@ -186,11 +194,11 @@ class SignOffDesk:
         with log.writing() as writer:
             state = read_state(run_id, writer.entries(), self._engine.root.blobs)
             given = state.sign_offs.get(key)
-            if given is not None and (given.by, given.decision, given.reason) == (signer, decision, reason):
+            if given is not None and _is_same(given, signer, decision, reason, determinations):
                 return Receipt(run_id, key, signer, decision, state.head, repeated=True)
-            self._refuse_unless_due(state, key, signer, decision, reason)
             if determinations and key is not Key.INDEPENDENT_REVIEW:
                 raise SignOffRefused("abstentions are determined in the independent review only")
+            self._refuse_unless_due(state, key, signer, decision, reason, determinations)
             versions = self._engine.versions.at(state.policy, state.catalogue)
             rows, texts = determination_rows(state, determinations, signer, versions)
             size, head = self._engine.register.size_and_head()
@@ -212,7 +220,15 @@ class SignOffDesk:
         self._engine.index.sync()
         return Receipt(run_id, key, signer, decision, new_head, repeated=False)
 
-    def _refuse_unless_due(self, state: RunState, key: Key, signer: str, decision: str, reason: str | None) -> None:
+    def _refuse_unless_due(
+        self,
+        state: RunState,
+        key: Key,
+        signer: str,
+        decision: str,
+        reason: str | None,
+        determinations: Sequence[Determination],
+    ) -> None:
         if state.pending is not key:
             waits = f"{state.pending} is" if state.pending else "no sign-off is"
             raise SignOffRefused(f"{key} is not pending on {state.run_id}: {waits} (status {state.status})")
@@ -224,7 +240,17 @@ class SignOffDesk:
         if decision == "rejected" and not (reason or "").strip():
             raise SignOffRefused("a rejection needs a reason")
         against = membership_objection(key, signer, self._versions.policy, self._versions.people)
+        determined_on = [determination.evidence for determination in determinations]
         for people in (self._versions.people, self._engine.versions.at(state.policy, state.catalogue).people):
-            against = against or independence_objection(state, key, signer, people)
+            against = against or independence_objection(state, key, signer, people, determined_on)
         if against is not None:
             raise SignOffRefused(against)
+
+
+def _is_same(
+    given: SignOff, signer: str, decision: str, reason: str | None, determinations: Sequence[Determination]
+) -> bool:
+    """Whether a sign-off that is there says all that this one would say."""
+    said = {(judged.control, str(judged.result), judged.evidence, judged.reason) for judged in given.determinations}
+    says = {(one.control, str(one.result), one.evidence, one.reason) for one in determinations}
+    return (given.by, given.decision, given.reason, said) == (signer, decision, reason, says)

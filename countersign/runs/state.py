@@ -188,7 +188,7 @@ class RunState:
         """How the run stands."""
         if self.closed_as is not None:
             return self.closed_as
-        return Status.AWAITING_APPROVAL if self.error is None and self.pending else Status.FAILED
+        return Status.AWAITING_APPROVAL if self.error is None and self.requests else Status.FAILED
 
     @property
     def reason(self) -> str | None:
@@ -200,13 +200,18 @@ class RunState:
             return "the payload says that it is not in scope"
         if self.pending is not None:
             return f"{self.pending} is due from the role {self.requests[self.pending].role}"
+        if self.closed_as is None and self.error is None and self.sign_offs:
+            return f"{list(self.sign_offs)[-1]} is recorded and waits to be taken up"
         return self.error
 
     def results(self) -> list[Judged]:
         """Every control's result, the reviewer's determinations in place of the abstentions they settle."""
         review = self.sign_offs.get(Key.INDEPENDENT_REVIEW)
         determined = {judged.control: judged for judged in review.determinations} if review else {}
-        return [determined.get(judged.control, judged) for judged in self.judged]
+        return [
+            determined.get(judged.control, judged) if judged.result is Result.ABSTAINED else judged
+            for judged in self.judged
+        ]
 
 
 def read_state(run_id: str, entries: Iterable[Entry], blobs: Path | None = None) -> RunState:
@@ -235,7 +240,7 @@ def _without_voided(entries: Iterable[Entry]) -> Iterator[Entry]:
 
 def apply(state: RunState, entry: Entry, blobs: Path | None = None, *, arrived: Payload | None = None) -> None:
     """Take one event into the state; `arrived` saves reading a payload back that was accepted a moment ago."""
-    _expect(state, entry, state.closed_as is None, "the run is closed")
+    _expect(state, entry, state.closed_as is None or entry.event == "recovered", "the run is closed")
     try:
         match entry.event:
             case "ingested":
@@ -353,6 +358,11 @@ def _signed(state: RunState, entry: Entry) -> None:
     determinations = tuple(
         _judged(state, entry, row, f"{data['role']}:{entry.actor}") for row in data["determinations"]
     )
+    open_controls = [judged.control for judged in state.judged if judged.result is Result.ABSTAINED]
+    for determined in determinations:
+        _expect(state, entry, determined.control in open_controls, "it determines a control that is not open")
+        _expect(state, entry, determined.result in (Result.MET, Result.EXCEPTION), "it determines nothing")
+        open_controls.remove(determined.control)
     state.sign_off_head = entry.head
     state.sign_offs[key] = SignOff(
         key,

@@ -12,11 +12,11 @@ from typing import Any
 from countersign.changes.payload import Payload
 from countersign.changes.sources.interface import Origin
 from countersign.controls import gate
-from countersign.controls.assessment import Assertion, Result, brought
+from countersign.controls.assessment import Assertion, Assessment, ControlResult, Result, brought
 from countersign.controls.quote import find
 from countersign.errors import TamperedError
 from countersign.evidence.lines import Draft
-from countersign.policy import Key, Policy
+from countersign.policy import Catalogue, Key, Policy
 from countersign.runs.concealment import conceal
 from countersign.runs.handoff import handoff_event
 from countersign.runs.state import Judged, RunState, Step
@@ -59,7 +59,7 @@ def assess(state: RunState, versions: Versions, now: datetime) -> list[Draft]:
     assessment = versions.mapper(state.change, now)
     texts: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
-    for result in assessment.results:
+    for result in _of_every_control(assessment, versions.catalogue):
         reason = f"reason/{result.control}"
         texts[reason] = result.reason
         row: dict[str, Any] = {"control": result.control, "result": result.result.value, "reason": reason}
@@ -75,6 +75,15 @@ def assess(state: RunState, versions: Versions, now: datetime) -> list[Draft]:
         "controls": rows,
     }
     return [Draft("assessed", ENGINE, data, texts)]
+
+
+def _of_every_control(assessment: Assessment, catalogue: Catalogue) -> list[ControlResult]:
+    """The results in the catalogue's order; a control that the mapper says nothing of is abstained, never left out."""
+    said = {result.control: result for result in assessment.results}
+    if len(said) != len(assessment.results) or not said.keys() <= catalogue.by_id.keys():
+        raise ValueError(f"{assessment.mapper} judged a control twice, or one that the catalogue does not have")
+    silent = f"{assessment.mapper} says nothing of this control"
+    return [said.get(name) or ControlResult(name, Result.ABSTAINED, silent) for name in catalogue.by_id]
 
 
 def citation(state: RunState, assertion: Assertion, texts: dict[str, str]) -> list[int] | str:
@@ -171,7 +180,7 @@ def _tally(results: Iterable[Judged]) -> dict[str, int]:
 
 def failure(state: RunState, error: Exception) -> Draft:
     """The event of a step that raised; its words stand in a text."""
-    said = f"{type(error).__name__}: {error}"
+    said = f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode("utf-8")
     data = {"step": str(state.next_step), "error": type(error).__name__}
     return Draft("failed", ENGINE, data, {f"error/{state.failures}": said})
 

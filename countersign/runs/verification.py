@@ -10,17 +10,19 @@ from datetime import date
 from pathlib import Path
 
 from countersign.controls import gate
+from countersign.controls.assessment import Assertion
 from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
 from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Register
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.policy import Key
+from countersign.runs.handoff import handoff_event
 from countersign.runs.sign_offs import independence_objection, membership_objection
-from countersign.runs.state import RunState, SignOff, Status, read_state
+from countersign.runs.state import RunState, SignOff, read_state
 from countersign.runs.steps import asserted, verdict_rows
-from countersign.runs.versions import VersionStore
-from countersign.runs.workpaper import document_digest, workpaper_document
+from countersign.runs.versions import Versions, VersionStore
+from countersign.runs.workpaper import workpaper_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Verifier:
         """Verify these runs, or all of them with the register and the folders. Raises UnknownRunError."""
         try:
             known = registered_runs(self._register)
-        except (EvidenceError, KeyError) as error:
+        except (EvidenceError, KeyError, ValueError, TypeError) as error:
             return Verified(0, [RunFault(None, "register", str(self._root.register), str(error))])
         faults: list[RunFault] = []
         if run_ids is None:
@@ -131,19 +133,30 @@ class Verifier:
         if decision.passed is not state.passed or verdict_rows(decision) != list(state.verdicts):
             detail = "a gate decision that follows from payload and assertions"
             yield RunFault(run.run_id, "gate_forged", where, detail)
+        if [judged.control for judged in state.judged] != list(versions.catalogue.by_id):
+            yield RunFault(run.run_id, "controls_differ", where, "a result for every control of the catalogue")
         for signed in state.sign_offs.values():
-            yield from self._sign_off(state, signed, where)
-        if state.workpaper is not None and state.closed_as is Status.COMPLETED:
-            document = document_digest(workpaper_document(state))
-            if document != state.workpaper["document"]:
-                yield RunFault(run.run_id, "workpaper_differs", where, f"a workpaper with the digest {document}")
+            yield from self._sign_off(state, signed, versions, where)
+        if state.workpaper is not None and dict(state.workpaper) != dict(workpaper_event(state).data):
+            yield RunFault(run.run_id, "workpaper_differs", where, "the workpaper that follows from this log")
+        if state.handoff is not None and dict(state.handoff) != dict(handoff_event(state, versions.policy).data):
+            yield RunFault(run.run_id, "handoff_differs", where, "the handoff that follows from this log")
 
-    def _sign_off(self, state: RunState, signed: SignOff, where: str) -> Iterator[RunFault]:
+    def _sign_off(self, state: RunState, signed: SignOff, versions: Versions, where: str) -> Iterator[RunFault]:
         key = Key(signed.key)
         then = self._versions.at(signed.policy, state.catalogue)
         against = membership_objection(key, signed.by, then.policy, then.people)
-        for people in (then.people, self._versions.at(state.policy, state.catalogue).people):
-            against = against or independence_objection(state, key, signed.by, people)
+        determined_on = [judged.evidence for judged in signed.determinations if judged.evidence is not None]
+        for people in (then.people, versions.people):
+            against = against or independence_objection(state, key, signed.by, people, determined_on)
+        for judged in signed.determinations:
+            claim = Assertion(
+                judged.control, judged.result, judged.reason, judged.evidence or "", judged.quote or "", signed.by
+            )
+            verdict = gate.judge(state.change, versions.catalogue, versions.policy.change_ids, claim)
+            if not verdict.grounded:
+                detail = f"a determination of {judged.control} that passes the gate: {verdict.why}"
+                yield RunFault(state.run_id, "determination_forged", where, detail)
         if against is not None:
             yield RunFault(state.run_id, "sign_off_void", where, against)
         if self._register.head_at(signed.register_size) != signed.register_head:

@@ -80,7 +80,8 @@ def conclusion(state: RunState) -> str:
         parts.append(f"exception in {', '.join(exceptions)}")
     if untested:
         parts.append(f"not tested: {', '.join(untested)}")
-    return "; ".join(parts).capitalize() if parts else "Clean: every applicable control was met"
+    said = "; ".join(parts) or "clean: every applicable control was met"
+    return said[0].upper() + said[1:]
 
 
 def _sign_off(state: RunState, key: Key) -> dict[str, Any]:
