@@ -11,8 +11,9 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import date
+from pathlib import Path
 
 from dagster import AssetObservation, DagsterEventType, DagsterInstance, ExecuteInProcessResult, JsonMetadataValue
 from rich.console import Console
@@ -41,11 +42,12 @@ _MOST_ROWS = 40
 
 def run_main() -> int:
     """Execute `daily` for today, and `advance` for older days with work left, in this process; print how all stands."""
-    prepare_home()
+    home = prepare_home()
     engine = _engine()
     today = engine.today
     before = {run.run_id: (run.status, run.head) for run in engine.index.all_runs()}
     with DagsterInstance.get() as instance:
+        _fail_dead_runs(home, instance)
         print(f"countersign: running the daily graph for {today} …", file=sys.stderr, flush=True)
         results = [
             defs.resolve_job_def(DAILY).execute_in_process(
@@ -61,6 +63,13 @@ def run_main() -> int:
     for run_id in failed:
         print(f"Dagster run {run_id} FAILED; its events say why: `make ui`")
     return 1 if failed else 0
+
+
+def _fail_dead_runs(home: Path, instance: DagsterInstance) -> None:
+    """What an earlier, killed `make run` left; with a daemon on the instance that is the daemon's launcher's to do."""
+    with suppress(AlreadyLive), daemon_lock(home, instance):
+        for run in fail_dead_runs(instance):
+            print(f"run {run.run_id} ({run.job_name}) was cut off and is marked as failed", file=sys.stderr)
 
 
 def _advance(instance: DagsterInstance, days: Sequence[date]) -> ExecuteInProcessResult:
@@ -123,7 +132,8 @@ def print_summary(engine: Engine, readings: Sequence[Reading], before: dict[str,
     console.print(f"Evidence:  {engine.root.path}", soft_wrap=True)
     console.print(f"Look:      .venv/bin/countersign status {where}".rstrip(), soft_wrap=True)
     console.print("           .venv/bin/countersign show RUN_ID", soft_wrap=True)
-    console.print("Sign:      .venv/bin/countersign approve RUN_ID independent_review --as reviewer", soft_wrap=True)
+    sign = f"Sign:      .venv/bin/countersign approve RUN_ID independent_review --as reviewer {where}"
+    console.print(sign.rstrip(), soft_wrap=True)
     console.print("Open UI:   make ui", soft_wrap=True)
 
 

@@ -41,13 +41,14 @@ def new_payloads(engine: Engine, sources: Sequence[Source]) -> Fact | None:
 
 
 def recorded_sign_offs(engine: Engine) -> Fact | None:
-    """Sign-offs that no run has taken up."""
+    """Sign-offs that no run has taken up, and completed runs that a crash kept out of their day's files."""
     signed = engine.index.signed()
-    if not signed:
+    unpublished = engine.views.unpublished()
+    if not signed and not unpublished:
         return None
-    days = tuple(sorted({run.day for run in signed}))
-    key = _key(sorted((run.run_id, run.head) for run in signed))
-    return Fact(key, days, f"{len(signed)} sign-offs recorded")
+    days = tuple(sorted({*(run.day for run in signed), *unpublished}))
+    parts = sorted((run.run_id, run.head) for run in signed) + [(day.isoformat(), "") for day in unpublished]
+    return Fact(_key(parts), days, f"{len(signed)} sign-offs recorded, {len(unpublished)} days not published")
 
 
 def _key(parts: Sequence[tuple[str, str]]) -> str:

@@ -41,6 +41,7 @@ from countersign.evidence.lines import ZERO, Entry, Scan
 from countersign.evidence.register import IntakeTotals, Refusal, Register
 from countersign.evidence.root import EvidenceRoot
 
+_MOST_VALUES = 10_000  # a database takes only so many in one statement
 _metadata = MetaData()
 _position = Table(
     "position",
@@ -167,7 +168,21 @@ class Index:
 
     def runs(self, run_ids: Iterable[str]) -> dict[str, IndexedRun]:
         """The known ones of these runs, by id."""
-        return {run.run_id: run for run in self._select(select(_runs).where(_runs.c.run_id.in_(list(run_ids))))}
+        wanted = list(run_ids)
+        found: dict[str, IndexedRun] = {}
+        for start in range(0, len(wanted), _MOST_VALUES):
+            query = select(_runs).where(_runs.c.run_id.in_(wanted[start : start + _MOST_VALUES]))
+            found.update((run.run_id, run) for run in self._select(query))
+        return found
+
+    def unpublished_days(self, assets: Sequence[str]) -> list[date]:
+        """Days whose files of these assets have other numbers of rows than runs of the day that completed."""
+        counted = select(_runs.c.day, func.count().label("runs")).where(_runs.c.status == "COMPLETED")
+        with self._connect() as connection:
+            completed = {row.day: row.runs for row in connection.execute(counted.group_by(_runs.c.day))}
+            rows = {(row.asset, row.day): row.rows for row in connection.execute(select(_datasets))}
+        lacking = {day for day, runs in completed.items() for asset in assets if rows.get((asset, day), 0) != runs}
+        return [date.fromisoformat(day) for day in sorted(lacking)]
 
     def newest_of_changes(self, change_ids: Iterable[str]) -> dict[tuple[str, str], IndexedRun]:
         """For each (system, change id) with a run: the one that no other run supersedes."""

@@ -5,7 +5,7 @@ not: Dagster, and any change of a run.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -47,6 +47,11 @@ class DayReport:
                 self.touched.update(outcome.stages)
                 self.runs.append(outcome.run_id)
 
+    def add(self, published: Mapping[str, int]) -> None:
+        """Count rows that were published for runs which an earlier, broken-off run had completed."""
+        for stage, rows in published.items():
+            self.touched[stage] = max(self.touched[stage], rows)
+
     def stages(self) -> list[str]:
         """The stages that did something, in the order of the graph."""
         return [stage for stage in STAGES if self.touched[stage]]
@@ -77,6 +82,7 @@ def work_day(
                 report.readings.append(Reading(source.name, intake.totals))
                 report.take(intake.runs)
     report.take(engine.advance(day, progress=progress))
+    report.add(engine.views.take_added(day))
     return report
 
 
@@ -89,6 +95,7 @@ def work_day_again(engine: Engine, day: date) -> DayReport:
     """Move every run of a day to its next pause; nothing is read."""
     report = DayReport(day)
     report.take(engine.advance(day))
+    report.add(engine.views.take_added(day))
     return report
 
 

@@ -4,6 +4,7 @@ What belongs here: which completed runs a day's files lack, and adding them. A r
 is read from its log the next time its day is touched.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
@@ -33,6 +34,7 @@ class Views:
             (Dataset(root, handoff.DATASET, schema_of(handoff.COLUMNS)), handoff.handoff_row),
         ]
         self._waiting: dict[tuple[str, date], list[pa.RecordBatch]] = {}
+        self._added: Counter[tuple[str, date]] = Counter()
 
     def collect(self, day: date, states: Sequence[RunState]) -> None:
         """Remember the rows of completed runs until `publish`."""
@@ -54,12 +56,22 @@ class Views:
                 for start in range(0, len(missing), _READ_AT_ONCE):
                     states = [self._read(day, run_id) for run_id in missing[start : start + _READ_AT_ONCE]]
                     batches.append(dataset.batch([row(state) for state in states]))
+                before = dataset.rows(day)
                 draft = dataset.merge(day, batches)
                 if draft is not None:
+                    self._added[dataset.asset, day] += dataset.rows(day) - before
                     self._register.append_many([draft])
                 rows[dataset.asset] = dataset.rows(day)
         self._index.sync()
         return rows
+
+    def take_added(self, day: date) -> dict[str, int]:
+        """How many rows each asset's file of a day has gained since this was last asked."""
+        return {dataset.asset: self._added.pop((dataset.asset, day), 0) for dataset, _ in self._parts}
+
+    def unpublished(self) -> list[date]:
+        """Days whose files a crash kept from following their logs."""
+        return self._index.unpublished_days([dataset.asset for dataset, _ in self._parts])
 
     def _read(self, day: date, run_id: str) -> RunState:
         return read_state(run_id, AuditLog(self._root.log(day, run_id), root=self._root).records(), self._root.blobs)
