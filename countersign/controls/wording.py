@@ -150,8 +150,13 @@ def _like(own: str, text: str) -> list[str]:
 
 def names_another_change(change_id: str, text: str, id_patterns: list[str]) -> str | None:
     """The id of another change where the text names one and never this one, else None."""
+    return _other_change(change_id, text, tuple(id_patterns))
+
+
+@lru_cache(maxsize=32)  # each approval of a change is asked about once by the rules and again by the gate
+def _other_change(change_id: str, text: str, id_patterns: tuple[str, ...]) -> str | None:
     own, text = _plain(change_id).casefold(), _plain(text).casefold()
-    named = [*_like(own, text), *_ids(tuple(id_patterns)).every(text)]
+    named = [*_like(own, text), *_ids(id_patterns).every(text)]
     if not named or _stands(own, text):
         return None
     # an abbreviated revision of this very change is this change, and so is `CHG 1001` for CHG-1001
