@@ -37,7 +37,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra dev pyproject.toml -q -o requirements.lock
 
 clean:

@@ -112,8 +112,7 @@ def log_evaluations(context: OpExecutionContext, engine: Engine, touched: Iterab
             metadata=judgement_metadata(judgement),
             blocking=False,
         )
-        # Dagster's alias of loggable events leaves evaluations out; `log_event` itself names and takes them.
-        context.log_event(evaluation)  # type: ignore[arg-type]
+        context.log_event(evaluation)  # type: ignore[arg-type]  # its alias leaves out what `log_event` itself takes
 
 
 def _failed_last(instance: DagsterInstance, check: Check) -> bool:

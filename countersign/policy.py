@@ -264,7 +264,7 @@ _Document = TypeVar("_Document", bound=_Section)
 def _read(path: Path, document: type[_Document]) -> _Document:
     try:
         # YAML → JSON → model: the JSON mode of strict validation is the one that reads enumerations from text
-        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)  # noqa: S506  (it is a SafeLoader)
+        content = _StrictLoader(path.read_text(encoding="utf-8")).get_single_data()
         return document.model_validate_json(json.dumps(content))
     except FileNotFoundError as error:
         raise PolicyError(f"{path}: not found; name it with --policy or run where it lies") from error

@@ -100,10 +100,9 @@ def _readings(observation: AssetObservation) -> list[Reading]:
     totals, broken = observation.metadata["readings"], observation.metadata["broken_sources"]
     assert isinstance(totals, JsonMetadataValue)
     assert isinstance(broken, JsonMetadataValue)
-    return [
-        Reading(name, IntakeTotals(**counts), broken.data.get(name))  # type: ignore[union-attr]
-        for name, counts in totals.data.items()  # type: ignore[union-attr]
-    ]
+    assert isinstance(totals.data, dict)
+    assert isinstance(broken.data, dict)
+    return [Reading(name, IntakeTotals(**counts), broken.data.get(name)) for name, counts in totals.data.items()]
 
 
 def print_summary(engine: Engine, readings: Sequence[Reading], before: dict[str, tuple[str, str]]) -> None:

@@ -7,8 +7,8 @@ than the event: an id that was given away since, or before a reboot, belongs to 
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
@@ -62,7 +62,7 @@ def process_start(pid: int) -> float | None:
     fields = answer.stdout.split(maxsplit=1)
     if len(fields) < 2 or fields[0].startswith("Z"):
         return None
-    return datetime.strptime(fields[1].strip(), "%a %b %d %H:%M:%S %Y").timestamp()  # noqa: DTZ007  (ps prints local time)
+    return time.mktime(time.strptime(fields[1].strip(), "%a %b %d %H:%M:%S %Y"))  # ps prints local time
 
 
 def _start_in_proc(pid: int) -> float | None:

@@ -54,9 +54,9 @@ class ChangeType(StrEnum):
 def _instant(value: object) -> datetime:
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value
-    if not isinstance(value, str):  # a ValueError, since that is what the model turns into a refusal
-        raise ValueError("needs to be text: a date, a time and a zone, such as 2026-11-20T09:30:00Z")  # noqa: TRY004
-    return parse_instant(value)
+    if isinstance(value, str):
+        return parse_instant(value)
+    raise ValueError("needs to be text: a date, a time and a zone, such as 2026-11-20T09:30:00Z")
 
 
 def _identifier(value: str) -> str:

@@ -112,9 +112,8 @@ class Engine:
         mapper: MapperFactory = Rules,
         index_url: str | None = None,
     ) -> None:
-        # These two bring SQLAlchemy and pyarrow, which nobody should pay for who only loads Dagster's definitions.
-        from countersign.evidence.index import Index  # noqa: PLC0415
-        from countersign.runs.views import Views  # noqa: PLC0415
+        from countersign.evidence.index import Index  # noqa: PLC0415  (brings SQLAlchemy; definitions load without)
+        from countersign.runs.views import Views  # noqa: PLC0415  (brings pyarrow; definitions load without)
 
         self.root = EvidenceRoot(root)
         self.root.create()

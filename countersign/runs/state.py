@@ -103,7 +103,7 @@ class RunState:
     texts: Mapping[str, str] = field(default_factory=dict)
     skeleton: Mapping[str, Any] | None = None
     blobs: Path | None = None
-    _payload: Payload | None = None
+    accepted: Payload | None = None
     policy: str = ""
     policy_version: str = ""
     catalogue: str = ""
@@ -138,7 +138,7 @@ class RunState:
 
         Raises TamperedError where it is not the one that this run was opened for, EvidenceError where there is none.
         """
-        if self._payload is None:
+        if self.accepted is None:
             if self.skeleton is None:
                 raise EvidenceError(f"{self.run_id}: nothing is ingested yet")
             try:
@@ -147,8 +147,8 @@ class RunState:
                 raise TamperedError(f"{self.run_id}: its payload would not be accepted: {error}") from error
             if payload.digest != self.digest or payload.run_id != self.run_id:
                 raise TamperedError(f"{self.run_id}: its payload is that of {payload.run_id}, {payload.digest}")
-            self._payload = payload
-        return self._payload
+            self.accepted = payload
+        return self.accepted
 
     @property
     def change(self) -> Change:
@@ -245,7 +245,7 @@ def apply(state: RunState, entry: Entry, blobs: Path | None = None, *, arrived: 
         match entry.event:
             case "ingested":
                 _ingested(state, entry)
-                state.blobs, state._payload = blobs, arrived  # noqa: SLF001  (this function is the state's own)
+                state.blobs, state.accepted = blobs, arrived
             case "out_of_scope":
                 state.closed_as = Status.OUT_OF_SCOPE
             case "assessed":

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]  # it ships none
+import jsonschema
 import pytest
 import rfc8785
 from hypothesis import given, settings

@@ -156,7 +156,7 @@ def test_a_trailer_that_the_policy_does_not_name_means_nothing(repository: Repos
     assert (set(payload["evidence"]), payload["contributors"]) == ({"commit"}, [])
 
 
-HOSTILE: dict[str, tuple[dict[str, bytes], str, str]] = {
+HOSTILE: dict[str, tuple[dict[str, Any], str, str]] = {
     "not_utf8": ({"author": b"J\xf6rg <j\xf6rg@example.com>"}, "author", "J\\xf6rg <j\\xf6rg@example.com>"),
     "declared_encoding": ({"author": b"J\xf6 <j@x.org>", "header": b"encoding ISO-8859-1"}, "author", "Jö <j@x.org>"),
     "control_characters": ({"author": b"a\x1b[31m\x07b <m@example.com>"}, "author", "a\x1b[31m\x07b <m@example.com>"),
@@ -177,7 +177,7 @@ HOSTILE: dict[str, tuple[dict[str, bytes], str, str]] = {
 def test_whatever_bytes_stand_in_a_commit_it_is_one_change(case: str, repository: Repository, policy: Policy) -> None:
     options, field, expected = HOSTILE[case]
     repository.commit()
-    repository.commit(**options)  # type: ignore[arg-type]
+    repository.commit(**options)
     repository.commit()
     between = payloads(repository, policy)[1]
     assert between[field] == expected

@@ -36,7 +36,7 @@ def review(login: str | None, state: str, at: str | None = BEFORE, **changes: An
     return {**whole, "commit": {"oid": HEAD}, **changes}
 
 
-def check(name: str, conclusion: str, at: str = BEFORE, **changes: Any) -> dict[str, Any]:
+def check(name: str, conclusion: str | None, at: str = BEFORE, **changes: Any) -> dict[str, Any]:
     whole = {"name": name, "workflowName": "ci", "conclusion": conclusion, "startedAt": at, "completedAt": at}
     return {**whole, "detailsUrl": f"https://ci.example/{name}", **changes}
 
@@ -164,7 +164,7 @@ CHECKS: dict[str, tuple[list[dict[str, Any]], dict[str, str]]] = {
         [check("py310", "FAILURE"), check("py311", "SUCCESS")],
         {"check ci / py310": "failure", "check ci / py311": "success"},
     ),
-    "not_settled": ([check("b", "SKIPPED"), check("c", "NEUTRAL"), check("d", ""), check("e", None)], {}),  # type: ignore[arg-type]
+    "not_settled": ([check("b", "SKIPPED"), check("c", "NEUTRAL"), check("d", ""), check("e", None)], {}),
     "after_the_merge": ([check("build", "FAILURE", AFTER)], {}),
     "never_ran": ([check("build", "SUCCESS", "0001-01-01T00:00:00Z")], {}),
     "without_a_name": ([check("", "SUCCESS", workflowName="")], {}),
