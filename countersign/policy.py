@@ -126,7 +126,21 @@ class SourceSpec(_Section):
     since: str | None = None
 
 
-class Policy(_Section):
+class _Kept(_Section):
+    """A document whose every version is kept in the evidence root."""
+
+    @cached_property
+    def canonical(self) -> bytes:
+        """RFC 8785 bytes: what `digest` is taken over and what is kept in the evidence root."""
+        return rfc8785.dumps(self.model_dump(mode="json"))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of `canonical`, in hexadecimal."""
+        return hashlib.sha256(self.canonical).hexdigest()
+
+
+class Policy(_Kept):
     """The whole policy. `digest` names this version wherever a decision was taken with it."""
 
     version: str
@@ -171,16 +185,6 @@ class Policy(_Section):
         return self
 
     @cached_property
-    def canonical(self) -> bytes:
-        """RFC 8785 bytes: what `digest` is taken over and what is kept in the evidence root."""
-        return rfc8785.dumps(self.model_dump(mode="json"))
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of `canonical`, in hexadecimal."""
-        return hashlib.sha256(self.canonical).hexdigest()
-
-    @cached_property
     def zone(self) -> ZoneInfo:
         """The zone of intake days."""
         return ZoneInfo(self.time_zone)
@@ -219,7 +223,7 @@ class Control(_Section):
         return frozenset(self.met_by if result == "met" else self.excepted_by)
 
 
-class Catalogue(_Section):
+class Catalogue(_Kept):
     """The controls that every change is assessed against."""
 
     version: str
@@ -230,16 +234,6 @@ class Catalogue(_Section):
         if len({control.id for control in self.controls}) != len(self.controls):
             raise ValueError("controls: two entries share one id")
         return self
-
-    @cached_property
-    def canonical(self) -> bytes:
-        """RFC 8785 bytes: what `digest` is taken over and what is kept in the evidence root."""
-        return rfc8785.dumps(self.model_dump(mode="json"))
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of `canonical`, in hexadecimal."""
-        return hashlib.sha256(self.canonical).hexdigest()
 
     @cached_property
     def by_id(self) -> dict[str, Control]:

@@ -53,14 +53,20 @@ class AuditLog(ChainFile):
         return self.check().ok
 
     def check(self, registered: str | None = None) -> Report:
-        """The first fault of the log, or none. `registered` saves looking the newest head up in the register."""
+        """The first fault of the log, or none.
+
+        `registered` is a head that the register was seen to know: where it is this log's, nothing is looked up. Where
+        it is not, it may be out of date, so the register is asked while the lock keeps every writer away.
+        """
         trust: Trust = "register" if self.root else "chain"
         heads = {ZERO}
         try:
             with self.reading() as file:
-                known = registered or (newest_head(self.root, self.run_id) if self.root else None)
                 scan = Scan(file, self.resolve)
                 unresolved = _unresolved(scan, heads)
+                known = registered
+                if self.root is not None and known != scan.head:
+                    known = newest_head(self.root, self.run_id)
         except (EvidenceError, OSError) as error:
             return Report(False, Fault(0, "unreadable", str(error)), 0, ZERO, trust)
         fault = scan.fault

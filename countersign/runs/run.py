@@ -9,7 +9,7 @@ from countersign.controls.rules import Rules
 from countersign.environment import Clock, Entropy, default_policy, default_root, random_bytes, utc_now
 from countersign.errors import UnknownRunError
 from countersign.evidence.log import AuditLog
-from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.policy import Catalogue, Policy, load_catalogue, load_policy
 from countersign.runs.engine import Engine
 from countersign.runs.intake import take_in_one
@@ -64,7 +64,7 @@ class Run:
         outcome = take_in_one(self.engine, payload, source="python", where="Run.execute", origin="submitted")
         state: RunState | None = None
         if outcome.status != Status.FAILED or outcome.stages:
-            log = AuditLog(outcome.rundir / "audit.jsonl")
+            log = AuditLog(outcome.rundir / LOG)
             state = read_state(outcome.run_id, log.records(), self.engine.root.blobs)
         return RunResult(
             outcome.run_id,
@@ -95,7 +95,7 @@ def record_approval(
     SignOffRefused with the reason, which is then on record in the register.
     """
     folder = Path(rundir)
-    root = EvidenceRoot.around(folder / "audit.jsonl")
+    root = EvidenceRoot.around(folder / LOG)
     if root is None:
         raise UnknownRunError(f"{folder}: not inside an evidence root; name a run's folder under <root>/runs")
     loaded, catalogue = load_versions(policy)

@@ -17,6 +17,7 @@ from countersign.controls.assessment import Assertion, Result
 from countersign.errors import CountersignError, SignOffRefused, UnknownRunError
 from countersign.evidence.lines import Draft
 from countersign.evidence.log import AuditLog
+from countersign.evidence.root import LOG
 from countersign.policy import Key, Policy
 from countersign.runs.engine import Engine
 from countersign.runs.state import RunState, SignOff, read_state
@@ -184,10 +185,12 @@ class SignOffDesk:
         if decision not in ("approved", "rejected"):
             raise SignOffRefused(f"unknown decision {decision!r}; it is approved or rejected")
         key = Key(key_name)
-        log = AuditLog(rundir / "audit.jsonl", clock=self._engine.clock, entropy=self._engine.entropy)
+        log = AuditLog(rundir / LOG, clock=self._engine.clock, entropy=self._engine.entropy)
         if not log.path.is_file():
             raise UnknownRunError(f"{log.path}: no such run; `countersign status` lists the runs")
-        report = log.check()
+        self._engine.index.sync()
+        indexed = self._engine.index.run(run_id)
+        report = log.check(registered=indexed.head if indexed else None)
         if not report.ok:
             detail = f"{report.fault.kind}, expected {report.fault.detail}" if report.fault else "no fault named"
             raise SignOffRefused(f"the log of {run_id} does not verify ({detail}); see ESCALATION.md")

@@ -5,7 +5,7 @@ index, and nothing needs the policy file: the versions of then lie in the eviden
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -114,6 +114,8 @@ class Verifier:
             return
         try:
             state = read_state(run.run_id, log.records(), self._root.blobs)
+            if report.head != run.head:
+                run = replace(run, head=report.head, status="")  # it went on since the register was read
             yield from self._decided_again(run, state, path)
         except TamperedError as error:
             yield RunFault(run.run_id, "inconsistent", str(path), str(error))

@@ -1,0 +1,34 @@
+"""Somebody signs between the look at the register and the check of the log: that is no fault."""
+
+from countersign.runs.engine import Engine
+from countersign.runs.intake import take_in_one
+from countersign.runs.sign_offs import SignOffDesk
+from countersign.runs.verification import Verifier, registered_runs
+from tests.conftest import PayloadFactory
+
+
+def test_a_head_that_is_out_of_date_is_asked_for_again_under_the_lock(engine: Engine, clean: PayloadFactory) -> None:
+    outcome = take_in_one(engine, clean(), source="test", where="test", origin="submitted")
+    seen = engine.index.run(outcome.run_id)
+    assert seen is not None
+    SignOffDesk(engine).record(outcome.rundir, "independent_review", "reviewer")
+    report = engine.log_of(outcome.day, outcome.run_id).check(registered=seen.head)
+    assert report.ok
+    assert report.head != seen.head
+
+
+def test_a_run_that_goes_on_while_all_are_verified_is_no_fault(engine: Engine, clean: PayloadFactory) -> None:
+    outcome = take_in_one(engine, clean(), source="test", where="test", origin="submitted")
+    stale = registered_runs(engine.register)[outcome.run_id]
+    SignOffDesk(engine).record(outcome.rundir, "independent_review", "reviewer", "rejected", "not convinced")
+    list(engine.advance())
+    assert list(Verifier(engine.root.path).verify_run(stale)) == []
+
+
+def test_a_log_cut_back_to_an_older_head_is_still_found(engine: Engine, clean: PayloadFactory) -> None:
+    outcome = take_in_one(engine, clean(), source="test", where="test", origin="submitted")
+    path = outcome.rundir / "audit.jsonl"
+    before = path.read_bytes()
+    SignOffDesk(engine).record(outcome.rundir, "independent_review", "reviewer")
+    path.write_bytes(before)
+    assert [fault.kind for fault in Verifier(engine.root.path).verify().faults] == ["head_differs"]
