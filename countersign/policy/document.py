@@ -1,77 +1,25 @@
-"""The policy: who may sign, what counts as what, and how long things may take.
+"""The policy and the catalogue as typed documents: who may sign, what counts as what, how long things may take.
 
-What belongs here: the typed form of `policy.yaml` and `catalogue.yaml`, read strictly, and their digests. What does
-not: any judgement made with them.
+What belongs here: the whole documents and the parts that are only theirs. What does not: reading files (`load`), the
+roster and the inventory, and any judgement made with them.
 """
 
-import hashlib
-import json
-from collections.abc import Hashable, Iterator
-from datetime import date
-from enum import StrEnum
+from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-import re2
-import rfc8785
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from countersign.errors import PolicyError
+from countersign.policy.roster import Day, Person, one_owner_each
+from countersign.policy.section import Kept, Pattern, Section
+from countersign.policy.systems import Authority, System, Template
+from countersign.policy.words import Key, Kind, Role
 
 UNASSIGNED = "▶"
 
 
-class Key(StrEnum):
-    """The two sign-offs, in the order in which they are asked for."""
-
-    INDEPENDENT_REVIEW = "independent_review"
-    MAKER_CHECKER = "maker_checker"
-
-
-class Kind(StrEnum):
-    """What an evidence item is."""
-
-    APPROVAL = "approval"
-    REJECTION = "rejection"
-    TEST = "test"
-    DEPLOYMENT = "deployment"
-    TICKET = "ticket"
-    OTHER = "other"
-
-
-Role = Literal["reviewer", "approver", "control_owner", "process_owner", "observer", "auditor"]
-
-
-def _compilable(pattern: str) -> str:
-    try:
-        re2.compile(pattern)
-    except re2.error as error:
-        raise ValueError(f"not an RE2 pattern: {error}") from error
-    return pattern
-
-
-Pattern = Annotated[str, AfterValidator(_compilable)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Person(_Section):
-    """One entry of the roster; `id` is how a signer names themself and counts as a login."""
-
-    id: str = Field(min_length=1)
-    name: str = Field(min_length=1)
-    other_names: list[str] = []
-    logins: list[str] = []
-    emails: list[str] = []
-    roles: list[Role] = []
-
-
-class Target(_Section):
+class Target(Section):
     """A limit that its owner sets; `assigned_by: ▶` says that nobody has yet."""
 
     value: int = Field(gt=0)
@@ -84,21 +32,21 @@ class Target(_Section):
         return UNASSIGNED not in self.assigned_by
 
 
-class TieredTarget(_Section):
+class TieredTarget(Section):
     """One target per runbook tier."""
 
     standard: Target
     emergency: Target
 
 
-class Limits(_Section):
+class Limits(Section):
     """Sizes in bytes above which a payload is refused."""
 
     evidence_bytes: int = Field(default=1 << 20, gt=0)
     payload_bytes: int = Field(default=10 << 20, gt=0)
 
 
-class Wording(_Section):
+class Wording(Section):
     """What texts say: RE2 patterns, tried in any case on single lines; a line that matches none says nothing."""
 
     approves: list[Pattern] = Field(min_length=1)
@@ -110,13 +58,13 @@ class Wording(_Section):
     harmless: list[Pattern] = Field(min_length=1)
 
 
-class Trailer(_Section):
+class Trailer(Section):
     """What one git trailer means: evidence of a kind, or a further contributor."""
 
     means: Literal["approval", "test", "ticket", "contributor"]
 
 
-class SourceSpec(_Section):
+class SourceSpec(Section):
     """A source that the daily graph reads."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
@@ -126,30 +74,20 @@ class SourceSpec(_Section):
     since: str | None = None
 
 
-class _Kept(_Section):
-    """A document whose every version is kept in the evidence root."""
-
-    @cached_property
-    def canonical(self) -> bytes:
-        """RFC 8785 bytes: what `digest` is taken over and what is kept in the evidence root."""
-        return rfc8785.dumps(self.model_dump(mode="json"))
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of `canonical`, in hexadecimal."""
-        return hashlib.sha256(self.canonical).hexdigest()
-
-
-class Policy(_Kept):
+class Policy(Kept):
     """The whole policy. `digest` names this version wherever a decision was taken with it."""
 
     version: str
     time_zone: str
-    intake_since: Annotated[date, Field(strict=False)]
+    intake_since: Day
     catalogue: str = "catalogue.yaml"
     people: list[Person] = Field(min_length=1)
     bots: list[Pattern]
     pipelines: list[Pattern]
+    systems: list[System] = Field(default=[])
+    unknown_systems: Authority
+    templates: list[Template] = Field(default=[])
+    trusted_submitters: list[str] = Field(default=[])
     sign_off: dict[Key, Role]
     review_clock: TieredTarget
     approval_clock: TieredTarget
@@ -173,13 +111,11 @@ class Policy(_Kept):
             raise ValueError("emergency_approval: the unit must be hours; it is measured 24 by 7 from the deployment")
         if set(self.sign_off) != set(Key):
             raise ValueError(f"sign_off: name a role for each of {', '.join(Key)}")
-        seen: dict[str, str] = {}
-        for person in self.people:
-            for handle in {person.id.casefold(), *(text.casefold() for text in person.logins + person.emails)}:
-                if seen.setdefault(handle, person.id) != person.id:
-                    raise ValueError(f"people: {handle!r} belongs to both {seen[handle]!r} and {person.id!r}")
-        if len({person.id.casefold() for person in self.people}) != len(self.people):
-            raise ValueError("people: two entries share one id")
+        one_owner_each(self.people)
+        if len({system.id for system in self.systems}) != len(self.systems):
+            raise ValueError("systems: two entries share one id")
+        if len({template.id for template in self.templates}) != len(self.templates):
+            raise ValueError("templates: two entries share one id")
         if len({source.name for source in self.sources}) != len(self.sources):
             raise ValueError("sources: two entries share one name")
         return self
@@ -193,6 +129,19 @@ class Policy(_Kept):
         """The roster entry of that id, or None."""
         return next((person for person in self.people if person.id == person_id), None)
 
+    def system(self, name: str) -> System | None:
+        """The inventory's entry for a system, or None for one that it does not know, which is in scope."""
+        return next((system for system in self.systems if system.covers(name)), None)
+
+    def template(self, name: str) -> Template | None:
+        """The template of that id, or None."""
+        return next((template for template in self.templates if template.id == name), None)
+
+    def authority(self, system: str) -> Authority:
+        """Who may authorise changes of a system."""
+        known = self.system(system)
+        return known.authority if known else self.unknown_systems
+
     def targets(self) -> Iterator[tuple[str, Target]]:
         """Every target with its dotted name, in the order of the policy."""
         for name in ("review_clock", "approval_clock", "observation_clock"):
@@ -203,7 +152,7 @@ class Policy(_Kept):
         yield "retention", self.retention
 
 
-class Control(_Section):
+class Control(Section):
     """One control of the catalogue; `met_by` and `excepted_by` are the evidence kinds that may carry a quote."""
 
     id: str = Field(pattern=r"^[A-Z]+(-[A-Z0-9]+)+$")
@@ -223,7 +172,7 @@ class Control(_Section):
         return frozenset(self.met_by if result == "met" else self.excepted_by)
 
 
-class Catalogue(_Kept):
+class Catalogue(Kept):
     """The controls that every change is assessed against."""
 
     version: str
@@ -239,44 +188,3 @@ class Catalogue(_Kept):
     def by_id(self) -> dict[str, Control]:
         """The controls by their id."""
         return {control.id: control for control in self.controls}
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice, since the second would silently win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_Document = TypeVar("_Document", bound=_Section)
-
-
-def _read(path: Path, document: type[_Document]) -> _Document:
-    try:
-        # YAML → JSON → model: the JSON mode of strict validation is the one that reads enumerations from text
-        content = _StrictLoader(path.read_text(encoding="utf-8")).get_single_data()
-        return document.model_validate_json(json.dumps(content))
-    except FileNotFoundError as error:
-        raise PolicyError(f"{path}: not found; name it with --policy or run where it lies") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise PolicyError(
-            f"{path}: {where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
-        ) from error
-    except (OSError, ValueError, yaml.YAMLError, TypeError, RecursionError) as error:
-        raise PolicyError(f"{path}: cannot be read: {error}") from error
-
-
-def load_policy(path: Path) -> Policy:
-    """The policy in a YAML file. Raises PolicyError naming the file and the field."""
-    return _read(path, Policy)
-
-
-def load_catalogue(policy: Policy, policy_path: Path) -> Catalogue:
-    """The catalogue that a policy names, relative to the policy's own folder. Raises PolicyError."""
-    return _read(policy_path.parent / policy.catalogue, Catalogue)

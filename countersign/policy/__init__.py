@@ -1,0 +1,40 @@
+"""The policy: who may sign, what counts as what, and how long things may take."""
+
+from countersign.policy.document import (
+    UNASSIGNED,
+    Catalogue,
+    Control,
+    Limits,
+    Policy,
+    SourceSpec,
+    Target,
+    TieredTarget,
+    Trailer,
+    Wording,
+)
+from countersign.policy.load import load_catalogue, load_policy
+from countersign.policy.roster import Person
+from countersign.policy.systems import Authority, System, Template
+from countersign.policy.words import Key, Kind, Role
+
+__all__ = [
+    "UNASSIGNED",
+    "Authority",
+    "Catalogue",
+    "Control",
+    "Key",
+    "Kind",
+    "Limits",
+    "Person",
+    "Policy",
+    "Role",
+    "SourceSpec",
+    "System",
+    "Target",
+    "Template",
+    "TieredTarget",
+    "Trailer",
+    "Wording",
+    "load_catalogue",
+    "load_policy",
+]
