@@ -1,5 +1,6 @@
 """What every test may use: a clock that stands still until moved, a payload that meets every control, an engine."""
 
+import tempfile
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from countersign.changes.sources.interface import Item, Source
 from countersign.policy import Catalogue, Policy, load_catalogue, load_policy
 from countersign.runs.engine import Engine
 
@@ -72,6 +74,13 @@ _CLEAN: dict[str, Any] = {
         },
     },
 }
+
+
+def items_of(source: Source) -> list[Item]:
+    """Everything that a source gives, fetched and read without an evidence root."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return list(source.items([raw.path for raw in source.fetch(Path(scratch))]))
+
 
 PayloadFactory = Callable[..., dict[str, Any]]
 

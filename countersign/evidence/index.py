@@ -38,7 +38,7 @@ from countersign.errors import TamperedError
 from countersign.evidence.chain import Tail, Writer, read_tail
 from countersign.evidence.indexed import OPENED, IndexedIntake, IndexedRun
 from countersign.evidence.lines import ZERO, Entry, Scan
-from countersign.evidence.register import IntakeTotals, Refusal, Register
+from countersign.evidence.register import IntakeTotals, KeptExtract, Refusal, Register
 from countersign.evidence.root import EvidenceRoot
 
 _MOST_VALUES = 10_000  # a database takes only so many in one statement
@@ -94,6 +94,17 @@ _intakes = Table(
     Column("state", String),
     Column("declared", Integer),
     Column("broken", String),
+)
+_extracts = Table(
+    "extracts",
+    _metadata,
+    Column("source", String, primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("query", String, primary_key=True),
+    Column("extractor", String, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("rows", Integer),
+    Column("seq", Integer, nullable=False),
 )
 _datasets = Table(
     "datasets",
@@ -250,6 +261,13 @@ class Index:
             rows = connection.execute(select(_intakes).where(_intakes.c.seq.in_(latest)).order_by(_intakes.c.source))
             return {row.source: _intake(row) for row in rows}
 
+    def extracts(self, source: str) -> list[KeptExtract]:
+        """What a source gave, in the order in which it was registered."""
+        query = select(_extracts).where(_extracts.c.source == source).order_by(_extracts.c.seq)
+        with self._connect() as connection:
+            rows = connection.execute(query).all()
+        return [KeptExtract(row.source, row.extractor, row.query, row.digest, row.bytes, row.rows) for row in rows]
+
     def dataset_digest(self, asset: str, day: date) -> str | None:
         """The registered SHA-256 of a dataset file, or None."""
         query = select(_datasets.c.digest).where(and_(_datasets.c.asset == asset, _datasets.c.day == day.isoformat()))
@@ -354,6 +372,11 @@ def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> No
             connection.execute(insert(_refusals), [_columns(_refusals, data) for data in batch])
         case "intake":
             connection.execute(insert(_intakes), [_columns(_intakes, data) for data in batch])
+        case "extract":
+            for data in batch:
+                key = and_(*(_extracts.c[name] == data[name] for name in ("source", "digest", "query")))
+                connection.execute(_extracts.delete().where(key))
+                connection.execute(insert(_extracts).values(_columns(_extracts, data)))
         case "dataset":
             for data in batch:
                 key = and_(_datasets.c.asset == data["asset"], _datasets.c.day == data["day"])

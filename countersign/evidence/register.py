@@ -94,6 +94,29 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptExtract:
+    """What a source gave, raw, under `digest` among the extracts; `rows` is None where its reading broke off."""
+
+    source: str
+    extractor: str
+    query: str
+    digest: str
+    bytes: int
+    rows: int | None
+
+    def draft(self) -> Draft:
+        data = {
+            "source": self.source,
+            "extractor": self.extractor,
+            "query": self.query,
+            "digest": self.digest,
+            "bytes": self.bytes,
+            "rows": self.rows,
+        }
+        return Draft("extract", ACTOR, data)
+
+
+@dataclass(frozen=True, slots=True)
 class IntakeTotals:
     """Control totals of one reading of a source: read = opened + known + refused + out_of_scope."""
 

@@ -13,10 +13,11 @@ from countersign.changes.payload import accept
 from countersign.changes.sources.build import origin_of
 from countersign.changes.sources.interface import Item, Origin, Record, Skipped, Source, Unreadable
 from countersign.errors import PayloadError, SourceError
+from countersign.evidence import durable
 from countersign.evidence.durable import digest_of
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
-from countersign.evidence.register import IntakeTotals, Opening, Refusal
+from countersign.evidence.register import IntakeTotals, KeptExtract, Opening, Refusal
 from countersign.runs.engine import CHUNK, Engine, Job, Outcome, Progress, chunks
 from countersign.runs.steps import Arrival
 
@@ -35,6 +36,7 @@ class Intake:
     refusals: list[Refusal] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     fingerprint: str = ""
+    extracts: list[KeptExtract] = field(default_factory=list)
     state: str | None = None
 
 
@@ -55,23 +57,57 @@ def take_in(engine: Engine, source: Source, *, progress: Progress | None = None)
     and reading it again opens only the rest.
     """
     intake = Intake(source.name, state=source.state())
+    kept = _fetch(engine, source)
+    try:
+        _read(engine, source, kept, intake, progress)
+    except SourceError:
+        _register_extracts(engine, kept)
+        raise
+    _register_extracts(engine, [replace(one, rows=rows) for one, rows in zip(kept, source.rows(), strict=True)])
+    intake.declared = source.declared()
+    if intake.declared is not None and intake.declared != intake.totals.read:
+        reason = f"read {intake.totals.read} records, but the source counts {intake.declared}; read it again"
+        raise SourceError(f"{source.name}: {reason}")
+    _register(engine, intake)
+    engine.views.publish(engine.today)
+    return intake
+
+
+def _fetch(engine: Engine, source: Source) -> list[KeptExtract]:
+    """What the source gives now, kept before a byte of it is read."""
+    with engine.root.scratch() as scratch:
+        kept = []
+        for raw in source.fetch(scratch):
+            size = raw.path.stat().st_size
+            digest = durable.keep_file(engine.root.extracts, raw.path)
+            kept.append(KeptExtract(source.name, source.extractor, raw.query, digest, size, None))
+        return kept
+
+
+def _register_extracts(engine: Engine, kept: Sequence[KeptExtract]) -> None:
+    """A register line for each extract that the register does not have with this very row count."""
+    known = {source: engine.index.extracts(source) for source in {one.source for one in kept}}
+    drafts = [one.draft() for one in kept if one not in known[one.source]]
+    if drafts:
+        engine.register.append_many(drafts)
+        engine.index.sync()
+
+
+def _read(
+    engine: Engine, source: Source, kept: Sequence[KeptExtract], intake: Intake, progress: Progress | None
+) -> None:
+    """Every item of the source, chunk by chunk, to the first pause of its run."""
     day = engine.today
     prints = hashlib.sha256()
-    for chunk in chunks(source.items(), CHUNK):
+    for chunk in chunks(source.items([engine.root.extracts / one.digest for one in kept]), CHUNK):
         found = _sort(engine, source, chunk)
         for mark in (*found.arrivals, *(refusal.record for refusal in found.refusals)):
             prints.update(mark.encode())
         _open_and_work(engine, found, day, intake, len(chunk))
         if progress:
             progress(len(chunk))
-    intake.declared = source.declared()
-    if intake.declared is not None and intake.declared != intake.totals.read:
-        reason = f"read {intake.totals.read} records, but the source counts {intake.declared}; read it again"
-        raise SourceError(f"{source.name}: {reason}")
     intake.fingerprint = prints.hexdigest()
-    _register(engine, intake)
-    engine.views.publish(day)
-    return intake
+    intake.extracts = list(kept)
 
 
 def take_in_one(engine: Engine, value: object, *, source: str, where: str, origin: Origin) -> Outcome:

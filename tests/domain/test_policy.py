@@ -52,7 +52,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "nobody_on_the_roster": ({"people": []}, "people: List should have at least 1 item"),
     "version_is_a_number": ({"version": 7}, "version: Input should be a valid string"),
     "time_zone_unknown": ({"time_zone": "Mars/Olympus"}, "time_zone: 'Mars/Olympus' is not an IANA zone"),
-    "role_unknown": (with_people(person(roles=["emperor"])), "people.10.roles.0: Input should be 'reviewer'"),
+    "role_unknown": (with_people(person(roles=["emperor"])), "people.10.roles.0: Input should be 'authoriser'"),
     "id_empty": (with_people(person(id="")), "people.10.id: String should have at least 1 character"),
     "id_twice": (with_people(person(id="Maker")), "people: 'maker' belongs to both 'maker' and 'Maker'"),
     "id_exactly_twice": (with_people(person(id="maker")), "people: two entries share one id"),

@@ -7,14 +7,13 @@ out. Bytes that are not UTF-8 become backslash escapes, so that any name survive
 import os
 import re
 import subprocess
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from countersign.changes.sources.interface import Item, Record, Unreadable
+from countersign.changes.sources.interface import Item, Raw, Record, Unreadable
 from countersign.clocks.instant import stamp
 from countersign.environment import without_variables
 from countersign.errors import SourceError
@@ -43,6 +42,7 @@ class GitSource:
     """Commits, or merges only, whose committer time lies in [since, until)."""
 
     adapter = "git"
+    extractor = "git/1"
 
     def __init__(
         self,
@@ -66,12 +66,25 @@ class GitSource:
         self._until = until
         self._merges_only = merges_only
         self._revision = revision
+        self._rows = 0
 
     def state(self) -> str | None:
         return self._git("rev-parse", "--verify", "--end-of-options", f"{self._revision}^{{commit}}").decode().strip()
 
-    def items(self) -> Iterator[Item]:
-        for fields in self._log():
+    def fetch(self, scratch: Path) -> Sequence[Raw]:
+        if self._git("rev-parse", "--is-shallow-repository").strip() == b"true":
+            raise SourceError(f"{self._path}: a shallow clone lacks older commits; `git fetch --unshallow` gets them")
+        form = "%x00".join(_FIELDS)
+        asked = ["log", "-z", "--no-color", "--encoding=UTF-8", f"--format=tformat:{form}", *self._selection()]
+        raw = scratch / "git-log"
+        with raw.open("wb") as file:
+            self._run(["-c", "log.showSignature=false", *asked], file)
+        return [Raw(raw, " ".join(["git", *asked]))]
+
+    def items(self, kept: Sequence[Path]) -> Iterator[Item]:
+        (log,) = kept
+        for fields in self._commits(log):
+            self._rows += 1
             where = f"{self._path}@{fields[0].strip()[:_SHORT]}"
             try:
                 commit = _commit(fields)
@@ -83,6 +96,9 @@ class GitSource:
                 self._until and commit.committed >= self._until
             ):
                 yield Record(where, self._payload(commit))
+
+    def rows(self) -> Sequence[int]:
+        return [self._rows]
 
     def declared(self) -> int | None:
         """What `git rev-list --count` says; None for a range of dates, which git would judge by other rules."""
@@ -96,47 +112,28 @@ class GitSource:
         return [*(["--merges"] if self._merges_only else []), "--end-of-options", self._revision, "--"]
 
     def _git(self, *arguments: str) -> bytes:
+        return self._run(arguments, subprocess.PIPE) or b""
+
+    def _run(self, arguments: Sequence[str], output: BinaryIO | int) -> bytes | None:
+        command = ["git", "-C", str(self._path), "--no-replace-objects", *arguments]
         try:
-            done = subprocess.run(self._command(*arguments), env=_environment(), capture_output=True, check=False)
+            done = subprocess.run(command, env=_environment(), stdout=output, stderr=subprocess.PIPE, check=False)
         except OSError as error:
             raise SourceError(f"{self._path}: git cannot be started: {error}; install it") from error
         if done.returncode:
-            raise SourceError(self._said(done.stderr))
+            said = done.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
+            raise SourceError(f"{self._path}: git cannot read it: {said[-1] if said else 'no message'}")
         return done.stdout
 
-    def _command(self, *arguments: str) -> list[str]:
-        return ["git", "-C", str(self._path), "--no-replace-objects", *arguments]
-
-    def _said(self, stderr: bytes) -> str:
-        said = stderr.decode("utf-8", "backslashreplace").strip().splitlines()
-        return f"{self._path}: git cannot read it: {said[-1] if said else 'no message'}"
-
-    def _log(self) -> Iterator[list[str]]:
-        """The fields of every selected commit, oldest last, streamed from one `git log`."""
-        if self._git("rev-parse", "--is-shallow-repository").strip() == b"true":
-            raise SourceError(f"{self._path}: a shallow clone lacks older commits; `git fetch --unshallow` gets them")
-        form = "%x00".join(_FIELDS)
-        command = self._command(
-            "-c", "log.showSignature=false", "log", "-z", "--no-color", "--encoding=UTF-8", f"--format=tformat:{form}",
-            *self._selection(),
-        )  # fmt: skip
-        # warnings go to a file, since nobody would empty a second pipe while the first is read
-        with (
-            tempfile.TemporaryFile() as warnings,
-            subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, stderr=warnings) as process,
-        ):
-            assert process.stdout is not None
-            fields: list[str] = []
-            for field in _split(process.stdout):
+    def _commits(self, log: Path) -> Iterator[list[str]]:
+        """The fields of every commit in a fetched log, newest first."""
+        fields: list[str] = []
+        with log.open("rb") as file:
+            for field in _split(file):
                 fields.append(field.decode("utf-8", "backslashreplace"))
                 if len(fields) == len(_FIELDS):
                     yield fields
                     fields = []
-            process.wait()
-            warnings.seek(0)
-            said = warnings.read()
-        if process.returncode:
-            raise SourceError(self._said(said))
         if fields:
             raise SourceError(f"{self._path}: git stopped in the middle of a commit")
 
@@ -204,7 +201,7 @@ def _commit(fields: list[str]) -> _Commit:
     return _Commit(sha.strip(), author, times[0], committer, times[1], pairs, re.sub(r"\s+\Z", "\n", message))
 
 
-def _split(stream: Any) -> Iterator[bytes]:
+def _split(stream: BinaryIO) -> Iterator[bytes]:
     """NUL-terminated fields of a stream."""
     rest = b""
     while block := stream.read(1 << 16):
