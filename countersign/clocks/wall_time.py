@@ -29,12 +29,12 @@ def parse_wall_time(text: str, zone: ZoneInfo) -> WallTime:
     """
     if not _WALL.fullmatch(text):
         raise ValueError(f"{text!r} is no time such as 2026-11-20 09:30:00 (year-month-day, 24 hours, no zone)")
-    local = datetime.fromisoformat(text)
     try:
+        local = datetime.fromisoformat(text)
         first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
         shown = first.astimezone(zone).replace(tzinfo=None)
-    except OverflowError as error:
-        raise ValueError(f"{text!r} is no instant between the years 1 and 9999 in UTC") from error
+    except (ValueError, OverflowError) as error:  # no such day, or beyond the years 1 to 9999 in UTC
+        raise ValueError(f"{text!r} is no time that there is: {error}") from error
     if shown != local:
         raise ValueError(f"{text!r} does not exist in {zone.key}: the clocks went forward over it")
     return WallTime(first, second)

@@ -64,5 +64,5 @@ def test_the_nights_when_clocks_change(name: str) -> None:
      "2026-02-30 09:30:00", "2026-11-20 24:00:01", "0001-01-01 00:00:00", "9999-12-31 23:59:59"],
 )  # fmt: skip
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"day|time|hour|instant|month"):
+    with pytest.raises(ValueError, match=f"^{text!r} is no time"):
         parse_wall_time(text, ZoneInfo("Asia/Kolkata" if text.startswith("0001") else "America/New_York"))
