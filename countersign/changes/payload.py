@@ -132,11 +132,16 @@ class Attachment(_Part):
 
 
 class Evidence(_Part):
-    """One evidence item: who said what, when, about which revision."""
+    """One evidence item: who said what, when, about which revision.
+
+    `on_behalf_of` is whose decision it was to give, where `by`, who gave it, may have acted for them: neither may be a
+    maker for it to be independent.
+    """
 
     kind: Annotated[Kind, Field(strict=False)]
     text: Annotated[str, Field(min_length=1)]
     by: PersonText | None = None
+    on_behalf_of: PersonText | None = None
     at: Instant | None = None
     uri: str | None = None
     revision: str | None = None

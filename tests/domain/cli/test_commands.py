@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import POLICY, payload_with
+from tests.domain.changes.sources.servicenow_export import APPROVALS, CASES, CHANGES, SIZE, as_csv, as_json
 from tests.domain.cli.conftest import Cli, Write
 from tests.domain.runs.test_sign_offs import undecided
 
@@ -146,6 +147,20 @@ def test_intake_reads_files_git_and_github(cli: Cli, write: Write, tmp_path: Pat
     assert github.document["totals"] == {"read": 2, "opened": 0, "known": 0, "refused": 1, "out_of_scope": 1}
     assert github.document["skipped"][0]["change_id"] == "a:b#7"
     assert github.code == 1
+
+
+def test_intake_reads_servicenow_once(cli: Cli, write: Write) -> None:
+    """Totals add up, and reading the export again opens nothing."""
+    changes, approvals = write("changes.csv", as_csv(CHANGES)), write("approvals.json", as_json(APPROVALS))
+    command = ("intake", "servicenow", changes, "--approvals", approvals, "--zone", "America/New_York", "--json")
+    outcomes = [case.outcome for case in CASES.values()]
+    opened, known, refused, apart = (outcomes.count(name) for name in ("opened", "known", "refused", "apart"))
+    totals = {"read": SIZE, "opened": opened, "known": known, "refused": refused, "out_of_scope": apart}
+    first, again = cli(*command), cli(*command)
+    assert (first.code, first.document["totals"]) == (1, totals)
+    assert again.document["totals"] == {**totals, "opened": 0, "known": opened + known}
+    assert len(first.document["refusals"]) == refused
+    assert {skipped["reason"] for skipped in first.document["skipped"]} == {"cancelled before any work began"}
 
 
 def test_totals_and_refusals_are_printed_for_people_too(cli: Cli, write: Write) -> None:
