@@ -10,7 +10,7 @@ Small Finite Universes* (1991), for a population of N.
 from dataclasses import dataclass
 from fractions import Fraction
 
-from countersign.sampling.rates import Rate, count, decimal, share
+from countersign.sampling.rates import Rate, count, decimal, items, share
 from countersign.sampling.risk import Finite, Method, first, is_within
 
 
@@ -30,8 +30,7 @@ def upper_limit(n: int, deviations: int, confidence: Rate, population: int | Non
     above 1 − confidence, as a share of N; never below what was found. Raises SamplingError.
     """
     risk = 1 - share("confidence", confidence)
-    if population is not None:
-        population = count("population", population, at_least=1)
+    population = items(population)
     n = count("n", n, at_least=1, at_most=population, of="the population")
     deviations = count("deviations", deviations, at_least=0, at_most=n, of="the sample")
     if population is None:

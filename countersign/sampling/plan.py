@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from countersign.errors import SamplingError
-from countersign.sampling.rates import Rate, Terms, count, decimal
+from countersign.sampling.rates import Rate, Terms, count, decimal, items
 from countersign.sampling.risk import Deviating, Finite, Method, Unlimited, smallest_sample
 
 Selection = Literal["every item", "random"]
@@ -54,8 +54,7 @@ def sample_size(population: int | None, confidence: Rate, tolerable: Rate, expec
     where no smaller sample does that, all N are examined. Raises SamplingError.
     """
     terms = Terms.of(confidence, tolerable, expected)
-    if population is not None:
-        population = count("population", population, at_least=1)
+    population = items(population)
     intolerable = at_tolerable_rate(terms, population)
     for allowed, above, up_to in _sizes_by_allowance(terms, population):
         n = smallest_sample(terms.risk, intolerable, allowed, above=above, up_to=up_to)

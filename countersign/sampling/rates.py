@@ -13,6 +13,7 @@ from typing import Self
 
 from countersign.errors import SamplingError, printable
 
+LARGEST_POPULATION = 100_000_000  # beyond it scipy's hypergeometric loses digits; see `risk`
 Rate = float | str | Decimal | Fraction  # an int is a float here; a float counts as the decimal that it prints as
 
 
@@ -71,6 +72,18 @@ def count(name: str, value: int, *, at_least: int, at_most: int | None = None, o
         raise SamplingError(f"{name}: {whole} is less than {at_least}")
     if at_most is not None and whole > at_most:
         raise SamplingError(f"{name}: {whole} is more than {of} of {at_most}")
+    return whole
+
+
+def items(population: int | None) -> int | None:
+    """The size of a population, None for one without end. Raises SamplingError."""
+    if population is None:
+        return None
+    whole = count("population", population, at_least=1)
+    if whole > LARGEST_POPULATION:
+        raise SamplingError(
+            f"population: {whole} is more than {LARGEST_POPULATION}; one so large is as good as without end"
+        )
     return whole
 
 

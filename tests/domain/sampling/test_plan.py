@@ -122,6 +122,10 @@ def test_ten_million_items_ask_for_what_a_process_does() -> None:
         ((None, 0.95, 0.05, -0.01), "expected"),
         ((None, 0.95, 0.05, "0.04999"), "so close to the tolerable rate"),
         ((0, 0.95, 0.05, 0), "population: 0 is less than 1"),
+        (
+            (2**40, 0.95, 0.05, 0),
+            "population: 1099511627776 is more than 100000000; one so large is as good as without end",
+        ),
         ((2.5, 0.95, 0.05, 0), "population: 2.5 is not a whole number"),
     ],
 )
