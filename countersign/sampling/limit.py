@@ -41,9 +41,9 @@ def upper_limit(n: int, deviations: int, confidence: Rate, population: int | Non
 def _of_process(n: int, deviations: int, risk: Fraction) -> UpperLimit:
     if deviations == n:
         return UpperLimit(1.0, "binomial", f"every item of the sample deviates: n = k = {n}; any rate is possible")
-    from scipy.special import betaincinv  # noqa: PLC0415  (a third of a second; definitions load without)
+    from scipy.special import betainccinv  # noqa: PLC0415  (a third of a second; definitions load without)
 
-    limit = float(betaincinv(deviations + 1, n - deviations, float(1 - risk)))
+    limit = float(betainccinv(deviations + 1, n - deviations, float(risk)))
     formula = (
         f"p with Σ(i=0…k) C(n,i)·p^i·(1−p)^(n−i) = {decimal(risk)}, that is the {decimal(1 - risk)} quantile of"
         f" Beta(k+1, n−k): n = {n}, k = {deviations}, p = {limit:.4f}"

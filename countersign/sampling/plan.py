@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from countersign.errors import SamplingError
-from countersign.sampling.rates import Rate, Terms, count, decimal, items
+from countersign.sampling.rates import LARGEST_POPULATION, Rate, Terms, count, decimal, items
 from countersign.sampling.risk import Deviating, Finite, Method, Unlimited, smallest_sample
 
 Selection = Literal["every item", "random"]
@@ -55,15 +55,15 @@ def sample_size(population: int | None, confidence: Rate, tolerable: Rate, expec
     """
     terms = Terms.of(confidence, tolerable, expected)
     population = items(population)
-    intolerable = at_tolerable_rate(terms, population)
+    intolerable = _at_tolerable_rate(terms, population)
     for allowed, above, up_to in _sizes_by_allowance(terms, population):
         n = smallest_sample(terms.risk, intolerable, allowed, above=above, up_to=up_to)
         if n is not None:
             return SampleSize(n, allowed, intolerable.method, _formula(terms, intolerable, n, allowed))
     if population is None or terms.allowed_deviations(population) > MOST_ALLOWED:
         raise SamplingError(
-            f"expected: {expected} is so close to the tolerable rate of {tolerable} that more than {MOST_ALLOWED}"
-            " deviations would have to be allowed; examine every item, or expect fewer"
+            f"expected: no sample of {LARGEST_POPULATION} items, or with {MOST_ALLOWED} deviations, is large enough to"
+            f" show a rate below {tolerable} where {expected} is expected; expect fewer, or examine every item"
         )
     return _every_item(terms, population)
 
@@ -71,13 +71,6 @@ def sample_size(population: int | None, confidence: Rate, tolerable: Rate, expec
 def plan(population: Mapping[str, int], terms: Terms) -> tuple[StratumPlan, ...]:
     """The plan of each tier, in their order: every item of an emergency stratum, a random sample of the others."""
     return tuple(_stratum(tier, count(tier, size, at_least=0), terms) for tier, size in population.items())
-
-
-def at_tolerable_rate(terms: Terms, population: int | None) -> Deviating:
-    """What a sample has to rule out: the population whose deviation rate just reaches the tolerable one."""
-    if population is None:
-        return Unlimited(terms.tolerable)
-    return Finite(population, terms.intolerable_deviations(population))
 
 
 def _stratum(tier: str, population: int, terms: Terms) -> StratumPlan:
@@ -101,18 +94,24 @@ def _every_item(terms: Terms, population: int) -> SampleSize:
     return SampleSize(population, intolerable - 1, "hypergeometric", formula)
 
 
-def _sizes_by_allowance(terms: Terms, population: int | None) -> Iterator[tuple[int, int, int | None]]:
-    """For each number of allowed deviations, the sizes that it goes with: `above < n ≤ up_to`, None for no end."""
+def _at_tolerable_rate(terms: Terms, population: int | None) -> Deviating:
+    """What a sample has to rule out: the population whose deviation rate just reaches the tolerable one."""
+    if population is None:
+        return Unlimited(terms.tolerable)
+    return Finite(population, terms.intolerable_deviations(population))
+
+
+def _sizes_by_allowance(terms: Terms, population: int | None) -> Iterator[tuple[int, int, int]]:
+    """For each number of allowed deviations, the sizes that it goes with: `above < n ≤ up_to`."""
+    largest = population or LARGEST_POPULATION
     if not terms.expected:
-        yield 0, 0, population
-        return
+        yield 0, 0, largest
     above = 0
-    for allowed in range(1, MOST_ALLOWED + 1):
-        up_to = int(allowed / terms.expected)
-        if population is not None and up_to >= population:
-            yield allowed, above, population
-            return
+    for allowed in range(1, MOST_ALLOWED + 1 if terms.expected else 0):
+        up_to = min(int(allowed / terms.expected), largest)
         yield allowed, above, up_to
+        if up_to == largest:
+            return
         above = up_to
 
 

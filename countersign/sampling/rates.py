@@ -6,13 +6,14 @@ it is 14.000000000000002, whose ceiling is 15, and the sample comes out at 423 i
 
 import operator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from math import ceil
 from typing import Self
 
 from countersign.errors import SamplingError, printable
 
+_MOST_DIGITS = 50  # before or after the point; 1e-999999999 would take all memory as a fraction
 LARGEST_POPULATION = 100_000_000  # beyond it scipy's hypergeometric loses digits; see `risk`
 Rate = float | str | Decimal | Fraction  # an int is a float here; a float counts as the decimal that it prints as
 
@@ -88,10 +89,15 @@ def items(population: int | None) -> int | None:
 
 
 def _number(name: str, value: Rate) -> Fraction:
+    if isinstance(value, Fraction):
+        return value
     try:
-        return Fraction(str(value))
-    except (ValueError, ZeroDivisionError):
-        raise SamplingError(f"{name}: {printable(str(value))} is not a number; 95 % is written 0.95") from None
+        number = Decimal(str(value))
+    except InvalidOperation:
+        number = Decimal("nan")
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+        raise SamplingError(f"{name}: {printable(str(value))} is not a number that can be a rate; 95 % is written 0.95")
+    return Fraction(number)
 
 
 def decimal(rate: Fraction) -> str:

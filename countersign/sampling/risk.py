@@ -87,18 +87,12 @@ def is_within(risk: Fraction, deviating: Deviating, deviations: int, n: int) -> 
     return deviating.exactly_at_most(deviations, n) <= risk
 
 
-def smallest_sample(
-    risk: Fraction, deviating: Deviating, deviations: int, *, above: int, up_to: int | None
-) -> int | None:
+def smallest_sample(risk: Fraction, deviating: Deviating, deviations: int, *, above: int, up_to: int) -> int | None:
     """The smallest n with `above < n ≤ up_to` that is within the risk, None where there is none.
 
     The larger the sample, the less likely it shows so few: so one search by halves.
     """
-    if up_to is None:
-        up_to = above + 1
-        while not is_within(risk, deviating, deviations, up_to):
-            above, up_to = up_to, 2 * up_to
-    elif up_to <= above or not is_within(risk, deviating, deviations, up_to):
+    if up_to <= above or not is_within(risk, deviating, deviations, up_to):
         return None
     return first(lambda n: is_within(risk, deviating, deviations, n), above, up_to)
 

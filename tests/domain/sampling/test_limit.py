@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from countersign.errors import SamplingError
@@ -41,6 +41,7 @@ def test_every_cell_of_the_aicpa_tables() -> None:
             assert row == [rounded_up(upper_limit(int(n), k, 1 - Fraction(risk)).limit) for k in range(11)]
 
 
+@settings(deadline=None)
 @given(n=st.integers(1, 120), deviations=st.integers(0, 120), confidence=confidences)
 def test_the_limit_of_a_process_is_where_the_risk_is_met(n: int, deviations: int, confidence: Fraction) -> None:
     deviations = min(deviations, n - 1)
@@ -50,6 +51,7 @@ def test_the_limit_of_a_process_is_where_the_risk_is_met(n: int, deviations: int
     assert exact.at_most(deviations, n, limit + step) <= risk <= exact.at_most(deviations, n, limit - step)
 
 
+@settings(deadline=None)
 @given(data=st.data(), population=st.integers(1, 70), confidence=confidences)
 def test_the_limit_of_a_population_as_counted_out(data: st.DataObject, population: int, confidence: Fraction) -> None:
     n = data.draw(st.integers(1, population))

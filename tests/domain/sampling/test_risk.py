@@ -41,7 +41,7 @@ def test_whole_numbers_decide_a_tie() -> None:
 @pytest.mark.parametrize(
     ("deviating", "deviations", "above", "up_to", "n"),
     [
-        (Unlimited(Fraction(1, 20)), 0, 0, None, 59),
+        (Unlimited(Fraction(1, 20)), 0, 0, 1000, 59),
         (Unlimited(Fraction(1, 20)), 0, 0, 58, None),
         (Unlimited(Fraction(1, 20)), 0, 59, 100, 60),  # only what lies above is asked for
         (Unlimited(Fraction(1, 20)), 0, 59, 59, None),
@@ -49,7 +49,5 @@ def test_whole_numbers_decide_a_tie() -> None:
         (Finite(20, 2), 2, 0, 20, None),  # two deviating items cannot show more than two
     ],
 )
-def test_the_smallest_sample(
-    deviating: Deviating, deviations: int, above: int, up_to: int | None, n: int | None
-) -> None:
+def test_the_smallest_sample(deviating: Deviating, deviations: int, above: int, up_to: int, n: int | None) -> None:
     assert smallest_sample(Fraction(1, 20), deviating, deviations, above=above, up_to=up_to) == n
