@@ -24,6 +24,7 @@ lint: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m benchmarks.pipeline
 	@$(BIN)/python -m benchmarks.latency
+	@$(BIN)/python -m benchmarks.sample
 
 sample-check: $(READY)
 	@$(BIN)/python -m tests.domain.sampling.uniformity
