@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from countersign.errors import SamplingError
-from countersign.sampling.rates import LARGEST_POPULATION, Rate, Terms, count, decimal, items
+from countersign.sampling.rates import LARGEST_SAMPLE, Rate, Terms, count, decimal, items
 from countersign.sampling.risk import Deviating, Finite, Method, Unlimited, smallest_sample
 
 Selection = Literal["every item", "random"]
@@ -62,7 +62,7 @@ def sample_size(population: int | None, confidence: Rate, tolerable: Rate, expec
             return SampleSize(n, allowed, intolerable.method, _formula(terms, intolerable, n, allowed))
     if population is None or terms.allowed_deviations(population) > MOST_ALLOWED:
         raise SamplingError(
-            f"expected: no sample of {LARGEST_POPULATION} items, or with {MOST_ALLOWED} deviations, is large enough to"
+            f"expected: no sample of {LARGEST_SAMPLE} items, or with {MOST_ALLOWED} deviations, is large enough to"
             f" show a rate below {tolerable} where {expected} is expected; expect fewer, or examine every item"
         )
     return _every_item(terms, population)
@@ -103,7 +103,7 @@ def _at_tolerable_rate(terms: Terms, population: int | None) -> Deviating:
 
 def _sizes_by_allowance(terms: Terms, population: int | None) -> Iterator[tuple[int, int, int]]:
     """For each number of allowed deviations, the sizes that it goes with: `above < n ≤ up_to`."""
-    largest = population or LARGEST_POPULATION
+    largest = population or LARGEST_SAMPLE
     if not terms.expected:
         yield 0, 0, largest
     above = 0

@@ -14,6 +14,7 @@ from typing import Self
 from countersign.errors import SamplingError, printable
 
 _MOST_DIGITS = 50  # before or after the point; 1e-999999999 would take all memory as a fraction
+LARGEST_SAMPLE = 1_000_000  # of a process without end
 LARGEST_POPULATION = 100_000_000  # beyond it scipy's hypergeometric loses digits; see `risk`
 Rate = float | str | Decimal | Fraction  # an int is a float here; a float counts as the decimal that it prints as
 

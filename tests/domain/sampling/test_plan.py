@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from math import comb
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ def percent(text: str) -> Fraction:
         (20, 0.95, 0.05, 0, 19, 0, "hypergeometric"),  # and of 19 in 20 it is 1/20
         (10, 0.95, 0.05, 0.01, 10, 0, "hypergeometric"),  # one is expected, and one of ten is too many
         (1, 0.95, 0.05, 0, 1, 0, "hypergeometric"),
+        (100_000_000, 0.95, "1e-7", 0, 25_886_554, 0, "hypergeometric"),  # floats cannot tell its neighbours apart
     ],
 )
 def test_sizes(
@@ -60,6 +62,13 @@ def test_every_cell_of_the_aicpa_tables_that_follows_from_their_rule() -> None:
     }
     assert len(cells) == 392
     assert found == cells
+
+
+def test_where_floats_cannot_tell_sizes_apart_whole_numbers_do() -> None:
+    """Ten of 100,000,000 deviate, so the ten may be drawn from the sample instead of the sample from all."""
+    n = 25_886_554
+    none_in = [Fraction(comb(10**8 - size, 10), comb(10**8, 10)) for size in (n - 1, n)]
+    assert none_in[1] <= Fraction(1, 20) < none_in[0]
 
 
 def test_the_disputed_cells_are_wrong_by_whole_numbers() -> None:
@@ -118,8 +127,8 @@ def test_ten_million_items_ask_for_what_a_process_does() -> None:
         ((None, 0.95, "1/0", 0), "tolerable: 1/0 is not a number"),
         ((None, 0.95, "\x1b[1m", 0), r"tolerable: \x1b[1m is not a number"),
         ((None, 0.95, "1e-999999999", 0), "tolerable: 1e-999999999 is not a number"),
-        ((None, 0.95, "1e-9", 0), "no sample of 100000000 items"),
-        ((None, 0.95, "1e-9", "1e-10"), "no sample of 100000000 items"),
+        ((None, 0.95, "1e-9", 0), "no sample of 1000000 items"),
+        ((None, 0.95, "1e-9", "1e-10"), "no sample of 1000000 items"),
         ((None, 0.95, 0, 0), "tolerable"),
         ((None, 0.95, 1, 0), "tolerable"),
         ((None, 0.95, 0.05, 0.05), "expected: 0.05 is not at least 0 and below the tolerable rate of 0.05"),

@@ -20,7 +20,7 @@ def test_floats_agree_with_whole_numbers(population: int | None, n: int, deviati
     else:
         counted = exact.at_most_of(deviations, n, population // 20, population)
     assert deviating.exactly_at_most(deviations, n) == counted
-    assert deviating.at_most(deviations, n) == pytest.approx(float(counted), rel=5e-8, abs=1e-300)
+    assert deviating.at_most(deviations, n) == pytest.approx(float(counted), rel=deviating.precision / 20, abs=1e-300)
 
 
 class _Wrong(Unlimited):
