@@ -3,7 +3,7 @@
 What belongs here: results in, conclusion out. Not who may hand results in, nor the finding that follows.
 
 A drawn item without a result leaves a stratum unevaluated. One that could not be examined counts as a deviation, since
-nothing shows that the control operated (AICPA Audit Guide *Audit Sampling* 2017, chapter 3). Numbers are not all: what
+nothing shows that the control operated (ISA 530, paragraph 11). Numbers are not all: what
 a deviation means, and whether it was intended, an observer judges from the item.
 """
 

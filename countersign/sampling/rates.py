@@ -51,7 +51,8 @@ class Terms:
         """The fewest deviating items of a population that make its rate reach the tolerable one: ceil(tolerable · N).
 
         The sample must make this number unlikely. Rounding down instead would ask it to rule out a rate that is
-        tolerable: 12 of 250 are 4.8 %, which 5 % allow, and 13 are the first that they do not.
+        tolerable: 12 of 250 are 4.8 %, which 5 % allow, and 13 are the first that they do not. The AICPA tables have no
+        population; where tolerable · N is whole this is what they say in the limit, and jfa (R) rounds the same way.
         """
         return ceil(self.tolerable * population)
 

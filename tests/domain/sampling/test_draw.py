@@ -3,7 +3,6 @@
 import hashlib
 import tracemalloc
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -125,6 +124,6 @@ def test_every_change_is_as_likely_as_every_other() -> None:
     assert 0.001 < chi_square_p(seeds=600, population=50, n=10) < 0.999
 
 
-def test_the_uniformity_check_sees_a_draw_that_favours_some(tmp_path: Path) -> None:
+def test_the_uniformity_check_sees_a_draw_that_favours_some() -> None:
     """The same statistic on a draw that takes the first ids more often."""
     assert chi_square_p(seeds=600, population=50, n=10, favoured=5) < 1e-6
