@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check
 READY := $(VENV)/.ready
 
-.PHONY: run ui test lint bench lock clean
+.PHONY: run ui test lint bench sample-check lock clean
 
 run: $(READY)
 	@$(BIN)/python -m pipeline_defs.operate run
@@ -24,6 +24,10 @@ lint: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m benchmarks.pipeline
 	@$(BIN)/python -m benchmarks.latency
+	@$(BIN)/python -m benchmarks.sample
+
+sample-check: $(READY)
+	@$(BIN)/python -m tests.domain.sampling.uniformity
 
 # The lock is complete, so pip resolves nothing: older pips stumble over a pinned package that is asked for with an extra.
 # The build backend comes from the lock too, so that the editable install needs no isolated, unpinned environment.

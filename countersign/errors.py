@@ -56,3 +56,7 @@ class UnknownRunError(CountersignError):
 
 class SignOffRefused(CountersignError):
     """A sign-off was not taken; nothing was written to the run."""
+
+
+class SamplingError(CountersignError):
+    """A sample cannot be planned, drawn or evaluated as asked."""

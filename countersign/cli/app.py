@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from countersign.cli import advance, approve, intake, payload, policy, show, status, verify
+from countersign.cli import advance, approve, intake, payload, policy, sample, show, status, verify
 from countersign.cli.output import say
 from countersign.errors import (
     AdoptionRefused,
@@ -40,6 +40,7 @@ app.command("verify")(verify.verify)
 app.add_typer(intake.app, name="intake", help="Read changes from a source; each becomes a run.")
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
 app.add_typer(policy.app, name="policy", help="The policy of an evidence root.")
+app.add_typer(sample.app, name="sample", help="The monthly sample: how many items, and what a result supports.")
 
 
 def main() -> NoReturn:

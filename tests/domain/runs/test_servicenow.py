@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from countersign.changes.origin import as_extracted
 from countersign.changes.payload import accept
 from countersign.changes.people import People
 from countersign.changes.sources.interface import Record
 from countersign.changes.sources.servicenow import ServicenowSource
+from countersign.controls.assessment import Case
 from countersign.controls.rules import Rules
 from countersign.evidence.register import IntakeTotals
 from countersign.policy import Catalogue, Policy
@@ -57,6 +59,7 @@ def test_the_whole_export_goes_in_once_in_whatever_form(bench: Bench, tmp_path: 
     assert bench.faults() == []
 
 
+AT = datetime(2026, 11, 23, tzinfo=UTC)
 _CHECKED = [delegate("Example Checker", "example-checker")]
 _NIGHT = "2026-11-01"
 # name: (the change, its approvals, the control, its result, words of the reason)
@@ -106,7 +109,7 @@ def test_the_rules_find_what_the_record_means(name: str, tmp_path: Path, policy:
     (item,) = items_of(source_of(tmp_path, as_csv([{**row, "number": "CHG1"}]), as_csv(rows)))
     assert isinstance(item, Record)
     rules = Rules(policy, catalogue, People(policy))
-    judged = rules(accept(item.payload, policy.limits).change, datetime(2026, 11, 23, tzinfo=UTC))
+    judged = rules(Case(accept(as_extracted(item.payload), policy.limits).change, "servicenow", AT))
     (found,) = (one for one in judged.results if one.control == control)
     assert found.result == result, found.reason
     assert words in found.reason
