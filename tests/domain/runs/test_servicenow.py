@@ -64,7 +64,7 @@ _CHECKED = [delegate("Example Checker", "example-checker")]
 _NIGHT = "2026-11-01"
 # name: (the change, its approvals, the control, its result, words of the reason)
 JUDGED: dict[str, tuple[Fields, list[Fields], str, str, str]] = {
-    "approved_in_time": (change(), _CHECKED, "ITGC-CM-01", "met", "approved by example-checker"),
+    "approved_in_time": (change(), [approval()], "ITGC-CM-01", "met", "approved by example-authoriser"),
     "approved_by_none_of_the_makers": (change(), _CHECKED, "ITGC-CM-02", "met", "none of the makers"),
     "approved_while_the_work_went_on": (
         change(), [approval(sys_updated_on="2026-11-20 10:30:00")], "ITGC-CM-01", "exception", "2026-11-20T15:30",
@@ -82,6 +82,12 @@ JUDGED: dict[str, tuple[Fields, list[Fields], str, str, str]] = {
         change(), [delegate("", "example-checker", group="Board")], "ITGC-CM-01", "abstained", "given by nobody",
     ),
     "workflow": (change(), [delegate("Example Checker", "system")], "ITGC-CM-02", "abstained", "given by a bot"),
+    "delegate_acts_for_the_maker": (
+        change(), [delegate("Example Maker", "example-checker")], "ITGC-CM-02", "exception", "only by makers",
+    ),
+    "delegate_acts_for_somebody_whom_the_roster_does_not_know": (
+        change(), [delegate("Some Body", "example-checker")], "ITGC-CM-02", "abstained", "it cannot be told",
+    ),
     "delegate_is_the_maker": (
         change(), [delegate("Example Checker", "example-maker")], "ITGC-CM-02", "exception", "only by makers",
     ),
