@@ -17,6 +17,10 @@ class PolicyError(CountersignError):
     """The policy or the catalogue cannot be used as it is."""
 
 
+class CalendarError(CountersignError):
+    """The business calendar does not reach as far as the question, or cannot be built as it was asked for."""
+
+
 class PayloadError(CountersignError):
     """A change record was refused; `field` is a dotted path, `change_id` is None where it could not be read."""
 

@@ -4,6 +4,7 @@ import typer
 
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
 from countersign.cli.output import print_json, print_lines, print_table
+from countersign.policy import load_calendar
 from countersign.runs.run import load_versions
 
 app = typer.Typer(no_args_is_help=True)
@@ -16,8 +17,9 @@ def group() -> None:
 
 @app.command("check")
 def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False) -> None:
-    """Validate policy and catalogue, and name every target (▶) that its owner has not assigned."""
+    """Validate policy, catalogue and calendar, and name every target (▶) that its owner has not assigned."""
     loaded, catalogue = load_versions(policy)
+    calendar = load_calendar(loaded, policy)
     unassigned = [(name, target) for name, target in loaded.targets() if not target.assigned]
     if as_json:
         print_json(
@@ -25,6 +27,7 @@ def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False)
                 "ok": True,
                 "policy": {"version": loaded.version, "digest": loaded.digest},
                 "catalogue": {"version": catalogue.version, "digest": catalogue.digest},
+                "calendar": {"version": calendar.version, "digest": calendar.digest},
                 "unassigned": [
                     {"target": name, "value": target.value, "unit": target.unit, "owner": target.owner}
                     for name, target in unassigned
@@ -36,6 +39,7 @@ def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False)
         [
             f"policy {loaded.version}, digest {loaded.digest}",
             f"catalogue {catalogue.version}, digest {catalogue.digest}, {len(catalogue.controls)} controls",
+            f"calendar {calendar.version}, digest {calendar.digest}",
         ]
     )
     if unassigned:

@@ -12,7 +12,7 @@ from countersign.policy.document import (
     Trailer,
     Wording,
 )
-from countersign.policy.load import load_catalogue, load_policy
+from countersign.policy.load import load_calendar, load_catalogue, load_policy, read_calendar
 from countersign.policy.roster import Person
 from countersign.policy.systems import Authority, System, Template
 from countersign.policy.words import Key, Kind, Role
@@ -35,6 +35,8 @@ __all__ = [
     "TieredTarget",
     "Trailer",
     "Wording",
+    "load_calendar",
     "load_catalogue",
     "load_policy",
+    "read_calendar",
 ]
