@@ -25,6 +25,10 @@ class AdoptionRefused(CountersignError):
     """A configuration was not adopted; the one in force stays."""
 
 
+class CalendarError(CountersignError):
+    """The business calendar does not reach as far as the question, or cannot be built as it was asked for."""
+
+
 class PayloadError(CountersignError):
     """A change record was refused; `field` is a dotted path, `change_id` is None where it could not be read."""
 

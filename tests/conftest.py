@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from countersign.changes.sources.interface import Item, Source
-from countersign.policy import Catalogue, Configuration, Policy, load_catalogue, load_policy
+from countersign.policy import Catalogue, Policy, complete, load_catalogue, load_policy
 from countersign.runs.engine import Engine
 
 REPOSITORY = Path(__file__).parent.parent
@@ -123,5 +123,5 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def engine(root: Path, policy: Policy, catalogue: Catalogue, clock: StepClock) -> Engine:
-    return Engine(root, Configuration(policy, catalogue), clock=clock, entropy=Counted())
+def engine(root: Path, policy: Policy, clock: StepClock) -> Engine:
+    return Engine(root, complete(policy, POLICY), clock=clock, entropy=Counted())

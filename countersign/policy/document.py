@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, model_validator
 
+from countersign.clocks.allowance import Allowance, ClockKind, Tier, Unit
+from countersign.errors import PolicyError
 from countersign.policy.roster import Day, Person, one_owner_each
 from countersign.policy.section import Kept, Pattern, Section
 from countersign.policy.systems import Authority, System, Template
@@ -22,7 +24,7 @@ UNASSIGNED = "▶"
 class Target(Section):
     """A limit that its owner sets; `assigned_by: ▶` says that nobody has yet."""
 
-    value: int = Field(gt=0)
+    value: int = Field(gt=0, le=1_000_000)
     unit: Literal["hours", "business_hours", "business_days"]
     owner: Role
     assigned_by: str = Field(min_length=1)
@@ -89,6 +91,7 @@ class Policy(Kept):
     time_zone: str
     intake_since: Day
     catalogue: str = "catalogue.yaml"
+    calendar: str = "calendar.yaml"
     people: list[Person] = Field(min_length=1)
     bots: list[Pattern]
     pipelines: list[Pattern]
@@ -149,6 +152,18 @@ class Policy(Kept):
         """Who may authorise changes of a system."""
         known = self.system(system)
         return known.authority if known else self.unknown_systems
+
+    def allowance(self, kind: ClockKind, tier: Tier) -> Allowance:
+        """How much time a clock of this kind gives in a tier. Raises PolicyError."""
+        targets = {
+            ClockKind.INDEPENDENT_REVIEW: self.review_clock,
+            ClockKind.MAKER_CHECKER: self.approval_clock,
+            ClockKind.EXCEPTION_OBSERVATION: self.observation_clock,
+        }
+        if kind not in targets:
+            raise PolicyError(f"{kind}: has no target in policy {self.version}; the monthly sample sets its own date")
+        target = targets[kind].emergency if tier is Tier.EMERGENCY else targets[kind].standard
+        return Allowance(target.value, Unit(target.unit))
 
     def targets(self) -> Iterator[tuple[str, Target]]:
         """Every target with its dotted name, in the order of the policy."""

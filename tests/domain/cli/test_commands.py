@@ -199,7 +199,8 @@ def test_policy_check_names_every_unassigned_target(cli: Cli, write: Write, tmp_
     page = cli("policy", "check").out
     assert all(name in page for name in names)
     assert "▶" in page
-    (tmp_path / "catalogue.yaml").write_bytes((POLICY.parent / "catalogue.yaml").read_bytes())
+    for name in ("catalogue.yaml", "calendar.yaml"):
+        (tmp_path / name).write_bytes((POLICY.parent / name).read_bytes())
     assigned = write("policy.yaml", _decided(POLICY.read_text()).encode())
     assert cli("policy", "check", "--policy", assigned, "--json").document["unassigned"] == []
     assert "every target is assigned" in cli("policy", "check", "--policy", assigned).out
