@@ -137,7 +137,7 @@ class ChainFile:
         voids = [scan.incomplete.seq] if scan.incomplete else []
         draft = Draft("recovered", "countersign", {"damaged": scan.damage, "voids": voids})
         line = encode(draft, prev=scan.head, seq=scan.seq + 1, at=self._clock(), entropy=self._entropy)
-        writer.write((b"" if ended else b"\n") + line.content)
+        writer.heal((b"" if ended else b"\n") + line.content)
 
 
 class Writer:
@@ -185,7 +185,9 @@ class Writer:
             assert self._chain.blobs is not None
             durable.keep_by_digest(self._chain.blobs, blob)
         if staged:
-            self.write(b"".join(line.content for line in staged))
+            content = b"".join(line.content for line in staged)
+            self._write(content)
+            self.tail = Tail(self._head, self._seq, self.tail.size + len(content))
         return self._head
 
     def append(self, drafts: Sequence[Draft]) -> str:
@@ -194,14 +196,21 @@ class Writer:
             self.stage(draft)
         return self.commit()
 
-    def write(self, content: bytes) -> None:
-        """Bytes at the end of the file and on disk, a new file's name first. A failed fsync is never retried."""
-        handle = self._file.fileno()
+    def heal(self, content: bytes) -> None:
+        """Bytes that make a torn file whole again."""
+        self._write(content)
+        self._settle()
+
+    def _write(self, content: bytes) -> None:
+        """Bytes at the end of the file and on disk, a new file's name first."""
         if self.tail.size == 0:
             durable.sync_folder(self._chain.path.parent)
-        durable.write_all(handle, content)
-        os.fsync(handle)
-        self._settle()
+        durable.write_all(self._file.fileno(), content)
+        self.sync()
+
+    def sync(self) -> None:
+        """What stands in the file, on disk. A failed fsync is never retried."""
+        os.fsync(self._file.fileno())
 
 
 def raise_for(path: Path, scan: Scan) -> None:
