@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from countersign.clocks.instant import stamp
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import BusyError, EvidenceError, TamperedError
 from countersign.evidence import durable
@@ -169,14 +168,13 @@ class Writer:
 
     def stage(self, draft: Draft) -> Entry:
         """Chain one event to what is there and staged so far, without writing it; returns it as it will be read."""
-        at = self._clock()
-        line = encode(draft, prev=self._head, seq=self._seq + 1, at=at, entropy=self._entropy)
+        line = encode(draft, prev=self._head, seq=self._seq + 1, at=self._clock(), entropy=self._entropy)
         if line.blobs and self._chain.blobs is None:
             raise EvidenceError(f"{self._chain.path}: a text over the inline limit needs a blob folder")
         self._staged.append(line)
         self._head, self._seq = line.head, self._seq + 1
         data, texts = dict(draft.data), dict(draft.texts)
-        return Entry(0, line.head, self._seq, stamp(at), draft.event, draft.actor, data, texts, set())
+        return Entry(0, line.head, self._seq, line.ts, draft.event, draft.actor, data, texts, set())
 
     def commit(self) -> str:
         """One durable write of everything staged: blobs first, then the lines; returns the new head."""
