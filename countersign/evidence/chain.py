@@ -107,11 +107,7 @@ class ChainFile:
 
         A torn tail is healed before the writer is handed out, unless `_guard` objects.
         """
-        try:
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, durable.FILE_MODE)
-        except OSError as error:
-            raise EvidenceError(f"{self.path}: cannot be written: {error.strerror}") from error
-        with os.fdopen(handle, "r+b", buffering=0) as file:
+        with os.fdopen(self._open(), "r+b", buffering=0) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | (0 if blocking else fcntl.LOCK_NB))
             except BlockingIOError as error:
@@ -120,6 +116,16 @@ class ChainFile:
             if not writer.tail.whole:
                 self._recover(writer)
             yield writer
+
+    def create(self) -> None:
+        """An empty file where there is none, not durable before the first write."""
+        os.close(self._open())
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, durable.FILE_MODE)
+        except OSError as error:
+            raise EvidenceError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def _guard(self, heads: set[str]) -> None:
         """Raise where something else vouches for a head that is not among these: then the tail was acknowledged."""

@@ -6,7 +6,7 @@ What does not: what a step says (`steps`), what a log means (`state`), where cha
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -178,34 +178,37 @@ class Engine:
     def work(self, jobs: Sequence[Job], *, blocking: bool = False) -> list[Outcome]:
         """Look at these runs, ascending; a run that another process is at is left out unless `blocking`."""
         ordered = sorted(jobs, key=lambda job: job.run_id)
-        self._make_folders([job for job in ordered if job.arrival is not None])
+        days = {self.root.rundir(job.day, job.run_id).parent for job in ordered if job.head == ZERO}
+        for day in days:
+            durable.make_folder(day)
         with ExitStack() as locks:
             # the interpreter computes in one thread at a time anyway; what the others are for is to wait for the disk
             with ThreadPoolExecutor(THREADS) as disk:
-                done = list(disk.map(self._make_durable, self._looked_at(ordered, locks, blocking)))
+                begun = [disk.submit(self._begin, job) for job in ordered]
+                done = list(disk.map(self._make_durable, self._looked_at(ordered, begun, locks, blocking)))
+            for day in days:
+                durable.sync_folder(day)  # the names of the run folders, day by day rather than run by run
             self._register_pauses(done)
         by_day = sorted((result for result in done if result.stages), key=lambda result: result.job.day)
         for day, results in groupby(by_day, key=lambda result: result.job.day):
             self.views.collect(day, [result.state for result in results if result.state is not None])
         return [self._outcome(result) for result in done]
 
-    def _make_folders(self, jobs: Sequence[Job]) -> None:
-        """The folders of runs to be begun, made durable day by day rather than run by run."""
-        rundirs = [self.root.rundir(job.day, job.run_id) for job in jobs]
-        days = {rundir.parent for rundir in rundirs}
-        for folder in days:
-            durable.make_folder(folder)
-        made = [rundir for rundir in rundirs if not rundir.is_dir()]
-        for rundir in made:
-            rundir.mkdir(mode=durable.FOLDER_MODE, exist_ok=True)
-        for folder in {rundir.parent for rundir in made}:
-            durable.sync_folder(folder)
+    def _begin(self, job: Job) -> AuditLog:
+        """The log of a run, which is there: an empty one where the run is new, else TamperedError."""
+        log = self.log_of(job.day, job.run_id)
+        if job.head == ZERO and job.arrival is not None:
+            log.path.parent.mkdir(mode=durable.FOLDER_MODE, exist_ok=True)
+            log.create()
+        return log
 
-    def _looked_at(self, jobs: Iterable[Job], locks: ExitStack, blocking: bool) -> Iterator[_Done]:
+    def _looked_at(
+        self, jobs: Iterable[Job], begun: Iterable[Future[AuditLog]], locks: ExitStack, blocking: bool
+    ) -> Iterator[_Done]:
         """Each run taken as far as it goes, in memory, under its lock; one that another process holds is left out."""
-        for job in jobs:
+        for job, log_begun in zip(jobs, begun, strict=True):
             try:
-                log = self.log_of(job.day, job.run_id)
+                log = log_begun.result()
                 if job.head != ZERO and not log.path.exists():
                     raise TamperedError(
                         f"{log.path}: the register knows {job.head}, which the log has lost; run held, SEV-1"
