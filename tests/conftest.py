@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,13 @@ class StepClock:
 
 
 class Counted:
-    """Salts that differ and repeat from test to test."""
+    """Salts of 16 bytes that differ and repeat from test to test, however many are drawn at once."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._numbers = count(1)
 
     def __call__(self, size: int) -> bytes:
-        self._count += 1
-        return self._count.to_bytes(size, "big")
+        return b"".join(number.to_bytes(16, "big") for number in islice(self._numbers, size // 16))
 
 
 _CLEAN: dict[str, Any] = {
