@@ -50,6 +50,10 @@ class TamperedError(EvidenceError):
     """Evidence does not follow from what came before it: a control incident, SEV-1, see ESCALATION.md."""
 
 
+class SignatureError(EvidenceError):
+    """A signature cannot be made, or is not what it has to be."""
+
+
 class BusyError(EvidenceError):
     """Another writer holds the lock; the same call later is harmless."""
 

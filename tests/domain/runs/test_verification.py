@@ -324,6 +324,7 @@ def test_a_run_folder_copied_under_another_id_or_day_is_found(bench: Bench) -> N
     result = bench.complete()
     elsewhere = result.rundir.parent.parent / "24" / result.run_id
     for copy in (result.rundir.with_name("change-0123456789abcdef"), elsewhere):
+        copy.parent.mkdir(mode=0o700, exist_ok=True)
         shutil.copytree(result.rundir, copy)
         (fault,) = bench.faults()
         assert (fault.run_id, fault.kind, fault.where) == (copy.name, "unregistered", str(copy / "audit.jsonl"))
