@@ -13,7 +13,7 @@ from countersign.policy.document import (
     Wording,
 )
 from countersign.policy.load import load_catalogue, load_policy
-from countersign.policy.roster import Person
+from countersign.policy.roster import Delegation, Person, SigningKey, noreply_login
 from countersign.policy.systems import Authority, System, Template
 from countersign.policy.words import Key, Kind, Role
 
@@ -22,12 +22,14 @@ __all__ = [
     "Authority",
     "Catalogue",
     "Control",
+    "Delegation",
     "Key",
     "Kind",
     "Limits",
     "Person",
     "Policy",
     "Role",
+    "SigningKey",
     "SourceSpec",
     "System",
     "Target",
@@ -37,4 +39,5 @@ __all__ = [
     "Wording",
     "load_catalogue",
     "load_policy",
+    "noreply_login",
 ]
