@@ -159,7 +159,7 @@ def test_a_pipeline_is_known_by_its_handle_and_not_by_the_name_beside_an_address
 
 
 def test_without_patterns_nobody_is_a_bot_or_a_pipeline(policy: Policy) -> None:
-    people = People(policy.model_copy(update={"bots": [], "pipelines": []}))
+    people = People(policy.model_copy(update={"bots": [], "pipelines": [], "systems": []}))
     assert not people.is_bot("x[bot]")
     assert not people.is_pipeline("pipeline:ci")
 
