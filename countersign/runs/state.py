@@ -73,7 +73,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class SignOff:
-    """A sign-off given: by whom (roster id), on which log and register heads, and what it determined."""
+    """A sign-off given: by whom (roster ids), on which log and register heads, and what it determined."""
 
     key: Key
     by: str
@@ -86,6 +86,7 @@ class SignOff:
     register_head: str
     policy: str
     determinations: tuple[Judged, ...]
+    acting_for: str | None
 
 
 @dataclass(slots=True)
@@ -376,4 +377,5 @@ def _signed(state: RunState, entry: Entry) -> None:
         data["register"]["head"],
         data["policy"],
         determinations,
+        data.get("acting_for"),
     )
