@@ -356,6 +356,7 @@ def _signed(state: RunState, entry: Entry) -> None:
     _expect(state, entry, data["request"] == state.requests[key].head, "it answers another request")
     _expect(state, entry, data["log_head"] == state.head, "it was given on another head of this log")
     _expect(state, entry, data["decision"] in ("approved", "rejected"), "no such decision")
+    _expect(state, entry, isinstance(data.get("acting_for", ""), str), "whom it acts for is no id")
     determinations = tuple(
         _judged(state, entry, row, f"{data['role']}:{entry.actor}") for row in data["determinations"]
     )
