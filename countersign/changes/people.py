@@ -14,6 +14,7 @@ from countersign.changes.identity import Identity, Likeness, identity_of, likene
 from countersign.changes.spelling import fold
 from countersign.changes.standing import Standing, Standings, said_on
 from countersign.clocks.instant import local_day
+from countersign.errors import PolicyError
 from countersign.patterns import Patterns
 from countersign.policy import Authority, Person, Policy, Role
 
@@ -41,7 +42,9 @@ class People:
         self._by_mark: dict[str, set[str]] = {}
         for person_id, identity in self._identities.items():
             for handle in identity.logins | identity.emails:
-                self._by_handle[handle] = person_id
+                owner = self._by_handle.setdefault(handle, person_id)
+                if owner != person_id:  # letters that show nothing are printable to Python, and folded away here
+                    raise PolicyError(f"people: {handle!r} reads the same for {owner!r} and {person_id!r}; change one")
             for mark in identity.marks.same | identity.marks.looks:
                 self._by_mark.setdefault(mark, set()).add(person_id)
         self._standings = Standings(policy.people)
