@@ -9,7 +9,21 @@ from typing import NoReturn
 
 import typer
 
-from countersign.cli import advance, approve, calendar, intake, payload, policy, sample, seal, show, sla, status, verify
+from countersign.cli import (
+    advance,
+    approve,
+    calendar,
+    intake,
+    payload,
+    people,
+    policy,
+    sample,
+    seal,
+    show,
+    sla,
+    status,
+    verify,
+)
 from countersign.cli.output import say
 from countersign.errors import (
     AdoptionRefused,
@@ -42,6 +56,7 @@ app.add_typer(intake.app, name="intake", help="Read changes from a source; each 
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
 app.add_typer(calendar.app, name="calendar", help="The business calendar.")
 app.add_typer(sla.app, name="sla", help="How long people have.")
+app.add_typer(people.app, name="people", help="Who is who, by the roster of the policy.")
 app.add_typer(policy.app, name="policy", help="The policy of an evidence root.")
 app.add_typer(sample.app, name="sample", help="The monthly sample: how many items, and what a result supports.")
 

@@ -73,7 +73,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class SignOff:
-    """A sign-off given: by whom (roster id), on which log and register heads, and what it determined."""
+    """A sign-off given: by whom (roster ids), on which log and register heads, and what it determined."""
 
     key: Key
     by: str
@@ -86,6 +86,7 @@ class SignOff:
     register_head: str
     configuration: str
     determinations: tuple[Judged, ...]
+    acting_for: str | None
 
 
 @dataclass(slots=True)
@@ -349,6 +350,7 @@ def _signed(state: RunState, entry: Entry) -> None:
     _expect(state, entry, data["request"] == state.requests[key].head, "it answers another request")
     _expect(state, entry, data["log_head"] == state.head, "it was given on another head of this log")
     _expect(state, entry, data["decision"] in ("approved", "rejected"), "no such decision")
+    _expect(state, entry, isinstance(data.get("acting_for", ""), str), "whom it acts for is no id")
     determinations = tuple(
         _judged(state, entry, row, f"{data['role']}:{entry.actor}") for row in data["determinations"]
     )
@@ -372,4 +374,5 @@ def _signed(state: RunState, entry: Entry) -> None:
         data["register"]["head"],
         data["configuration"],
         determinations,
+        data.get("acting_for"),
     )

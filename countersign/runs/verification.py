@@ -14,7 +14,7 @@ from countersign.changes.classification import classify
 from countersign.clocks.instant import parse_instant
 from countersign.controls import gate
 from countersign.controls.assessment import Assertion
-from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
+from countersign.errors import CountersignError, EvidenceError, SignOffRefused, TamperedError, UnknownRunError
 from countersign.evidence.contents import check_contents, check_dataset
 from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog, Trust
@@ -24,7 +24,7 @@ from countersign.evidence.seals import RootFault, Sealed, check_seals
 from countersign.policy import Key
 from countersign.runs.handoff import handoff_event
 from countersign.runs.published import Published
-from countersign.runs.sign_offs import independence_objection, membership_objection
+from countersign.runs.sign_offs import acting_for
 from countersign.runs.state import RunState, SignOff, Status, read_state
 from countersign.runs.steps import asserted, verdict_rows
 from countersign.runs.versions import Versions, VersionStore
@@ -223,10 +223,14 @@ class Verifier:
     def _sign_off(self, state: RunState, signed: SignOff, versions: Versions, where: str) -> Iterator[RunFault]:
         key = Key(signed.key)
         then = self._versions.at(signed.configuration)
-        against = membership_objection(key, signed.by, then.policy, then.people)
         determined_on = [judged.evidence for judged in signed.determinations if judged.evidence is not None]
-        for people in (then.people, versions.people):
-            against = against or independence_objection(state, key, signed.by, people, determined_on)
+        try:
+            principal = acting_for(state, key, signed.by, signed.at, then, versions, determined_on)
+            if principal != signed.acting_for:
+                detail = f"a sign-off of {signed.by} for {principal or 'themself'}, not for {signed.acting_for}"
+                yield RunFault(state.run_id, "sign_off_void", where, detail)
+        except SignOffRefused as refusal:
+            yield RunFault(state.run_id, "sign_off_void", where, str(refusal))
         for judged in signed.determinations:
             claim = Assertion(
                 judged.control, judged.result, judged.reason, judged.evidence or "", judged.quote or "", signed.by
@@ -235,8 +239,6 @@ class Verifier:
             if not verdict.grounded:
                 detail = f"a determination of {judged.control} that passes the gate: {verdict.why}"
                 yield RunFault(state.run_id, "determination_forged", where, detail)
-        if against is not None:
-            yield RunFault(state.run_id, "sign_off_void", where, against)
         if self._register.head_at(signed.register_size) != signed.register_head:
             detail = f"a register that had the head {signed.register_head} at {signed.register_size} bytes"
             yield RunFault(state.run_id, "sign_off_register", where, detail)
