@@ -11,7 +11,7 @@ import typer
 
 from countersign.cli import advance, approve, calendar, intake, payload, policy, show, sla, status, verify
 from countersign.cli.output import say
-from countersign.errors import CountersignError, PayloadError, SignOffRefused, TamperedError
+from countersign.errors import CountersignError, FindingRefused, PayloadError, SignOffRefused, TamperedError
 
 NO = 1
 UNUSABLE = 2
@@ -41,7 +41,7 @@ def main() -> NoReturn:
     """Run the command line; no traceback reaches a user unless COUNTERSIGN_DEBUG is set."""
     try:
         app()
-    except (PayloadError, SignOffRefused, TamperedError) as error:
+    except (FindingRefused, PayloadError, SignOffRefused, TamperedError) as error:
         _end(error, NO)
     except CountersignError as error:
         _end(error, UNUSABLE)
