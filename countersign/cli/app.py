@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from countersign.cli import advance, approve, calendar, intake, payload, policy, show, sla, status, verify
+from countersign.cli import advance, approve, calendar, finding, intake, payload, policy, show, sla, status, verify
 from countersign.cli.output import say
 from countersign.errors import CountersignError, FindingRefused, PayloadError, SignOffRefused, TamperedError
 
@@ -33,6 +33,7 @@ app.command("verify")(verify.verify)
 app.add_typer(intake.app, name="intake", help="Read changes from a source; each becomes a run.")
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
 app.add_typer(calendar.app, name="calendar", help="The business calendar.")
+app.add_typer(finding.app, name="finding", help="What went wrong, and who answers for it.")
 app.add_typer(sla.app, name="sla", help="How long people have.")
 app.add_typer(policy.app, name="policy", help="The policy of an evidence root.")
 
