@@ -17,6 +17,14 @@ class PolicyError(CountersignError):
     """The policy or the catalogue cannot be used as it is."""
 
 
+class UnadoptedError(PolicyError):
+    """A configuration is not the one in force, so nothing runs with it."""
+
+
+class AdoptionRefused(CountersignError):
+    """A configuration was not adopted; the one in force stays."""
+
+
 class CalendarError(CountersignError):
     """The business calendar does not reach as far as the question, or cannot be built as it was asked for."""
 
@@ -56,3 +64,7 @@ class FindingRefused(CountersignError):
 
 class SignOffRefused(CountersignError):
     """A sign-off was not taken; nothing was written to the run."""
+
+
+class SamplingError(CountersignError):
+    """A sample cannot be planned, drawn or evaluated as asked."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import orjson
 import rfc8785
@@ -132,16 +132,22 @@ class Attachment(_Part):
 
 
 class Evidence(_Part):
-    """One evidence item: who said what, when, about which revision."""
+    """One evidence item: who said what, when, about which revision.
+
+    `on_behalf_of` is whose decision it was to give, where `by`, who gave it, may have acted for them: neither may be a
+    maker for it to be independent.
+    """
 
     kind: Annotated[Kind, Field(strict=False)]
     text: Annotated[str, Field(min_length=1)]
     by: PersonText | None = None
+    on_behalf_of: PersonText | None = None
     at: Instant | None = None
     uri: str | None = None
     revision: str | None = None
     is_bot: bool | None = None
     authority: str | None = None
+    origin: Literal["extracted", "submitted"] = "submitted"
     attachments: list[Attachment] = []
 
 
@@ -166,13 +172,16 @@ class _TextOrItem:
 
 
 class Change(_Part):
-    """A change record. Times carry a zone; `evidence` maps a name to a text or to an evidence item."""
+    """A change record. Times carry a zone; `evidence` maps a name to a text or to an evidence item.
+
+    `in_scope` and `change_type` are claims: the policy has the last word, and a contradiction is an exception.
+    """
 
     id: ChangeId
     system: Name
     summary: Annotated[str, Field(min_length=1)]
     author: PersonText
-    in_scope: bool = True
+    in_scope: bool | None = None
     contributors: list[PersonText] = []
     deployed_by: PersonText | None = None
     change_type: Annotated[ChangeType, Field(strict=False), BeforeValidator(_change_type)] = ChangeType.NORMAL
@@ -185,9 +194,10 @@ class Change(_Part):
     evidence: dict[Name, Annotated[Evidence, BeforeValidator(_TextOrItem.expand), _TextOrItem()]]
 
     @property
-    def tier(self) -> str:
-        """The runbook tier: `emergency`, or `standard` for normal and preapproved changes."""
-        return "emergency" if self.change_type is ChangeType.EMERGENCY else "standard"
+    def first_deployed_at(self) -> datetime | None:
+        """When it was first deployed, by the payload or a deployment record, whichever is earlier."""
+        times = [item.at for item in self.evidence.values() if item.kind is Kind.DEPLOYMENT and item.at is not None]
+        return min([*times, *([self.deployed_at] if self.deployed_at else [])], default=None)
 
     @model_validator(mode="after")
     def _in_order(self) -> "Change":

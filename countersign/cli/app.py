@@ -9,9 +9,30 @@ from typing import NoReturn
 
 import typer
 
-from countersign.cli import advance, approve, calendar, finding, intake, payload, policy, show, sla, status, verify
+from countersign.cli import (
+    advance,
+    approve,
+    calendar,
+    finding,
+    intake,
+    payload,
+    policy,
+    sample,
+    show,
+    sla,
+    status,
+    verify,
+)
 from countersign.cli.output import say
-from countersign.errors import CountersignError, FindingRefused, PayloadError, SignOffRefused, TamperedError
+from countersign.errors import (
+    AdoptionRefused,
+    CountersignError,
+    FindingRefused,
+    PayloadError,
+    SignOffRefused,
+    TamperedError,
+    UnadoptedError,
+)
 
 NO = 1
 UNUSABLE = 2
@@ -36,13 +57,21 @@ app.add_typer(calendar.app, name="calendar", help="The business calendar.")
 app.add_typer(finding.app, name="finding", help="What went wrong, and who answers for it.")
 app.add_typer(sla.app, name="sla", help="How long people have.")
 app.add_typer(policy.app, name="policy", help="The policy of an evidence root.")
+app.add_typer(sample.app, name="sample", help="The monthly sample: how many items, and what a result supports.")
 
 
 def main() -> NoReturn:
     """Run the command line; no traceback reaches a user unless COUNTERSIGN_DEBUG is set."""
     try:
         app()
-    except (FindingRefused, PayloadError, SignOffRefused, TamperedError) as error:
+    except (
+        AdoptionRefused,
+        FindingRefused,
+        PayloadError,
+        SignOffRefused,
+        TamperedError,
+        UnadoptedError,
+    ) as error:
         _end(error, NO)
     except CountersignError as error:
         _end(error, UNUSABLE)

@@ -32,6 +32,7 @@ class Opening:
     source: str
     origin: str
     supersedes: str | None
+    configuration: str
 
     def draft(self) -> Draft:
         data = {
@@ -44,6 +45,7 @@ class Opening:
             "source": self.source,
             "origin": self.origin,
             "supersedes": self.supersedes,
+            "configuration": self.configuration,
         }
         return Draft("run_opened", ACTOR, data)
 

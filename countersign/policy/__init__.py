@@ -1,5 +1,6 @@
 """The policy: who may sign, what counts as what, and how long things may take."""
 
+from countersign.policy.configuration import Configuration, complete, load_configuration
 from countersign.policy.document import (
     UNASSIGNED,
     Catalogue,
@@ -21,6 +22,7 @@ __all__ = [
     "UNASSIGNED",
     "Authority",
     "Catalogue",
+    "Configuration",
     "Control",
     "Key",
     "Kind",
@@ -35,8 +37,10 @@ __all__ = [
     "TieredTarget",
     "Trailer",
     "Wording",
+    "complete",
     "load_calendar",
     "load_catalogue",
+    "load_configuration",
     "load_policy",
     "read_calendar",
 ]

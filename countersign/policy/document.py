@@ -67,13 +67,21 @@ class Trailer(Section):
 
 
 class SourceSpec(Section):
-    """A source that the daily graph reads."""
+    """A source that the daily graph reads; `zone` and `approvals` belong to ServiceNow, whose times name no zone."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
-    adapter: Literal["files", "git", "github"]
+    adapter: Literal["files", "git", "github", "servicenow"]
     path: str
     system: str | None = None
     since: str | None = None
+    approvals: str | None = None
+    zone: str | None = None
+
+    @model_validator(mode="after")
+    def _zoned(self) -> "SourceSpec":
+        if self.adapter == "servicenow" and self.zone not in available_timezones():
+            raise ValueError("zone: name the IANA zone of the exported times, such as America/New_York, or UTC")
+        return self
 
 
 class Policy(Kept):
@@ -103,7 +111,7 @@ class Policy(Kept):
     change_ids: list[Pattern]
     emergency_labels: list[str]
     merge_deploys: list[str]
-    extractors: list[Literal["git", "github"]]
+    extractors: list[Literal["git", "github", "servicenow"]]
     sources: list[SourceSpec]
 
     @model_validator(mode="after")

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+from countersign.changes.classification import classify
+from countersign.changes.origin import EXTRACTED, as_extracted, as_submitted
 from countersign.changes.payload import accept
 from countersign.changes.sources.build import origin_of
 from countersign.changes.sources.interface import Item, Origin, Record, Skipped, Source, Unreadable
@@ -18,7 +20,8 @@ from countersign.evidence.durable import digest_of
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
 from countersign.evidence.register import IntakeTotals, KeptExtract, Opening, Refusal
-from countersign.runs.engine import CHUNK, Engine, Job, Outcome, Progress, chunks
+from countersign.runs.engine import CHUNK, Engine, Job, Outcome, Progress, chunks, job_of
+from countersign.runs.state import Status
 from countersign.runs.steps import Arrival
 
 
@@ -26,7 +29,7 @@ from countersign.runs.steps import Arrival
 class Intake:
     """One reading of a source: totals, and what became of everything that was read.
 
-    `runs` are those that this reading opened or found; `stages` counts what each stage did.
+    `runs` are those that this reading opened or found; `fresh` says that it found other things than the one before.
     """
 
     source: str
@@ -36,6 +39,7 @@ class Intake:
     refusals: list[Refusal] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     fingerprint: str = ""
+    fresh: bool = False
     extracts: list[KeptExtract] = field(default_factory=list)
     state: str | None = None
 
@@ -63,7 +67,8 @@ def take_in(engine: Engine, source: Source, *, progress: Progress | None = None)
     except SourceError:
         _register_extracts(engine, kept)
         raise
-    _register_extracts(engine, [replace(one, rows=rows) for one, rows in zip(kept, source.rows(), strict=True)])
+    intake.extracts = [replace(one, rows=rows) for one, rows in zip(kept, source.rows(), strict=True)]
+    _register_extracts(engine, intake.extracts)
     intake.declared = source.declared()
     if intake.declared is not None and intake.declared != intake.totals.read:
         reason = f"read {intake.totals.read} records, but the source counts {intake.declared}; read it again"
@@ -107,13 +112,12 @@ def _read(
         if progress:
             progress(len(chunk))
     intake.fingerprint = prints.hexdigest()
-    intake.extracts = list(kept)
 
 
 def take_in_one(engine: Engine, value: object, *, source: str, where: str, origin: Origin) -> Outcome:
     """One payload, to its next pause, waiting for whoever else is at it. Raises PayloadError, after it is on record."""
     try:
-        payload = accept(value, engine.current.policy.limits)
+        payload = accept(as_submitted(value), engine.current.policy.limits)
     except PayloadError as error:
         _open(engine, {}, [_refusal(source, where, error.change_id, str(error), _written(value))], engine.today)
         raise
@@ -125,7 +129,7 @@ def take_in_one(engine: Engine, value: object, *, source: str, where: str, origi
     if run.superseded_by is not None:
         stands = engine.outcome_of(run)
         return replace(stands, reason=f"superseded by {run.superseded_by}; that run goes on")
-    job = next(iter(jobs), Job(run.run_id, run.change_id, run.day, run.head, run.status, run.reason))
+    job = next(iter(jobs), job_of(run))
     (outcome,) = engine.work([job], blocking=True)
     engine.views.publish(outcome.day)
     return outcome
@@ -143,7 +147,8 @@ def _sort(engine: Engine, source: Source, items: Sequence[Item]) -> _Sorted:
                 found.refusals.append(_refusal(source.name, where, change_id, reason, content))
             case Record(where, value):
                 try:
-                    payload = accept(value, policy.limits)
+                    marked = as_extracted(value) if origin == EXTRACTED else as_submitted(value)
+                    payload = accept(marked, policy.limits)
                 except PayloadError as error:
                     content = _written(value)
                     found.refusals.append(_refusal(source.name, where, error.change_id, str(error), content))
@@ -171,7 +176,7 @@ def _open_and_work(engine: Engine, found: _Sorted, day: date, intake: Intake, re
     jobs, conflicts = _open(engine, found.arrivals, found.refusals, day)
     outcomes = engine.work(jobs)
     fresh = {job.run_id: job for job in jobs if job.reason != _RESUMED}
-    outside = sum(1 for job in fresh.values() if job.arrival and not job.arrival.payload.change.in_scope)
+    outside = sum(outcome.status == Status.OUT_OF_SCOPE for outcome in outcomes if outcome.run_id in fresh)
     refusals = found.refusals + conflicts
     intake.totals += IntakeTotals(
         read=read,
@@ -215,13 +220,13 @@ def _open(
         arrival = arrivals[run_id]
         if run.head == ZERO and arrival.where not in in_conflict:
             again = replace(arrival, supersedes=run.supersedes)
-            jobs.append(Job(run_id, run.change_id, run.day, run.head, run.status, _RESUMED, again))
+            jobs.append(replace(job_of(run), reason=_RESUMED, arrival=again))
     return jobs, conflicts
 
 
 def _job(opening: Opening, arrival: Arrival) -> Job:
     arrival = replace(arrival, supersedes=opening.supersedes)
-    return Job(opening.run_id, opening.change_id, opening.day, arrival=arrival)
+    return Job(opening.run_id, opening.change_id, opening.day, arrival=arrival, configuration=opening.configuration)
 
 
 def _openings(engine: Engine, new: dict[str, Arrival], day: date) -> list[Opening]:
@@ -238,11 +243,12 @@ def _openings(engine: Engine, new: dict[str, Arrival], day: date) -> list[Openin
                 digest=payload.digest,
                 change_id=payload.change.id,
                 system=payload.change.system,
-                tier=payload.change.tier,
+                tier=classify(payload.change, engine.current.policy, engine.clock()).tier,
                 day=day,
                 source=arrival.source,
                 origin=arrival.origin,
                 supersedes=newest.get(key),
+                configuration=engine.current.configuration.digest,
             )
         )
         newest[key] = run_id
@@ -276,6 +282,7 @@ def _register(engine: Engine, intake: Intake) -> None:
     latest = engine.index.latest_intakes().get(intake.source)
     read = (intake.fingerprint, intake.state, None)
     if latest is None or (latest.fingerprint, latest.state, latest.broken) != read or intake.totals.opened:
+        intake.fresh = True
         _append(engine, intake, None)
 
 

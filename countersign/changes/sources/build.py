@@ -3,11 +3,13 @@
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from countersign.changes.sources.files import FilesSource
 from countersign.changes.sources.git import GitSource
 from countersign.changes.sources.github import GithubSource
 from countersign.changes.sources.interface import Origin, Source
+from countersign.changes.sources.servicenow import ServicenowSource
 from countersign.clocks.instant import parse_instant
 from countersign.errors import PolicyError
 from countersign.policy import Policy, SourceSpec
@@ -69,3 +71,7 @@ def source_of(policy: Policy, spec: SourceSpec, base: Path) -> Source:
                 except ValueError as error:
                     raise PolicyError(f"sources.{spec.name}.since: {error}") from error
             return git_source(policy, path, name=spec.name, system=spec.system, since=since)
+        case "servicenow":
+            assert spec.zone is not None
+            approvals = None if spec.approvals is None else base / spec.approvals
+            return ServicenowSource(path, zone=ZoneInfo(spec.zone), approvals=approvals, name=spec.name)
