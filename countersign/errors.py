@@ -62,6 +62,10 @@ class UnknownRunError(CountersignError):
     """No run of that id in this evidence root."""
 
 
+class FindingRefused(CountersignError):
+    """An acknowledgement or a disposition was not taken; nothing was written."""
+
+
 class SignOffRefused(CountersignError):
     """A sign-off was not taken; nothing was written to the run."""
 

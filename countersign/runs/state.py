@@ -213,12 +213,12 @@ class RunState:
 def read_state(run_id: str, entries: Iterable[Entry], blobs: Path | None = None) -> RunState:
     """Fold a run's events. Raises TamperedError for an event that cannot stand where it stands."""
     state = RunState(run_id)
-    for entry in _without_voided(entries):
+    for entry in without_voided(entries):
         apply(state, entry, blobs)
     return state
 
 
-def _without_voided(entries: Iterable[Entry]) -> Iterator[Entry]:
+def without_voided(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Leave out an event whose texts a power cut took, which the `recovered` event after it declares void."""
     held: Entry | None = None
     for entry in entries:
