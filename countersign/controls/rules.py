@@ -11,9 +11,10 @@ from countersign.changes.payload import Change, ChangeType
 from countersign.changes.people import Likeness, People
 from countersign.clocks.instant import stamp
 from countersign.controls.assessment import Assertion, Assessment, ControlResult, Result
-from countersign.controls.facts import Approval, Facts, Test, same_revision
+from countersign.controls.facts import Approval, Facts, Test
 from countersign.controls.wording import Reader, Says, first_quote
 from countersign.policy import Catalogue, Policy
+from countersign.revisions import same_revision
 
 VERSION = "rules/1"
 

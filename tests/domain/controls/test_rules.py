@@ -13,7 +13,6 @@ from countersign.changes.payload import Change
 from countersign.changes.people import People
 from countersign.controls import gate
 from countersign.controls.assessment import ControlResult
-from countersign.controls.facts import same_revision
 from countersign.controls.rules import VERSION, Rules
 from countersign.policy import Catalogue, Control, Policy, load_catalogue, load_policy
 from tests.conftest import POLICY, payload_with
@@ -463,27 +462,3 @@ def test_the_cited_approval_is_an_independent_one_and_then_the_earliest() -> Non
     without_time = judge("ITGC-CM-02", ev(approval=approval(at=None), b=later))
     assert without_time.assertion is not None
     assert without_time.assertion.evidence == "b"
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        (HASH, HASH, True),
-        (HASH, HASH.upper(), True),
-        (HASH, HASH[:7], True),
-        (HASH[:7], HASH, True),
-        (HASH, HASH[:6], False),
-        (HASH, "5" + HASH[1:], False),
-        (HASH[:7], HASH[:10], True),
-        ("1234567" + "0" * 33, "1234567", True),
-        ("1234567", "12345678", False),
-        ("release-1", "release-10", False),
-        ("2026.11.1", "2026.11.10", False),
-        ("v1", "v1", True),
-        ("v1", "", False),
-    ],
-    ids=["equal", "case", "abbreviated", "abbreviated_first", "too_short", "other", "both_abbreviated",
-         "abbreviated_without_letters", "build_numbers", "names", "dates", "equal_and_short", "empty"],
-)  # fmt: skip
-def test_which_revisions_are_one(one: str, other: str, same: bool) -> None:
-    assert same_revision(one, other) is same
