@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import orjson
 import rfc8785
@@ -142,6 +142,7 @@ class Evidence(_Part):
     revision: str | None = None
     is_bot: bool | None = None
     authority: str | None = None
+    origin: Literal["extracted", "submitted"] = "submitted"
     attachments: list[Attachment] = []
 
 

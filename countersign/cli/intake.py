@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from countersign.changes.sources.build import git_source, github_source
+from countersign.changes.sources.deployments import DeploymentsSource
 from countersign.changes.sources.files import FilesSource, StreamSource
 from countersign.changes.sources.interface import Source
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
@@ -95,6 +96,18 @@ def github_command(
     _read_all(engine, [github_source(engine.current.policy, file)], as_json)
 
 
+@app.command("deployments")
+def deployments_command(
+    file: Annotated[Path, typer.Argument(help="An export of deployments: JSON Lines, or CSV with a header.")],
+    root: Root = ROOT,
+    policy: PolicyFile = POLICY,
+    as_json: Json = False,
+) -> None:
+    """Read deployments; each is joined to its changes, or becomes a run of its own where no change names it."""
+    engine = open_engine(root, policy)
+    _read_all(engine, [DeploymentsSource(file, engine.current.policy.limits)], as_json)
+
+
 def _instant(option: str, text: str | None, policy: Policy) -> datetime | None:
     """An instant, or midnight of a day in the policy's zone."""
     if text is None:
@@ -144,14 +157,29 @@ def _report(intakes: Sequence[Intake], runs: Sequence[Outcome], as_json: bool) -
                 for intake in intakes
                 for skipped in intake.skipped
             ],
+            **_deployments_document(intakes),
         }
         print_json(document)
         return
     print_outcomes(runs)
+    alone = [deployment for intake in intakes for found in intake.followed for deployment in found.without_change]
+    if alone:
+        listed = [(one.id, one.system, one.revision, one.deployed_by, one.deployed_at) for one in alone]
+        print_table(("deployment", "system", "revision", "by", "at"), listed, title="Without a change")
     if refusals:
         rows = [(refusal.change_id, refusal.where, refusal.reason) for refusal in refusals]
         print_table(("change", "where", "refused because"), rows)
     print_totals(totals)
+
+
+def _deployments_document(intakes: Sequence[Intake]) -> dict[str, dict[str, list[str]]]:
+    """The deployments that were read by whether a change is theirs; nothing where none were."""
+    followed = [found for intake in intakes for found in intake.followed]
+    if not followed:
+        return {}
+    matched = [deployment.id for found in followed for deployment in found.matched]
+    alone = [deployment.id for found in followed for deployment in found.without_change]
+    return {"deployments": {"matched": matched, "without_change": alone}}
 
 
 def outcome_document(outcome: Outcome) -> dict[str, str | None]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from countersign.changes.deployment import stands_for_deployment
 from countersign.changes.payload import Change, ChangeType, Evidence
 from countersign.changes.people import Identity, Likeness, People
 from countersign.controls.wording import Reader, Reading, Says, first_quote, names_another_change
@@ -64,6 +65,11 @@ class Facts:
     def of_kind(self, kind: Kind) -> list[tuple[str, Evidence]]:
         """Evidence items of a kind, in the order of the payload."""
         return [(name, item) for name, item in self.change.evidence.items() if item.kind is kind]
+
+    @property
+    def without_change(self) -> bool:
+        """Whether this stands for a deployment that no change record names; whoever claims it gains an exception."""
+        return stands_for_deployment(self.change.id)
 
     @cached_property
     def makers(self) -> tuple[Identity, ...]:

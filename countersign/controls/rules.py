@@ -109,6 +109,8 @@ def _best(approvals: Sequence[Approval]) -> Approval:
 
 def authorised_before_deployment(facts: Facts) -> Answer:
     """ITGC-CM-01."""
+    if facts.without_change:
+        return _deployed_without_change(facts)
     if (rejected := _standing_rejection(facts)) is not None:
         return rejected
     if not facts.approvals:
@@ -127,6 +129,14 @@ def authorised_before_deployment(facts: Facts) -> Answer:
     assert late.item.at is not None
     reason = f"approved by {late.item.by} only at {stamp(late.item.at)}, after the deployment at {stamp(deployed)}"
     return Answer.exception(reason, late.name, late.quote)
+
+
+def _deployed_without_change(facts: Facts) -> Answer:
+    """What skipped the process was authorised by nobody, whatever else lies beside it."""
+    for name, _, quote in facts.deployments:
+        if quote is not None:
+            return Answer.exception("deployed without a change record, so nobody authorised it", name, quote)
+    return Answer.abstained("stands for a deployment without a change record, and no deployment record can be quoted")
 
 
 def approver_independent(facts: Facts) -> Answer:
@@ -268,6 +278,8 @@ def approved_what_was_deployed(facts: Facts) -> Answer:
 
 def deployer_is_not_author(facts: Facts) -> Answer:
     """ITGC-CM-06."""
+    if facts.without_change:
+        return Answer.abstained("no change record says who made what was deployed")
     if not facts.deployments:
         return Answer.abstained("the evidence holds no deployment record")
     declared = facts.change.deployed_by

@@ -6,13 +6,14 @@ What belongs here: the register's own events. What does not: the meaning of a ru
 import mmap
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import TamperedError
 from countersign.evidence.chain import ChainFile, read_tail
+from countersign.evidence.deployed import Trace
 from countersign.evidence.lines import ZERO, Draft, parse_line
 from countersign.evidence.root import EvidenceRoot
 
@@ -32,6 +33,7 @@ class Opening:
     source: str
     origin: str
     supersedes: str | None
+    trace: Trace | None = None
 
     def draft(self) -> Draft:
         data = {
@@ -44,6 +46,7 @@ class Opening:
             "source": self.source,
             "origin": self.origin,
             "supersedes": self.supersedes,
+            "trace": asdict(self.trace) if self.trace else None,
         }
         return Draft("run_opened", ACTOR, data)
 

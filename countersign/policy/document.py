@@ -65,13 +65,15 @@ class Trailer(Section):
 
 
 class SourceSpec(Section):
-    """A source that the daily graph reads."""
+    """A source that the daily graph reads; `tags` (a pattern of git) and `environment` are for tags that deploy."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
-    adapter: Literal["files", "git", "github"]
+    adapter: Literal["files", "git", "github", "deployments", "git_tags"]
     path: str
     system: str | None = None
     since: str | None = None
+    tags: str | None = None
+    environment: str = "production"
 
 
 class Policy(Kept):
@@ -100,7 +102,8 @@ class Policy(Kept):
     change_ids: list[Pattern]
     emergency_labels: list[str]
     merge_deploys: list[str]
-    extractors: list[Literal["git", "github"]]
+    deployment_environments: list[str] = Field(default=["production", "prod"], min_length=1)
+    extractors: list[Literal["git", "github", "deployments", "git_tags"]]
     sources: list[SourceSpec]
 
     @model_validator(mode="after")
