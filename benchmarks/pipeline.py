@@ -27,7 +27,7 @@ from dagster import DagsterInstance
 from countersign.environment import utc_now
 from countersign.policy import Policy, load_policy
 from countersign.runs.engine import THREADS, Engine
-from countersign.runs.run import load_versions
+from countersign.runs.run import configured
 from countersign.runs.sign_offs import SignOffDesk
 from pipeline_defs.build import build
 from resources.evidence import Evidence
@@ -116,8 +116,7 @@ def run_leg(folder: Path, leg: int) -> None:
 
 def open_engine(folder: Path) -> Engine:
     """The engine on the benchmark's evidence root."""
-    policy, catalogue = load_versions(folder / "policy.yaml")
-    return Engine(folder / "evidence", policy, catalogue, clock=utc_now)
+    return Engine(folder / "evidence", configured(folder / "policy.yaml"), clock=utc_now)
 
 
 def sign_all(folder: Path, key: str, signer: str) -> None:

@@ -17,6 +17,14 @@ class PolicyError(CountersignError):
     """The policy or the catalogue cannot be used as it is."""
 
 
+class UnadoptedError(PolicyError):
+    """A configuration is not the one in force, so nothing runs with it."""
+
+
+class AdoptionRefused(CountersignError):
+    """A configuration was not adopted; the one in force stays."""
+
+
 class PayloadError(CountersignError):
     """A change record was refused; `field` is a dotted path, `change_id` is None where it could not be read."""
 

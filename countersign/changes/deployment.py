@@ -120,7 +120,7 @@ def stands_for_deployment(change_id: str) -> bool:
     return change_id.startswith(_WITHOUT_CHANGE)
 
 
-def outside(policy: Policy, deployment: Deployment) -> str | None:
+def out_of_scope(policy: Policy, deployment: Deployment) -> str | None:
     """Why the policy leaves a deployment out of scope, or None."""
     if deployment.environment not in policy.deployment_environments:
         counted = ", ".join(policy.deployment_environments)

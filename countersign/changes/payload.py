@@ -167,13 +167,16 @@ class _TextOrItem:
 
 
 class Change(_Part):
-    """A change record. Times carry a zone; `evidence` maps a name to a text or to an evidence item."""
+    """A change record. Times carry a zone; `evidence` maps a name to a text or to an evidence item.
+
+    `in_scope` and `change_type` are claims: the policy has the last word, and a contradiction is an exception.
+    """
 
     id: ChangeId
     system: Name
     summary: Annotated[str, Field(min_length=1)]
     author: PersonText
-    in_scope: bool = True
+    in_scope: bool | None = None
     contributors: list[PersonText] = []
     deployed_by: PersonText | None = None
     change_type: Annotated[ChangeType, Field(strict=False), BeforeValidator(_change_type)] = ChangeType.NORMAL
@@ -186,9 +189,10 @@ class Change(_Part):
     evidence: dict[Name, Annotated[Evidence, BeforeValidator(_TextOrItem.expand), _TextOrItem()]]
 
     @property
-    def tier(self) -> str:
-        """The runbook tier: `emergency`, or `standard` for normal and preapproved changes."""
-        return "emergency" if self.change_type is ChangeType.EMERGENCY else "standard"
+    def first_deployed_at(self) -> datetime | None:
+        """When it was first deployed, by the payload or a deployment record, whichever is earlier."""
+        times = [item.at for item in self.evidence.values() if item.kind is Kind.DEPLOYMENT and item.at is not None]
+        return min([*times, *([self.deployed_at] if self.deployed_at else [])], default=None)
 
     @model_validator(mode="after")
     def _in_order(self) -> "Change":

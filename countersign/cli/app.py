@@ -11,7 +11,14 @@ import typer
 
 from countersign.cli import advance, approve, intake, payload, policy, show, status, verify
 from countersign.cli.output import say
-from countersign.errors import CountersignError, PayloadError, SignOffRefused, TamperedError
+from countersign.errors import (
+    AdoptionRefused,
+    CountersignError,
+    PayloadError,
+    SignOffRefused,
+    TamperedError,
+    UnadoptedError,
+)
 
 NO = 1
 UNUSABLE = 2
@@ -39,7 +46,7 @@ def main() -> NoReturn:
     """Run the command line; no traceback reaches a user unless COUNTERSIGN_DEBUG is set."""
     try:
         app()
-    except (PayloadError, SignOffRefused, TamperedError) as error:
+    except (AdoptionRefused, PayloadError, SignOffRefused, TamperedError, UnadoptedError) as error:
         _end(error, NO)
     except CountersignError as error:
         _end(error, UNUSABLE)

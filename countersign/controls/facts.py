@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from countersign.changes.classification import Classification, classify
 from countersign.changes.deployment import stands_for_deployment
-from countersign.changes.payload import Change, ChangeType, Evidence
+from countersign.changes.origin import EXTRACTED
+from countersign.changes.payload import ChangeType, Evidence
 from countersign.changes.people import Identity, Likeness, People
+from countersign.controls.assessment import Case
+from countersign.controls.authority import may_authorise
 from countersign.controls.wording import Reader, Reading, Says, first_quote, names_another_change
 from countersign.policy import Kind, Policy
 
@@ -20,7 +24,11 @@ _ATTEMPT = re.compile(r"[-_ #](?:(?:re)?run|retry|attempt|repeat)[-_ #]?\d*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """An approval that counts: words that approve this change, by an identifiable person who is no bot."""
+    """An approval that counts: words that approve this change, by an identifiable person who is no bot.
+
+    `attested` says that it was extracted, or submitted by a source that the policy trusts; `authorised` that its giver
+    may authorise changes of this system, None where that cannot be told.
+    """
 
     name: str
     item: Evidence
@@ -28,6 +36,8 @@ class Approval:
     giver: Identity
     likeness: Likeness
     maker: Identity | None
+    attested: bool
+    authorised: bool | None
 
     def not_after(self, instant: datetime) -> bool:
         """Whether it was given by then; an approval without a time never was."""
@@ -53,11 +63,12 @@ class Test:
 
 
 class Facts:
-    """The facts of one change, each found when first asked for; `at` is the instant of judging, in UTC."""
+    """The facts of one change, each found when first asked for."""
 
-    def __init__(self, change: Change, policy: Policy, people: People, reader: Reader, at: datetime) -> None:
-        self.change = change
-        self.at = at
+    def __init__(self, case: Case, policy: Policy, people: People, reader: Reader) -> None:
+        self.change = case.change
+        self.at = case.at
+        self.source = case.source
         self.policy = policy
         self.people = people
         self._reader = reader
@@ -77,10 +88,19 @@ class Facts:
         return tuple(self.people.identify(text) for text in (self.change.author, *self.change.contributors))
 
     @cached_property
+    def classification(self) -> Classification:
+        """What the policy makes of the change's type and scope."""
+        return classify(self.change, self.policy, self.at)
+
+    @property
+    def is_emergency(self) -> bool:
+        """Whether the rules for emergencies apply."""
+        return self.classification.change_type is ChangeType.EMERGENCY
+
+    @cached_property
     def deployed_at(self) -> datetime | None:
-        """When the change was first deployed, by the payload or a deployment record, whichever is earlier."""
-        times = [item.at for _, item in self.of_kind(Kind.DEPLOYMENT) if item.at is not None]
-        return min([*times, *([self.change.deployed_at] if self.change.deployed_at else [])], default=None)
+        """When the change was first deployed."""
+        return self.change.first_deployed_at
 
     @cached_property
     def _approvals(self) -> tuple[list[Approval], list[str]]:
@@ -121,7 +141,15 @@ class Facts:
         if reading.quote is None:
             return "its words are too short to be quoted"
         likeness, maker = self.people.compare_all(giver, self.makers)
-        return Approval(name, item, reading.quote, giver, likeness, maker)
+        attested = item.origin == EXTRACTED or self.trusts_the_source
+        authority = self.policy.authority(self.change.system)
+        authorised = may_authorise(giver, item.authority, authority, self.policy)
+        return Approval(name, item, reading.quote, giver, likeness, maker, attested, authorised)
+
+    @cached_property
+    def trusts_the_source(self) -> bool:
+        """Whether what this source submits counts as if it had been extracted."""
+        return self.source in self.policy.trusted_submitters
 
     @cached_property
     def standing_rejections(self) -> list[tuple[str, Evidence]]:
@@ -132,11 +160,10 @@ class Facts:
         if rejection.by is None or rejection.at is None:
             return False
         giver = self.people.identify(rejection.by)
-        emergency = self.change.change_type is ChangeType.EMERGENCY
         return any(
             approval.item.at is not None
             and approval.item.at > rejection.at
-            and (emergency or self.deployed_at is None or approval.item.at <= self.deployed_at)
+            and (self.is_emergency or self.deployed_at is None or approval.item.at <= self.deployed_at)
             and self.people.compare(approval.giver, giver) is Likeness.SAME
             for approval in self.approvals
         )

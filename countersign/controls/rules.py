@@ -5,18 +5,19 @@ what is missing. Rules never look at assertions that came with a payload.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from countersign.changes.payload import Change, ChangeType
+from countersign.changes.origin import EXTRACTED
+from countersign.changes.payload import ChangeType
 from countersign.changes.people import Likeness, People
 from countersign.clocks.instant import stamp
-from countersign.controls.assessment import Assertion, Assessment, ControlResult, Result
+from countersign.controls.assessment import Assertion, Assessment, Case, ControlResult, Result
 from countersign.controls.facts import Approval, Facts, Test
-from countersign.controls.wording import Reader, Says, first_quote
+from countersign.controls.wording import Reader, Says, first_quote, quote_naming
 from countersign.policy import Catalogue, Policy
 from countersign.revisions import same_revision
 
-VERSION = "rules/1"
+VERSION = "rules/2"
 
 Rule = Callable[[Facts], "Answer"]
 
@@ -48,6 +49,10 @@ class Answer:
     def abstained(cls, reason: str) -> "Answer":
         return cls(Result.ABSTAINED, reason)
 
+    @classmethod
+    def not_applicable(cls, reason: str) -> "Answer":
+        return cls(Result.NOT_APPLICABLE, reason)
+
     def for_control(self, control: str) -> ControlResult:
         if self.evidence is None or self.quote is None:
             return ControlResult(control, self.result, self.reason)
@@ -64,14 +69,15 @@ class Rules:
         self._people = people
         self._reader = Reader(policy.wording)
 
-    def __call__(self, change: Change, at: datetime) -> Assessment:
-        """Every control of the catalogue, in its order; `at` is the instant of judging, in UTC."""
-        facts = Facts(change, self._policy, self._people, self._reader, at)
+    def __call__(self, case: Case) -> Assessment:
+        """Every control of the catalogue, in its order."""
+        facts = Facts(case, self._policy, self._people, self._reader)
+        change_type = facts.classification.change_type
         results = []
         for control in self._catalogue.controls:
             rule = _RULES.get(control.id)
-            if change.change_type not in control.applies_to:
-                reason = f"does not apply to a change of type {change.change_type}"
+            if change_type not in control.applies_to:
+                reason = f"does not apply to a change of type {change_type}"
                 results.append(ControlResult(control.id, Result.NOT_APPLICABLE, reason))
             elif rule is None:
                 results.append(ControlResult(control.id, Result.ABSTAINED, "no rule judges this control"))
@@ -107,6 +113,34 @@ def _best(approvals: Sequence[Approval]) -> Approval:
     )
 
 
+def _authorising(facts: Facts, approvals: Sequence[Approval]) -> Approval | Answer:
+    """The approval to cite for an authorisation, or why none of these is one."""
+    if standing := [approval for approval in approvals if approval.attested and approval.authorised]:
+        return _best(standing)
+    system = facts.change.system
+    if doubtful := [approval for approval in approvals if approval.authorised is None]:
+        reason = f"it cannot be told whether {_best(doubtful).item.by} may authorise changes of {system}"
+        return Answer.abstained(f"{reason}; the roster has to say")
+    if submitted := [approval for approval in approvals if approval.authorised]:
+        return _only_submitted(facts, _best(submitted))
+    best = _best(approvals)
+    said = f" ({best.item.authority})" if best.item.authority else ""
+    reason = f"approved only by {best.item.by}{said}, who may not authorise changes of {system}"
+    return Answer.exception(reason, best.name, best.quote)
+
+
+def _only_submitted(facts: Facts, approval: Approval) -> Answer:
+    return Answer.abstained(
+        f"the approval by {approval.item.by} was only submitted with the payload, by {facts.source!r}, and the policy "
+        "trusts no such submitter; it counts once an adapter extracts it from its source"
+    )
+
+
+def _on_trust(facts: Facts, approval: Approval) -> str:
+    """What a workpaper has to say of an approval that nobody extracted."""
+    return "" if approval.item.origin == EXTRACTED else f"; submitted by {facts.source!r}, which the policy trusts"
+
+
 def authorised_before_deployment(facts: Facts) -> Answer:
     """ITGC-CM-01."""
     if facts.without_change:
@@ -119,10 +153,12 @@ def authorised_before_deployment(facts: Facts) -> Answer:
     if deployed is None:
         return Answer.abstained("the time of deployment is not known")
     if in_time := [approval for approval in facts.approvals if approval.not_after(deployed)]:
-        best = _best(in_time)
+        best = _authorising(facts, in_time)
+        if isinstance(best, Answer):
+            return best
         assert best.item.at is not None
         reason = f"approved by {best.item.by} at {stamp(best.item.at)}, deployed at {stamp(deployed)}"
-        return Answer.met(reason, best.name, best.quote)
+        return Answer.met(f"{reason}{_on_trust(facts, best)}", best.name, best.quote)
     if any(approval.item.at is None for approval in facts.approvals):
         return Answer.abstained("an approval is there, but not when it was given")
     late = _best(facts.approvals)
@@ -145,9 +181,12 @@ def approver_independent(facts: Facts) -> Answer:
     if not approvals:
         return _no_approval(facts) if not facts.approvals else Answer.abstained("no approval before the deployment")
     independent = [approval for approval in approvals if approval.likeness is Likeness.DIFFERENT]
+    if attested := [approval for approval in independent if approval.attested]:
+        best = _best(attested)
+        reason = f"approved by {best.item.by}, who is none of the makers"
+        return Answer.met(f"{reason}{_on_trust(facts, best)}", best.name, best.quote)
     if independent:
-        best = _best(independent)
-        return Answer.met(f"approved by {best.item.by}, who is none of the makers", best.name, best.quote)
+        return _only_submitted(facts, _best(independent))
     doubtful = [approval for approval in approvals if approval.likeness is Likeness.UNKNOWN]
     if doubtful:
         first = doubtful[0]
@@ -162,7 +201,7 @@ def approver_independent(facts: Facts) -> Answer:
 def _before_deployment(facts: Facts) -> list[Approval]:
     """Approvals that count for the change as it was deployed; an emergency's may come later."""
     deployed = facts.deployed_at
-    if deployed is None or facts.change.change_type is ChangeType.EMERGENCY:
+    if deployed is None or facts.is_emergency:
         return facts.approvals
     return [approval for approval in facts.approvals if approval.item.at is None or approval.item.at <= deployed]
 
@@ -225,11 +264,13 @@ def emergency_approved_in_time(facts: Facts) -> Answer:
     limit = deployed + timedelta(hours=target.value)
     in_time = [approval for approval in facts.approvals if approval.not_after(limit)]
     if in_time:
-        best = _best(in_time)
+        best = _authorising(facts, in_time)
+        if isinstance(best, Answer):
+            return best
         assert best.item.at is not None
         how = "retroactively" if best.item.at > deployed else "before deployment"
         reason = f"approved {how} by {best.item.by} at {stamp(best.item.at)}; the limit was {stamp(limit)}"
-        return Answer.met(reason, best.name, best.quote)
+        return Answer.met(f"{reason}{_on_trust(facts, best)}", best.name, best.quote)
     if any(approval.item.at is None for approval in facts.approvals):
         return Answer.abstained("an approval is there, but not when it was given")
     if facts.at < limit:
@@ -313,6 +354,24 @@ def _deployer(likeness: Likeness, is_bot: bool, deployer: str, author: str, name
             return Answer.abstained(f"it cannot be told whether the deployer {deployer!r} is the author {author!r}")
 
 
+def as_the_policy_has_it(facts: Facts) -> Answer:
+    """ITGC-CM-07: what the payload claims of its type and scope, against the policy."""
+    change, classification = facts.change, facts.classification
+    if classification.objections:
+        reason = "; ".join(classification.objections)
+        for name, item in change.evidence.items():
+            if (quote := first_quote(item.text)) is not None:
+                return Answer.exception(reason, name, quote)
+        return Answer.abstained(f"{reason}; and no evidence can be quoted for it")
+    reference = {ChangeType.PREAPPROVED: change.template, ChangeType.EMERGENCY: change.incident}.get(change.change_type)
+    if reference is None:
+        return Answer.not_applicable("the payload claims nothing that needs support")
+    for name, item in change.evidence.items():
+        if (quote := quote_naming(reference, item.text)) is not None:
+            return Answer.met(f"{change.change_type}, with {reference}", name, quote)
+    return Answer.not_applicable(f"{change.change_type}, with {reference}, which the policy accepts")
+
+
 def _contradict(facts: Facts, one: str, other: str) -> bool:
     likeness = facts.people.compare(facts.people.identify(one), facts.people.identify(other))
     return likeness is not Likeness.SAME and one != other
@@ -325,4 +384,5 @@ _RULES: dict[str, Rule] = {
     "ITGC-CM-04": emergency_approved_in_time,
     "ITGC-CM-05": approved_what_was_deployed,
     "ITGC-CM-06": deployer_is_not_author,
+    "ITGC-CM-07": as_the_policy_has_it,
 }

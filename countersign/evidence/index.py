@@ -74,6 +74,13 @@ _runs = Table(
     Column("since", String, nullable=False),
     Column("closed", Boolean, nullable=False),
     Column("signed", Boolean, nullable=False, index=True),
+    Column("configuration", String(64), nullable=False),
+)
+_adoptions = Table(
+    "adoptions",
+    _metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("configuration", String(64), nullable=False),
 )
 _refusals = Table(
     "refusals",
@@ -178,6 +185,12 @@ class Index:
                 tables.drop_all(connection)
                 tables.create_all(connection)
         self.sync()
+
+    def configuration(self) -> str | None:
+        """The digest of the configuration in force: the one adopted last, or None before the first."""
+        query = select(_adoptions.c.configuration).order_by(_adoptions.c.seq.desc()).limit(1)
+        with self._connect() as connection:
+            return connection.execute(query).scalar_one_or_none()
 
     def run(self, run_id: str) -> IndexedRun | None:
         """One run, or None."""
@@ -374,6 +387,8 @@ def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> No
                 .values(head=bindparam("head"), signed=True, since=bindparam("since")),
                 [{"run": data["run_id"], "head": data["head"], "since": data["at"]} for data in batch],
             )
+        case "root_opened" | "configuration_adopted":
+            connection.execute(insert(_adoptions), [_columns(_adoptions, data) for data in batch])
         case "refused":
             connection.execute(insert(_refusals), [_columns(_refusals, data) for data in batch])
         case "intake":

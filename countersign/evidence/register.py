@@ -33,6 +33,7 @@ class Opening:
     source: str
     origin: str
     supersedes: str | None
+    configuration: str
     trace: Trace | None = None
 
     def draft(self) -> Draft:
@@ -46,6 +47,7 @@ class Opening:
             "source": self.source,
             "origin": self.origin,
             "supersedes": self.supersedes,
+            "configuration": self.configuration,
             "trace": asdict(self.trace) if self.trace else None,
         }
         return Draft("run_opened", ACTOR, data)

@@ -1,5 +1,6 @@
 """The policy: who may sign, what counts as what, and how long things may take."""
 
+from countersign.policy.configuration import Configuration, load_configuration
 from countersign.policy.document import (
     UNASSIGNED,
     Catalogue,
@@ -21,6 +22,7 @@ __all__ = [
     "UNASSIGNED",
     "Authority",
     "Catalogue",
+    "Configuration",
     "Control",
     "Key",
     "Kind",
@@ -36,5 +38,6 @@ __all__ = [
     "Trailer",
     "Wording",
     "load_catalogue",
+    "load_configuration",
     "load_policy",
 ]

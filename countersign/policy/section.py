@@ -28,6 +28,10 @@ class Kept(Section):
         """SHA-256 of `canonical`, in hexadecimal."""
         return hashlib.sha256(self.canonical).hexdigest()
 
+    def digest_of(self, part: str) -> str:
+        """SHA-256 of the RFC 8785 bytes of one field."""
+        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json", include={part})[part])).hexdigest()
+
 
 def _compilable(pattern: str) -> str:
     try:

@@ -26,10 +26,10 @@ from countersign.evidence.lines import ZERO, Draft
 from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Pause, Register
 from countersign.evidence.root import EvidenceRoot
-from countersign.policy import Catalogue, Policy
+from countersign.policy import Configuration
 from countersign.runs.state import RunState, Status, apply, read_state
 from countersign.runs.steps import Arrival, failure, next_drafts
-from countersign.runs.versions import MapperFactory, Versions, VersionStore
+from countersign.runs.versions import MapperFactory, VersionStore, genesis, require_adopted
 
 CHUNK = 200
 THREADS = 4
@@ -82,6 +82,7 @@ class Job:
     status: str = OPENED
     reason: str | None = None
     arrival: Arrival | None = None
+    configuration: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +97,17 @@ class _Done:
 
 
 class Engine:
-    """Runs of one evidence root, under the current versions of policy and catalogue.
+    """Runs of one evidence root, under the configuration in force there.
 
-    `clock` and `entropy` are the only sources of time and randomness; `mapper` builds what assesses a change.
+    The first configuration is the genesis; any other has to be adopted first, and until then nothing runs with it
+    (UnadoptedError). `clock` and `entropy` are the only sources of time and randomness; `mapper` builds what assesses a
+    change.
     """
 
     def __init__(
         self,
         root: Path,
-        policy: Policy,
-        catalogue: Catalogue,
+        configuration: Configuration,
         *,
         clock: Clock = utc_now,
         entropy: Entropy = random_bytes,
@@ -120,21 +122,27 @@ class Engine:
         self.clock = clock
         self.entropy = entropy
         self.versions = VersionStore(self.root, mapper)
-        self.current = self.versions.keep(policy, catalogue)
         self.register = Register(self.root, clock=clock, entropy=entropy)
-        self._open_root(policy, catalogue)
+        self.genesis = self._open_root(configuration)
         self.index = Index(self.root, self.register, index_url)
         self.views = Views(self.root, self.register, self.index)
         self.index.sync()
+        require_adopted(self.index.configuration(), configuration)
+        self.current = self.versions.keep(configuration)
 
-    def _open_root(self, policy: Policy, catalogue: Catalogue) -> None:
-        """The register's first line; a root that has runs and no register has lost it, and gets no new one."""
+    def _open_root(self, configuration: Configuration) -> bool:
+        """The register's first line, where there is none yet; whether this configuration is thereby the genesis.
+
+        A root that has runs and no register has lost it, and gets no new one.
+        """
         if not self.root.register.exists() and any((self.root.path / "runs").glob("*/*/*/*")):
             raise TamperedError(f"{self.root.register}: gone, though runs are there; restore it from a copy (SEV-1)")
         with self.register.writing() as writer:
             if writer.tail.size == 0:
-                digests = {"policy": policy.digest, "catalogue": catalogue.digest}
-                writer.append([Draft("root_opened", "countersign", digests)])
+                self.versions.keep(configuration)
+                writer.append([genesis(configuration)])
+                return True
+        return False
 
     @property
     def today(self) -> date:
@@ -236,20 +244,22 @@ class Engine:
         state = read_state(job.run_id, entries, self.root.blobs)
         if not state.ingested and job.arrival is not None:
             self._keep_attachments(job.arrival.payload.change)
-        staged = self._stage(state, job.arrival, writer)
+        staged = self._stage(state, job, writer)
         if not staged:
             return state, ()
         writer.commit()
         touched = dict.fromkeys(_STAGE_OF_EVENT[draft.event] for draft in staged if draft.event in _STAGE_OF_EVENT)
         return state, (*touched, "audit_log")
 
-    def _stage(self, state: RunState, arrival: Arrival | None, writer: Writer) -> list[Draft]:
+    def _stage(self, state: RunState, job: Job, writer: Writer) -> list[Draft]:
         """Steps until a pause; one that raises becomes a `failed` event and is the one to be tried again."""
         staged: list[Draft] = []
+        arrival = job.arrival
         arrived = arrival.payload if arrival else None
+        versions = self.versions.at(job.configuration)
         while True:
             try:
-                drafts = next_drafts(state, arrival, self._versions_of(state), self.clock())
+                drafts = next_drafts(state, arrival, versions, self.clock())
             except Exception as error:  # whatever a step raises belongs into the log, not up the stack
                 drafts = [failure(state, error)]
             for draft in drafts:
@@ -257,9 +267,6 @@ class Engine:
             staged += drafts
             if not drafts or drafts[-1].event == "failed":
                 return staged
-
-    def _versions_of(self, state: RunState) -> Versions:
-        return self.versions.at(state.policy, state.catalogue) if state.policy else self.current
 
     def _keep_attachments(self, change: Change) -> None:
         """Attachment contents are on disk before a log names them."""
@@ -287,7 +294,7 @@ class Engine:
 
 def job_of(run: IndexedRun) -> Job:
     """A known run as a job."""
-    return Job(run.run_id, run.change_id, run.day, run.head, run.status, run.reason)
+    return Job(run.run_id, run.change_id, run.day, run.head, run.status, run.reason, configuration=run.configuration)
 
 
 def _pause(result: _Done) -> Pause | None:

@@ -86,7 +86,7 @@ def handoff_row(state: RunState) -> dict[str, Any]:
         "run_id": state.run_id,
         "change_id": state.change.id,
         "system": state.change.system,
-        "tier": state.change.tier,
+        "tier": state.tier,
         "observers": list(state.handoff["to"]),
         "conclusion": state.handoff["conclusion"],
         "clean": state.handoff["clean"],

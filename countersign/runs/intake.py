@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from countersign.changes.deployment import Deployment, outside, stands_for_deployment
+from countersign.changes.classification import classify
+from countersign.changes.deployment import Deployment, out_of_scope, stands_for_deployment
+from countersign.changes.origin import EXTRACTED, as_extracted, as_submitted
 from countersign.changes.payload import Payload, accept
 from countersign.changes.sources.build import origin_of
 from countersign.changes.sources.interface import Item, Origin, Record, Skipped, Source, Unreadable
@@ -22,7 +24,8 @@ from countersign.evidence.lines import ZERO
 from countersign.evidence.register import IntakeTotals, KeptExtract, Opening, Refusal
 from countersign.policy import Limits
 from countersign.runs.deployments import Followed, follow, register, settle
-from countersign.runs.engine import CHUNK, Engine, Job, Outcome, Progress, chunks
+from countersign.runs.engine import CHUNK, Engine, Job, Outcome, Progress, chunks, job_of
+from countersign.runs.state import Status
 from countersign.runs.steps import Arrival
 
 
@@ -147,7 +150,7 @@ def _follow(engine: Engine, source: Source, intake: Intake) -> None:
 def take_in_one(engine: Engine, value: object, *, source: str, where: str, origin: Origin) -> Outcome:
     """One payload, to its next pause, waiting for whoever else is at it. Raises PayloadError, after it is on record."""
     try:
-        payload = _accepted(value, engine.current.policy.limits)
+        payload = _accepted(as_submitted(value), engine.current.policy.limits)
     except PayloadError as error:
         _open(engine, [], [_refusal(source, where, error.change_id, str(error), _written(value))], engine.today)
         raise
@@ -159,7 +162,7 @@ def take_in_one(engine: Engine, value: object, *, source: str, where: str, origi
     if run.superseded_by is not None:
         stands = engine.outcome_of(run)
         return replace(stands, reason=f"superseded by {run.superseded_by}; that run goes on")
-    job = next(iter(opened.jobs), Job(run.run_id, run.change_id, run.day, run.head, run.status, run.reason))
+    job = next(iter(opened.jobs), job_of(run))
     (outcome,) = engine.work([job], blocking=True)
     engine.views.publish(outcome.day)
     return outcome
@@ -174,7 +177,7 @@ def _sort(engine: Engine, source: Source, items: Sequence[Item]) -> _Sorted:
             case Skipped():
                 found.skipped.append(item)
             case Deployment():
-                if (reason := outside(policy, item)) is not None:
+                if (reason := out_of_scope(policy, item)) is not None:
                     found.skipped.append(Skipped(item.where, item.change_id, reason))
                 else:
                     found.deployments.append(item)
@@ -182,7 +185,8 @@ def _sort(engine: Engine, source: Source, items: Sequence[Item]) -> _Sorted:
                 found.refusals.append(_refusal(source.name, where, change_id, reason, content))
             case Record(where, value):
                 try:
-                    payload = _accepted(value, policy.limits)
+                    marked = as_extracted(value) if origin == EXTRACTED else as_submitted(value)
+                    payload = _accepted(marked, policy.limits)
                 except PayloadError as error:
                     content = _written(value)
                     found.refusals.append(_refusal(source.name, where, error.change_id, str(error), content))
@@ -219,7 +223,7 @@ def _open_and_work(engine: Engine, found: _Sorted, day: date, intake: Intake, re
     opened = _open(engine, found.arrivals.values(), found.refusals, day)
     outcomes = engine.work(opened.jobs)
     fresh = {job.run_id: job for job in opened.jobs if job.reason != _RESUMED}
-    outside = sum(1 for job in fresh.values() if job.arrival and not job.arrival.payload.change.in_scope)
+    outside = sum(outcome.status == Status.OUT_OF_SCOPE for outcome in outcomes if outcome.run_id in fresh)
     refusals = found.refusals + opened.conflicts
     intake.totals += IntakeTotals(
         read=read,
@@ -270,13 +274,13 @@ def _open(engine: Engine, arrivals: Iterable[Arrival], refusals: Sequence[Refusa
         arrival = settled[run_id]
         if run.head == ZERO and run.digest == arrival.payload.digest:
             again = replace(arrival, supersedes=run.supersedes)
-            jobs.append(Job(run_id, run.change_id, run.day, run.head, run.status, _RESUMED, again))
+            jobs.append(replace(job_of(run), reason=_RESUMED, arrival=again))
     return _Opened(jobs, list(settled), conflicts)
 
 
 def _job(opening: Opening, arrival: Arrival) -> Job:
     arrival = replace(arrival, supersedes=opening.supersedes)
-    return Job(opening.run_id, opening.change_id, opening.day, arrival=arrival)
+    return Job(opening.run_id, opening.change_id, opening.day, arrival=arrival, configuration=opening.configuration)
 
 
 def _openings(engine: Engine, new: dict[str, Arrival], day: date) -> list[Opening]:
@@ -293,11 +297,12 @@ def _openings(engine: Engine, new: dict[str, Arrival], day: date) -> list[Openin
                 digest=payload.digest,
                 change_id=payload.change.id,
                 system=payload.change.system,
-                tier=payload.change.tier,
+                tier=classify(payload.change, engine.current.policy, engine.clock()).tier,
                 day=day,
                 source=arrival.source,
                 origin=arrival.origin,
                 supersedes=newest.get(key),
+                configuration=engine.current.configuration.digest,
                 trace=arrival.trace,
             )
         )

@@ -47,8 +47,11 @@ def workpaper_page(document: dict[str, Any]) -> list[str]:
     lines += ["", "STANDS ON"]
     lines += _pairs(
         [
+            ("configuration", versions["digest"]),
             ("policy", f"{versions['policy_version']}  {versions['policy']}"),
             ("catalogue", f"{versions['catalogue_version']}  {versions['catalogue']}"),
+            ("roster", versions["roster"]),
+            ("systems", versions["systems"]),
             ("judged by", f"{versions['mapper']} at {document['assessed_at']}"),
             ("log head", document["log_head"]),
         ]

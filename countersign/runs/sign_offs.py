@@ -202,7 +202,7 @@ class SignOffDesk:
             if determinations and key is not Key.INDEPENDENT_REVIEW:
                 raise SignOffRefused("abstentions are determined in the independent review only")
             self._refuse_unless_due(state, key, signer, decision, reason, determinations)
-            versions = self._engine.versions.at(state.policy, state.catalogue)
+            versions = self._engine.versions.at(state.configuration["digest"])
             rows, texts = determination_rows(state, determinations, signer, versions)
             size, head = self._engine.register.size_and_head()
             data = {
@@ -212,7 +212,7 @@ class SignOffDesk:
                 "request": state.requests[key].head,
                 "log_head": state.head,
                 "register": {"size": size, "head": head},
-                "policy": self._versions.policy.digest,
+                "configuration": self._versions.configuration.digest,
                 "determinations": rows,
             }
             if reason is not None:
@@ -244,7 +244,7 @@ class SignOffDesk:
             raise SignOffRefused("a rejection needs a reason")
         against = membership_objection(key, signer, self._versions.policy, self._versions.people)
         determined_on = [determination.evidence for determination in determinations]
-        for people in (self._versions.people, self._engine.versions.at(state.policy, state.catalogue).people):
+        for people in (self._versions.people, self._engine.versions.at(state.configuration["digest"]).people):
             against = against or independence_objection(state, key, signer, people, determined_on)
         if against is not None:
             raise SignOffRefused(against)

@@ -84,7 +84,7 @@ class SignOff:
     log_head: str
     register_size: int
     register_head: str
-    policy: str
+    configuration: str
     determinations: tuple[Judged, ...]
 
 
@@ -104,10 +104,8 @@ class RunState:
     skeleton: Mapping[str, Any] | None = None
     blobs: Path | None = None
     accepted: Payload | None = None
-    policy: str = ""
-    policy_version: str = ""
-    catalogue: str = ""
-    catalogue_version: str = ""
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    classified: Mapping[str, Any] = field(default_factory=dict)
     mapper: str = ""
     assessed_at: datetime | None = None
     judged: tuple[Judged, ...] = ()
@@ -157,8 +155,8 @@ class RunState:
 
     @property
     def tier(self) -> str:
-        """The runbook tier."""
-        return "emergency" if (self.skeleton or {}).get("change_type") == "emergency" else "standard"
+        """The runbook tier, as the policy has it."""
+        return str(self.classified["tier"])
 
     @property
     def pending(self) -> Key | None:
@@ -197,7 +195,7 @@ class RunState:
             rejected = next((signed for signed in self.sign_offs.values() if signed.decision == "rejected"), None)
             return f"{rejected.key} rejected by {rejected.by}" if rejected else self.gate_reason
         if self.closed_as is Status.OUT_OF_SCOPE:
-            return "the payload says that it is not in scope"
+            return "the policy has its system out of scope"
         if self.pending is not None:
             return f"{self.pending} is due from the role {self.requests[self.pending].role}"
         if self.closed_as is None and self.error is None and self.sign_offs:
@@ -310,13 +308,12 @@ def _ingested(state: RunState, entry: Entry) -> None:
     state.opened_at = parse_instant(entry.ts)
     state.origin, state.source, state.where = data["origin"], data["source"], entry.texts["where"]
     state.supersedes = data["supersedes"]
+    state.configuration, state.classified = data["configuration"], data["classified"]
 
 
 def _assessed(state: RunState, entry: Entry) -> None:
     _expect(state, entry, state.ingested and not state.judged, "the change is not waiting for it")
     data = entry.data
-    state.policy, state.policy_version = data["policy"], data["policy_version"]
-    state.catalogue, state.catalogue_version = data["catalogue"], data["catalogue_version"]
     state.mapper, state.assessed_at = data["mapper"], parse_instant(entry.ts)
     state.judged = tuple(_judged(state, entry, row, data["mapper"]) for row in data["controls"])
 
@@ -374,6 +371,6 @@ def _signed(state: RunState, entry: Entry) -> None:
         data["log_head"],
         data["register"]["size"],
         data["register"]["head"],
-        data["policy"],
+        data["configuration"],
         determinations,
     )

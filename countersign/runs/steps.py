@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from countersign.changes.classification import classify
 from countersign.changes.payload import Payload
 from countersign.changes.sources.interface import Origin
+from countersign.clocks.instant import stamp
 from countersign.controls import gate
-from countersign.controls.assessment import Assertion, Assessment, ControlResult, Result, brought
+from countersign.controls.assessment import Assertion, Assessment, Case, ControlResult, Result, brought
 from countersign.controls.quote import find
 from countersign.errors import TamperedError
 from countersign.evidence.deployed import Trace
@@ -39,26 +41,29 @@ class Arrival:
     trace: Trace | None = None
 
 
-def ingest(arrival: Arrival) -> list[Draft]:
-    """The change record itself, its words apart; a change out of scope ends here."""
+def ingest(arrival: Arrival, versions: Versions, now: datetime) -> list[Draft]:
+    """The change record itself, its words apart, and what the policy makes of it; a change out of scope ends here."""
     skeleton, texts = conceal(arrival.payload.raw)
+    classification = classify(arrival.payload.change, versions.policy, now)
     data = {
         "workflow": "change",
         "digest": arrival.payload.digest,
         "source": arrival.source,
         "origin": arrival.origin,
         "supersedes": arrival.supersedes,
+        "configuration": versions.configuration.named,
+        "classified": {"tier": classification.tier, "in_scope": classification.in_scope, "at": stamp(now)},
         "change": skeleton,
     }
     drafts = [Draft("ingested", ENGINE, data, {"where": arrival.where, **texts})]
-    if not arrival.payload.change.in_scope:
-        drafts.append(Draft("out_of_scope", ENGINE, {"claimed_by": "payload"}))
+    if not classification.in_scope:
+        drafts.append(Draft("out_of_scope", ENGINE))
     return drafts
 
 
 def assess(state: RunState, versions: Versions, now: datetime) -> list[Draft]:
     """Every control judged, with its reason and, for met and exception, its quote."""
-    assessment = versions.mapper(state.change, now)
+    assessment = versions.mapper(Case(state.change, state.source, now))
     texts: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     for result in _of_every_control(assessment, versions.catalogue):
@@ -68,15 +73,7 @@ def assess(state: RunState, versions: Versions, now: datetime) -> list[Draft]:
         if (assertion := result.assertion) is not None:
             row |= {"evidence": assertion.evidence, "quote": citation(state, assertion, texts)}
         rows.append(row)
-    data = {
-        "mapper": assessment.mapper,
-        "policy": versions.policy.digest,
-        "policy_version": versions.policy.version,
-        "catalogue": versions.catalogue.digest,
-        "catalogue_version": versions.catalogue.version,
-        "controls": rows,
-    }
-    return [Draft("assessed", ENGINE, data, texts)]
+    return [Draft("assessed", ENGINE, {"mapper": assessment.mapper, "controls": rows}, texts)]
 
 
 def _of_every_control(assessment: Assessment, catalogue: Catalogue) -> list[ControlResult]:
@@ -193,7 +190,7 @@ def next_drafts(state: RunState, arrival: Arrival | None, versions: Versions, no
         case None:
             return []
         case Step.INGEST:
-            return ingest(arrival) if arrival else []
+            return ingest(arrival, versions, now) if arrival else []
         case Step.ASSESS:
             return assess(state, versions, now)
         case Step.GATE:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from countersign.changes.classification import classify
+from countersign.clocks.instant import parse_instant
 from countersign.controls import gate
 from countersign.controls.assessment import Assertion
 from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
@@ -19,7 +21,7 @@ from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.policy import Key
 from countersign.runs.handoff import handoff_event
 from countersign.runs.sign_offs import independence_objection, membership_objection
-from countersign.runs.state import RunState, SignOff, read_state
+from countersign.runs.state import RunState, SignOff, Status, read_state
 from countersign.runs.steps import asserted, verdict_rows
 from countersign.runs.versions import Versions, VersionStore
 from countersign.runs.workpaper import workpaper_event
@@ -42,6 +44,7 @@ class Registered:
     run_id: str
     digest: str
     day: date
+    configuration: str
     head: str = ZERO
     status: str = ""
 
@@ -52,7 +55,8 @@ def registered_runs(register: Register) -> dict[str, Registered]:
     for entry in register.records():
         data = entry.data
         if entry.event == "run_opened":
-            runs[data["run_id"]] = Registered(data["run_id"], data["digest"], date.fromisoformat(data["day"]))
+            day = date.fromisoformat(data["day"])
+            runs[data["run_id"]] = Registered(data["run_id"], data["digest"], day, data["configuration"])
         elif entry.event in ("run_head", "run_closed"):
             runs[data["run_id"]].head, runs[data["run_id"]].status = data["head"], data["status"]
         elif entry.event == "signed_off":
@@ -128,9 +132,16 @@ class Verifier:
             yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
         if run.status and state.status != run.status and state.error is None:
             yield RunFault(run.run_id, "status_differs", where, f"the status that the register knows, {run.status}")
+        if not state.ingested:
+            return
+        versions = self._versions.at(run.configuration)
+        if dict(state.configuration) != versions.configuration.named:
+            detail = f"the configuration that the register opened it under, {run.configuration}"
+            yield RunFault(run.run_id, "configuration_differs", where, detail)
+            return
+        yield from self._classified(state, versions, where)
         if state.passed is None:
             return
-        versions = self._versions.at(state.policy, state.catalogue)
         decision = gate.decide(state.change, versions.catalogue, versions.policy.change_ids, asserted(state))
         if decision.passed is not state.passed or verdict_rows(decision) != list(state.verdicts):
             detail = "a gate decision that follows from payload and assertions"
@@ -144,9 +155,19 @@ class Verifier:
         if state.handoff is not None and dict(state.handoff) != dict(handoff_event(state, versions.policy).data):
             yield RunFault(run.run_id, "handoff_differs", where, "the handoff that follows from this log")
 
+    def _classified(self, state: RunState, versions: Versions, where: str) -> Iterator[RunFault]:
+        """What the policy makes of the change, decided again as of when it was ingested."""
+        classification = classify(state.change, versions.policy, parse_instant(state.classified["at"]))
+        decided = {"tier": classification.tier, "in_scope": classification.in_scope, "at": state.classified["at"]}
+        outside = state.closed_as is Status.OUT_OF_SCOPE
+        if decided != dict(state.classified) or outside is classification.in_scope:
+            scope = "in scope" if classification.in_scope else "out of scope"
+            detail = f"the {classification.tier} tier and {scope}, as its policy has it"
+            yield RunFault(state.run_id, "classification_forged", where, detail)
+
     def _sign_off(self, state: RunState, signed: SignOff, versions: Versions, where: str) -> Iterator[RunFault]:
         key = Key(signed.key)
-        then = self._versions.at(signed.policy, state.catalogue)
+        then = self._versions.at(signed.configuration)
         against = membership_objection(key, signed.by, then.policy, then.people)
         determined_on = [judged.evidence for judged in signed.determinations if judged.evidence is not None]
         for people in (then.people, versions.people):

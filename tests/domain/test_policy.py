@@ -138,7 +138,7 @@ def test_missing_file_says_how_to_name_one(tmp_path: Path) -> None:
 def test_shipped_policy_and_catalogue_load_and_fit_each_other(policy: Policy, catalogue: Catalogue) -> None:
     assert set(policy.sign_off) == set(Key)
     assert {control.owner for control in catalogue.controls} <= {role for one in policy.people for role in one.roles}
-    assert list(catalogue.by_id) == [f"ITGC-CM-0{number}" for number in range(1, 7)]
+    assert list(catalogue.by_id) == [f"ITGC-CM-0{number}" for number in range(1, 8)]
 
 
 def test_targets_that_nobody_assigned_are_told_from_those_that_somebody_did(policy: Policy, tmp_path: Path) -> None:
@@ -154,6 +154,7 @@ def test_targets_that_nobody_assigned_are_told_from_those_that_somebody_did(poli
 
 def test_digest_names_the_content_and_not_its_form(policy: Policy, tmp_path: Path) -> None:
     assert policy.digest == hashlib.sha256(rfc8785.dumps(policy.model_dump(mode="json"))).hexdigest()
+    policy = load_policy(POLICY)
     same = load_policy(written(tmp_path, dict(reversed(SHIPPED.items()))))
     assert same.canonical == policy.canonical
     assert same.digest == policy.digest

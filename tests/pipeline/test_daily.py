@@ -73,7 +73,7 @@ def test_the_dataset_of_a_stage_is_named_once_it_is_there(deployment: Deployment
 
 def test_what_was_read_is_an_observation_with_control_totals(deployment: Deployment, instance: DagsterInstance) -> None:
     deployment.drop("CHG-1")
-    deployment.drop("CHG-2", in_scope=False)
+    deployment.drop("CHG-2", system="intranet")
     deployment.drop("CHG-3", change_type="standard")
     result = deployment.daily(instance)
     (seen,) = [event for event in result.all_events if event.event_type == DagsterEventType.ASSET_OBSERVATION]
@@ -103,6 +103,7 @@ def test_a_step_that_raises_fails_its_change_alone_and_is_retried(
     lost = deployment.root / "policies" / f"{deployment.engine().current.policy.digest}.json"
     kept = lost.read_bytes()
     deployment.policy.write_text(deployment.policy.read_text().replace("2026-11", "2026-12", 1))
+    deployment.adopt()
     lost.unlink()
     deployment.drop("CHG-2")
     result = deployment.daily(instance)
@@ -198,3 +199,19 @@ def test_an_older_day_is_worked_on_without_reading_the_sources(
     result = deployment.execute(instance, "daily", at=later, day=DAY)
     assert result.success
     assert deployment.runs() == {}
+
+
+def test_a_policy_that_is_not_adopted_stops_the_run_and_says_what_to_do(
+    deployment: Deployment, instance: DagsterInstance
+) -> None:
+    deployment.drop("CHG-1")
+    assert deployment.daily(instance).success
+    before = (deployment.root / "register.jsonl").read_bytes()
+    deployment.policy.write_text(deployment.policy.read_text().replace("2026-11", "2026-12", 1))
+    result = deployment.daily(instance)
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "countersign policy adopt --as PERSON" in str(failure.step_failure_data.error)
+    assert (deployment.root / "register.jsonl").read_bytes() == before
+    deployment.adopt()
+    assert deployment.daily(instance).success

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from countersign.changes.payload import (
     Change,
-    ChangeType,
     Payload,
     accept,
     canonical_bytes,
@@ -63,7 +62,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "author_missing": ({"author": None}, "author", "is missing"),
     "evidence_missing": ({"evidence": None}, "evidence", "is missing"),
     "field_unknown": ({"colour": "blue"}, "colour", "is not a field.*payload schema"),
-    "field_unknown_in_evidence": ({"evidence": {"t": item(origin="extracted")}}, "evidence.t.origin", "is not a field"),
+    "field_unknown_in_evidence": ({"evidence": {"t": item(colour="blue")}}, "evidence.t.colour", "is not a field"),
     "kind_missing": ({"evidence": {"t": {"text": "all well"}}}, "evidence.t.kind", "is missing"),
     "kind_unknown": ({"evidence": {"t": item(kind="rumour")}}, "evidence.t.kind", "'approval', 'rejection'"),
     "evidence_is_a_list": ({"evidence": ["all well"]}, "evidence", "an object that maps names to evidence items"),
@@ -215,15 +214,8 @@ def test_thirty_combining_marks_are_taken() -> None:
 def test_bare_text_is_evidence_of_kind_other_and_defaults_are_what_the_schema_says() -> None:
     change = accept({"id": "C", "system": "s", "summary": "x", "author": "maker", "evidence": {"t": "well"}}, LIMITS)
     assert (change.change.evidence["t"].kind, change.change.evidence["t"].text) == ("other", "well")
-    assert (change.change.change_type, change.change.in_scope, change.change.tier) == ("normal", True, "standard")
-
-
-@pytest.mark.parametrize(
-    ("change_type", "tier"), [("normal", "standard"), ("preapproved", "standard"), ("emergency", "emergency")]
-)
-def test_tier_of_a_change_type(change_type: str, tier: str) -> None:
-    change = accept(payload_with(change_type=change_type), LIMITS).change
-    assert (change.change_type, change.tier) == (ChangeType(change_type), tier)
+    assert (change.change.change_type, change.change.in_scope) == ("normal", None)
+    assert change.change.evidence["t"].origin == "submitted"
 
 
 def test_times_are_read_in_their_zone() -> None:

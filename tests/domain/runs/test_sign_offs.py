@@ -219,7 +219,9 @@ def test_a_folder_without_a_log_is_no_run(bench: Bench) -> None:
         bench.desk.record(bench.root / "runs" / "2026" / "x", REVIEW, "reviewer")
 
 
-@pytest.mark.parametrize("payload", [payload_with(in_scope=False), payload_with(evidence={})], ids=["out", "blocked"])
+@pytest.mark.parametrize(
+    "payload", [payload_with(system="intranet"), payload_with(evidence={})], ids=["out", "blocked"]
+)
 def test_an_ended_run_is_not_signed(bench: Bench, payload: dict[str, Any]) -> None:
     assert "no sign-off is (status" in refused(bench, bench.execute(payload), REVIEW, "reviewer")
 

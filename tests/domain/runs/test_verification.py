@@ -39,7 +39,7 @@ def test_a_root_with_runs_of_every_status_has_no_fault(bench: Bench) -> None:
     done = bench.complete(payload_with())
     for payload in (
         payload_with(id="CHG-2"),
-        payload_with(id="CHG-3", in_scope=False),
+        payload_with(id="CHG-3", system="intranet"),
         payload_with(id="CHG-4", evidence={}),
         _UNGROUNDED | {"id": "CHG-5"},
     ):
