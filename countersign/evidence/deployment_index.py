@@ -155,20 +155,24 @@ class DeploymentIndex:
 
     def traces(self, run_ids: Collection[str]) -> dict[str, Trace]:
         """What the openings of these runs said, but for what they took over."""
-        found: dict[str, Trace] = {}
+        named: dict[str, list[str]] = {}
+        joined: dict[str, list[str]] = {}
         with self._connect() as connection:
             rows = connection.execute(select(_traces).where(_traces.c.run_id.in_(run_ids))).all()
-            revisions = connection.execute(select(_revisions).where(_revisions.c.run_id.in_(run_ids))).all()
-            joined = connection.execute(select(_joined).where(_joined.c.run_id.in_(run_ids))).all()
-        for row in rows:
-            found[row.run_id] = Trace(
+            for one in connection.execute(select(_revisions).where(_revisions.c.run_id.in_(run_ids))):
+                named.setdefault(one.run_id, []).append(one.revision)
+            for one in connection.execute(select(_joined).where(_joined.c.run_id.in_(run_ids))):
+                joined.setdefault(one.run_id, []).append(one.id)
+        return {
+            row.run_id: Trace(
                 row.given,
-                tuple(one.revision for one in revisions if one.run_id == row.run_id),
+                tuple(named.get(row.run_id, ())),
                 row.deployed,
-                tuple(one.id for one in joined if one.run_id == row.run_id),
+                tuple(joined.get(row.run_id, ())),
                 row.without_change,
             )
-        return found
+            for row in rows
+        }
 
     def runs_without_change(self, keys: Collection[Key]) -> dict[Key, list[tuple[str, str | None]]]:
         """The runs of these deployments that no change record named, oldest first, each with what supersedes it."""

@@ -17,7 +17,6 @@ from countersign.changes.deployment import (
     without_change,
 )
 from countersign.changes.matching import match
-from countersign.changes.payload import Payload
 from countersign.changes.sources.interface import Origin
 from countersign.errors import CountersignError
 from countersign.evidence.deployed import Deployable, Key, RegisteredDeployment, Trace
@@ -26,7 +25,7 @@ from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
 from countersign.evidence.register import Refusal
 from countersign.runs.engine import Engine, Outcome
-from countersign.runs.state import RunState, Status, read_state
+from countersign.runs.state import Status, read_state
 from countersign.runs.steps import Arrival
 
 if TYPE_CHECKING:
@@ -109,38 +108,39 @@ def _given_before(index: "Index", given: Mapping[str, Arrival], known: Mapping[s
 
 def _given_first(index: "Index", arrivals: Sequence[Arrival]) -> dict[str, Arrival]:
     """Payloads that were never read before, joined with the deployments that are known."""
-    faces = [face for arrival in arrivals for face in _faces(arrival.payload)]
-    candidates = index.deployments.that_may_match(faces)
-    deployments: dict[str, list[RegisteredDeployment]] = {}
-    for deployment, face in match(candidates, faces):
-        deployments.setdefault(face.run_id, []).append(deployment)
-    settled: dict[str, Arrival] = {}
+    traced = [
+        replace(arrival, trace=Trace(arrival.payload.digest, revisions_of(arrival.payload.change)))
+        for arrival in arrivals
+    ]
+    return {whole.payload.run_id: whole for whole in _joined(index, traced)}
+
+
+def _joined(index: "Index", arrivals: Sequence[Arrival]) -> Iterator[Arrival]:
+    """These arrivals with every known deployment that belongs to them; each takes over what stood without a change."""
+    faces = [face for arrival in arrivals for face in _faces(arrival)]
+    belonging: dict[str, dict[Key, RegisteredDeployment]] = {}
+    for deployment, face in match(index.deployments.that_may_match(faces), faces):
+        belonging.setdefault(face.run_id, {})[deployment.key] = deployment
+    alone = index.deployments.runs_without_change({key for found in belonging.values() for key in found})
     for arrival in arrivals:
-        trace = Trace(given=arrival.payload.digest, revisions=revisions_of(arrival.payload.change))
-        whole = _with(index, arrival, trace, deployments.get(arrival.payload.run_id, []))
-        settled[whole.payload.run_id] = whole
-    return settled
+        found = belonging.get(arrival.payload.run_id, {})
+        payload = joined(arrival.payload, found.values()) if found else arrival.payload
+        assert arrival.trace is not None
+        trace = replace(
+            arrival.trace,
+            given=arrival.trace.given if found else None,
+            deployed=shows_deployment(payload.change),
+            deployments=tuple(deployment.id for deployment in found.values()),
+            takes_over=tuple(run_id for key in found for run_id, by in alone.get(key, ()) if by is None),
+        )
+        yield replace(arrival, payload=payload, trace=trace)
 
 
-def _faces(payload: Payload) -> list[Deployable]:
-    change = payload.change
-    revisions = revisions_of(change) or (None,)
-    return [Deployable(payload.run_id, change.system, change.id, revision) for revision in revisions]
-
-
-def _with(index: "Index", arrival: Arrival, trace: Trace, deployments: Iterable[RegisteredDeployment]) -> Arrival:
-    """An arrival with these deployments joined; it takes over the runs of those that were without a change."""
-    distinct = {deployment.key: deployment for deployment in deployments}
-    payload = joined(arrival.payload, distinct.values()) if distinct else arrival.payload
-    alone = index.deployments.runs_without_change(distinct) if distinct else {}
-    trace = replace(
-        trace,
-        given=trace.given if distinct else None,
-        deployed=shows_deployment(payload.change),
-        deployments=tuple(deployment.id for deployment in distinct.values()),
-        takes_over=tuple(run_id for runs in alone.values() for run_id, by in runs if by is None),
-    )
-    return replace(arrival, payload=payload, trace=trace)
+def _faces(arrival: Arrival) -> list[Deployable]:
+    assert arrival.trace is not None
+    change = arrival.payload.change
+    revisions = arrival.trace.revisions or (None,)
+    return [Deployable(arrival.payload.run_id, change.system, change.id, revision) for revision in revisions]
 
 
 def _still_follow(index: "Index", arrivals: Sequence[Arrival]) -> Iterator[Arrival]:
@@ -189,58 +189,43 @@ def follow(engine: Engine, deployments: Sequence[RegisteredDeployment], source: 
     runs = index.runs({face.run_id for _, face in pairs})
     traces = index.deployments.traces(runs)
     lacking = {face.run_id for one, face in pairs if one.id not in traces[face.run_id].deployments}
+    arrivals = []
     for run_id, run in sorted(runs.items()):
-        if run_id in lacking or run.head == ZERO:
-            _succeed(engine, run, traces[run_id], found)
-        else:
+        if run_id not in lacking and run.head != ZERO:
             found.standing.append(run_id)
+            continue
+        try:
+            arrival = _as_it_stands(engine, run, traces[run_id])
+        except CountersignError as error:
+            rundir = engine.root.rundir(run.day, run_id)
+            reason = f"a deployment cannot be joined: {error}"
+            found.unreadable.append(Outcome(run_id, run.change_id, run.day, rundir, Status.FAILED, None, reason, ()))
+        else:
+            arrivals += [arrival] if arrival else []
+    found.arrivals += _joined(index, arrivals)
     _stand_alone(index, found, source, origin)
     return found
 
 
-def _succeed(engine: Engine, run: IndexedRun, trace: Trace, found: Followed) -> None:
-    """A run's payload with every deployment that is known to belong to it."""
-    try:
-        state = _payload_of(engine, run, trace)
-    except CountersignError as error:
-        rundir = engine.root.rundir(run.day, run.run_id)
-        reason = f"a deployment cannot be joined: {error}"
-        outcome = Outcome(run.run_id, run.change_id, run.day, rundir, Status.FAILED, None, reason, ())
-        found.unreadable.append(outcome)
-        return
-    if state is None:
-        found.standing.append(run.run_id)
-        return
-    faces = [Deployable(run.run_id, run.system, run.change_id, revision) for revision in trace.revisions or (None,)]
-    deployments = [one for one, _ in match(engine.index.deployments.that_may_match(faces), faces)]
-    origin: Origin = "extracted" if run.origin == "extracted" else "submitted"
-    arrival = Arrival(state.payload, run.source, state.where, origin, run.run_id)
-    whole = _with(engine.index, arrival, trace, deployments)
-    if whole.payload.run_id == run.run_id:
-        whole = replace(whole, supersedes=run.supersedes)
-    found.arrivals.append(whole)
-
-
-def _payload_of(engine: Engine, run: IndexedRun, trace: Trace) -> RunState | None:
-    """The state that holds a run's payload; where its log was never begun, that of a run with less joined, or None."""
-    while run.head == ZERO and not engine.root.log(run.day, run.run_id).exists():
-        before = engine.index.run(run.supersedes) if run.supersedes else None
+def _as_it_stands(engine: Engine, run: IndexedRun, trace: Trace) -> Arrival | None:
+    """What a successor of a run starts from; where its log was never begun, a run that had less joined, or None."""
+    with_log = run
+    while with_log.head == ZERO and not engine.root.log(with_log.day, with_log.run_id).exists():
+        before = engine.index.run(with_log.supersedes) if with_log.supersedes else None
         if before is None or engine.index.deployments.traces([before.run_id])[before.run_id].given != trace.given:
             return None  # its source alone has it, and gives it again
-        run = before
-    state = read_state(run.run_id, engine.log_of(run.day, run.run_id).records(), engine.root.blobs)
-    assert state.payload
-    return state
+        with_log = before
+    log = engine.log_of(with_log.day, with_log.run_id)
+    state = read_state(with_log.run_id, log.records(), engine.root.blobs)
+    origin: Origin = "extracted" if run.origin == "extracted" else "submitted"
+    return Arrival(state.payload, run.source, state.where, origin, run.run_id, trace)
 
 
 def _stand_alone(index: "Index", found: Followed, source: str, origin: Origin) -> None:
     """A run for each deployment without a change that has none standing; one that was taken over gets another."""
     alone = index.deployments.runs_without_change([deployment.key for deployment in found.without_change])
-    begun = {
-        run_id
-        for run_id, run in index.runs(run for runs in alone.values() for run, _ in runs).items()
-        if run.head != ZERO
-    }
+    known = index.runs(run_id for runs in alone.values() for run_id, _ in runs)
+    begun = {run_id for run_id, run in known.items() if run.head != ZERO}
     for deployment in found.without_change:
         runs = alone.get(deployment.key, [])
         stands = bool(runs) and runs[-1][1] is None
