@@ -11,16 +11,20 @@ from typing import Any
 
 import orjson
 
+from countersign.changes.origin import EXTRACTED
 from countersign.changes.payload import MAX_ID_BYTES, Change, Payload, accept
 from countersign.clocks.instant import local_day, parse_instant, stamp
 from countersign.errors import PayloadError
 from countersign.evidence.deployed import RegisteredDeployment
 from countersign.policy import Kind, Limits, Policy
+from countersign.revisions import same_revision
 
 REQUIRED = ("id", "environment", "system", "revision", "at", "by")
 OPTIONAL = ("pipeline", "change")
 _RESERVE = 20  # bytes that its id leaves of the limit, for the names that are made of it
 _WITHOUT_CHANGE = "deployment:"
+_JOINED_NAME = "deployment "
+_MERGES = (Kind.TICKET, Kind.DEPLOYMENT)
 _JOINED = Limits(evidence_bytes=1 << 40, payload_bytes=1 << 40)  # what was joined is no fault of the payload
 
 
@@ -133,10 +137,29 @@ def out_of_scope(policy: Policy, deployment: Deployment) -> str | None:
 
 
 def revisions_of(change: Change) -> tuple[str, ...]:
-    """The revisions under which a deployment of a change may go: its own, and what its tickets and merges name."""
-    kinds = (Kind.TICKET, Kind.DEPLOYMENT)
-    named = (item.revision for item in change.evidence.values() if item.kind in kinds)
-    return tuple(dict.fromkeys(revision for revision in (change.revision, *named) if revision))
+    """The revisions under which a deployment of a change may go: its own, and those of its extracted merges.
+
+    What a deployment that was joined says is no revision of the change: it may be of another.
+    """
+    merges = (
+        item.revision
+        for name, item in change.evidence.items()
+        if item.kind in _MERGES and item.origin == EXTRACTED and not name.startswith(_JOINED_NAME)
+    )
+    return tuple(dict.fromkeys(revision for revision in (change.revision, *merges) if revision))
+
+
+def foreign_revisions(change: Change) -> list[tuple[str, str]]:
+    """The joined deployments that name a change but put something else into production, each with its revision."""
+    own = revisions_of(change)
+    return [
+        (name, item.revision)
+        for name, item in change.evidence.items()
+        if name.startswith(_JOINED_NAME)
+        and item.kind is Kind.DEPLOYMENT
+        and item.revision is not None
+        and not any(same_revision(item.revision, revision) for revision in own)
+    ]
 
 
 def shows_deployment(change: Change) -> bool:
@@ -152,10 +175,10 @@ def joined(payload: Payload, deployments: Iterable[RegisteredDeployment]) -> Pay
     evidence = dict(payload.raw["evidence"])
     for deployment in deployments:
         item = _item(deployment, _describe(deployment))
-        name, number = f"deployment {deployment.id}", 1
+        name, number = f"{_JOINED_NAME}{deployment.id}", 1
         while evidence.get(name, item) != item:
             number += 1
-            name = f"deployment {deployment.id} ({number})"
+            name = f"{_JOINED_NAME}{deployment.id} ({number})"
         evidence[name] = item
     return accept({**payload.raw, "evidence": evidence}, _JOINED)
 
@@ -175,7 +198,7 @@ def without_change(deployment: RegisteredDeployment, given_up_by: str | None) ->
         "author": deployment.deployed_by or "(nobody is named)",
         "deployed_at": deployment.deployed_at,
         "revision": deployment.revision,
-        "evidence": {f"deployment {deployment.id}": _item(deployment, f"{said}{again}: {_describe(deployment)}")},
+        "evidence": {f"{_JOINED_NAME}{deployment.id}": _item(deployment, f"{said}{again}: {_describe(deployment)}")},
     }
     return accept(payload, _JOINED)
 

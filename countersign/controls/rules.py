@@ -7,6 +7,7 @@ what is missing. Rules never look at assertions that came with a payload.
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from countersign.changes.deployment import foreign_revisions
 from countersign.changes.origin import EXTRACTED
 from countersign.changes.payload import ChangeType
 from countersign.changes.people import Likeness, People
@@ -301,6 +302,8 @@ def approved_what_was_deployed(facts: Facts) -> Answer:
         return _no_approval(facts) if not facts.approvals else Answer.abstained("no approval before the deployment")
     if revision is None:
         return Answer.abstained("the final revision is not known")
+    for name, deployed in foreign_revisions(facts.change):
+        return Answer.abstained(f"{name} put {deployed} into production, which is no revision of this change")
     named = [(approval, approval.item.revision) for approval in approvals if approval.item.revision]
     for approval, given_on in named:
         if same_revision(given_on, revision):

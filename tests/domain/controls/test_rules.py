@@ -77,6 +77,10 @@ def check(control: str, row: Row, at: datetime = NOW) -> None:
 
 BOT = {"by": "release-bot"}
 CM_01: dict[str, Row] = {
+    "deployed_without_a_change": ({"id": "deployment:D-1"}, "exception", "deployed without a change record"),
+    "deployed_without_a_change_and_words": (
+        {"id": "deployment:D-1", **ev(deployment=deployment(text="done"))}, "abstained", "no deployment record can be",
+    ),
     "before_deployment": ({}, "met", "approved by authoriser at 2026-11-20T09:00:00.000000Z"),
     "exactly_at_deployment": (ev(approval=approval(at=DEPLOYED)), "met", "approved by authoriser"),
     "one_microsecond_after": (
@@ -318,6 +322,10 @@ CM_05: dict[str, Row] = {
     "superseded": (
         ev(approval=approval(revision="5555555555")), "exception", "last 5555555555; deployed was 4f2a9c1d7e",
     ),
+    "another_revision_was_deployed_under_its_name": (
+        ev(**{"deployment D-1": deployment(revision="5555555555")}), "abstained", "deployment D-1 put 5555555555 into",
+    ),
+    "the_approved_revision_was_deployed": (ev(**{"deployment D-1": deployment(revision=HASH)}), "met", "on 4f2a9c1d7e"),
     "superseded_then_approved_again": (ev(old=approval(revision="5555555555")), "met", "on 4f2a9c1d7e"),
     "abbreviated": ({"revision": HASH}, "met", "on 4f2a9c1d7e"),
     "begins_alike_but_is_a_version": (

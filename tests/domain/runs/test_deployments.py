@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from countersign.changes.sources.build import source_of
 from countersign.changes.sources.deployments import DeploymentsSource
@@ -14,12 +17,12 @@ from countersign.errors import SourceError
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.log import AuditLog
 from countersign.evidence.register import IntakeTotals
-from countersign.policy import SourceSpec
+from countersign.policy import Policy, SourceSpec
 from countersign.runs.daywork import every_deployment_has_a_change, sources_of, work_day
 from countersign.runs.deployments import never_deployed
 from countersign.runs.intake import Intake, take_in
 from countersign.runs.state import RunState, read_state
-from tests.conftest import payload_with
+from tests.conftest import StepClock, payload_with
 from tests.domain.runs.conftest import Bench, policy_with
 
 REVISION = "4f2a9c1d7e"
@@ -400,6 +403,50 @@ def test_a_day_reads_changes_before_deployments(desk: Desk) -> None:
     assert [reading.source for reading in report.readings] == ["inbox", "shipped"]
     assert list(desk.standing()) == ["CHG-1"]
     assert source_of(policy, specs[0], folder).name == "shipped"
+
+
+_REVISIONS = ("a" * 40, "b" * 40, "ab" * 20)
+_changes = st.builds(
+    lambda number, revision: ("change", f"CHG-{number}", revision), st.integers(1, 3), st.sampled_from(_REVISIONS)
+)
+_deployed = st.builds(
+    lambda number, revision, names: ("deployment", f"D-{number}", revision, names),
+    st.integers(1, 4),
+    st.sampled_from([*_REVISIONS, "a" * 7]),
+    st.sampled_from([None, "CHG-1", "CHG-2"]),
+)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(_changes | _deployed, max_size=9, unique_by=lambda one: one[1]))
+def test_in_whatever_order_they_come_everything_ends_where_it_belongs(
+    tmp_path_factory: pytest.TempPathFactory, policy: Policy, given_one_by_one: list[tuple[str, ...]]
+) -> None:
+    folder = tmp_path_factory.mktemp("mix")
+    desk = Desk(Bench(folder / "evidence", policy, StepClock(datetime(2026, 11, 23, 14, tzinfo=UTC))), folder)
+    changes, deployments = {}, {}
+    for kind, name, revision, *names in given_one_by_one:
+        if kind == "change":
+            changes[name] = revision
+            desk.changes(change(int(name[-1]), revision=revision))
+        else:
+            deployments[name] = (revision, names[0])
+            desk.deployments(deployment(name, revision=revision, change=names[0]))
+    expected = {
+        change_id: sorted(
+            f"deployment {name}"
+            for name, (revision, names) in deployments.items()
+            if names == change_id or own.startswith(revision)
+        )
+        for change_id, own in changes.items()
+    }
+    belonging = {name for found in expected.values() for name in found}
+    alone = {f"deployment {name}" for name in deployments} - belonging
+    expected |= {name.replace(" ", ":"): [name] for name in alone}
+    assert {change_id: sorted(desk.deployments_of(change_id)) for change_id in desk.standing()} == expected
+    assert {f"deployment {name}" for name in desk.without_change()} == alone
+    assert {run.change_id for run in never_deployed(desk.index)} == {name for name in expected if not expected[name]}
+    assert desk.bench.faults() == []
 
 
 def test_a_thousand_deployments_against_their_changes(desk: Desk) -> None:
