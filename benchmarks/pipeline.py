@@ -85,7 +85,8 @@ def prepare(folder: Path, changes: int) -> None:
     document = shipped.model_dump(mode="json")
     document["sources"] = [{"name": "inbox", "adapter": "files", "path": "inbox"}]
     (folder / "policy.yaml").write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
-    shutil.copy(REPOSITORY / "catalogue.yaml", folder)
+    for name in ("catalogue.yaml", "calendar.yaml"):
+        shutil.copy(REPOSITORY / name, folder)
     home = folder / "dagster"
     home.mkdir()
     shutil.copy(REPOSITORY / "dagster.yaml", home)

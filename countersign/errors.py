@@ -25,6 +25,10 @@ class AdoptionRefused(CountersignError):
     """A configuration was not adopted; the one in force stays."""
 
 
+class CalendarError(CountersignError):
+    """The business calendar does not reach as far as the question, or cannot be built as it was asked for."""
+
+
 class PayloadError(CountersignError):
     """A change record was refused; `field` is a dotted path, `change_id` is None where it could not be read."""
 
@@ -56,3 +60,7 @@ class UnknownRunError(CountersignError):
 
 class SignOffRefused(CountersignError):
     """A sign-off was not taken; nothing was written to the run."""
+
+
+class SamplingError(CountersignError):
+    """A sample cannot be planned, drawn or evaluated as asked."""

@@ -14,7 +14,7 @@ from sensors.sensors import sensors
 def build(*, evidence: Evidence, clock: WallClock | None = None) -> Definitions:
     """Assemble the code location on one evidence root and one clock. Raises PolicyError for a policy that is none."""
     policy = configured(evidence.policy).policy
-    chain = evidence_chain(intake_days(policy))
+    chain = evidence_chain(intake_days(policy), policy.sources)
     return Definitions(
         assets=[chain],
         asset_checks=asset_checks(),

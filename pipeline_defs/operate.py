@@ -10,12 +10,20 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import date
 from pathlib import Path
+from typing import Any
 
-from dagster import AssetObservation, DagsterEventType, DagsterInstance, ExecuteInProcessResult, JsonMetadataValue
+from dagster import (
+    AssetMaterialization,
+    AssetObservation,
+    DagsterEventType,
+    DagsterInstance,
+    ExecuteInProcessResult,
+    MetadataValue,
+)
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -89,21 +97,27 @@ def _engine() -> Engine:
 
 
 def readings_of(result: ExecuteInProcessResult) -> list[Reading]:
-    """What the run read, from its own observation event."""
+    """What the run read, from its own events."""
+    readings = []
     for event in result.all_events:
-        if event.event_type == DagsterEventType.ASSET_OBSERVATION:
-            observation = event.asset_observation_data.asset_observation
-            return _readings(observation)
-    return []
+        match event.event_type:
+            case DagsterEventType.ASSET_MATERIALIZATION:
+                said: AssetMaterialization | AssetObservation = event.step_materialization_data.materialization
+            case DagsterEventType.ASSET_OBSERVATION:
+                said = event.asset_observation_data.asset_observation
+            case _:
+                continue
+        if said.asset_key.path[0] == "source":
+            readings.append(_reading(said.asset_key.path[1], said.metadata))
+    return readings
 
 
-def _readings(observation: AssetObservation) -> list[Reading]:
-    totals, broken = observation.metadata["readings"], observation.metadata["broken_sources"]
-    assert isinstance(totals, JsonMetadataValue)
-    assert isinstance(broken, JsonMetadataValue)
-    assert isinstance(totals.data, dict)
-    assert isinstance(broken.data, dict)
-    return [Reading(name, IntakeTotals(**counts), broken.data.get(name)) for name, counts in totals.data.items()]
+def _reading(source: str, metadata: Mapping[str, MetadataValue[Any]]) -> Reading:
+    if "broken" in metadata:
+        return Reading(source, IntakeTotals(), str(metadata["broken"].value))
+    totals = metadata["totals"].value
+    assert isinstance(totals, dict)
+    return Reading(source, IntakeTotals(**totals))
 
 
 def print_summary(engine: Engine, readings: Sequence[Reading], before: dict[str, tuple[str, str]]) -> None:

@@ -4,13 +4,14 @@ import tempfile
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from countersign.changes.sources.interface import Item, Source
-from countersign.policy import Catalogue, Configuration, Policy, load_catalogue, load_policy
+from countersign.policy import Catalogue, Policy, complete, load_catalogue, load_policy
 from countersign.runs.engine import Engine
 
 REPOSITORY = Path(__file__).parent.parent
@@ -32,14 +33,13 @@ class StepClock:
 
 
 class Counted:
-    """Salts that differ and repeat from test to test."""
+    """Salts of 16 bytes that differ and repeat from test to test, however many are drawn at once."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._numbers = count(1)
 
     def __call__(self, size: int) -> bytes:
-        self._count += 1
-        return self._count.to_bytes(size, "big")
+        return b"".join(number.to_bytes(16, "big") for number in islice(self._numbers, size // 16))
 
 
 _CLEAN: dict[str, Any] = {
@@ -123,5 +123,5 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def engine(root: Path, policy: Policy, catalogue: Catalogue, clock: StepClock) -> Engine:
-    return Engine(root, Configuration(policy, catalogue), clock=clock, entropy=Counted())
+def engine(root: Path, policy: Policy, clock: StepClock) -> Engine:
+    return Engine(root, complete(policy, POLICY), clock=clock, entropy=Counted())

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from countersign.cli import advance, approve, intake, payload, policy, show, status, verify
+from countersign.cli import advance, approve, calendar, intake, payload, policy, sample, show, sla, status, verify
 from countersign.cli.output import say
 from countersign.errors import (
     AdoptionRefused,
@@ -39,7 +39,10 @@ app.command("show")(show.show)
 app.command("verify")(verify.verify)
 app.add_typer(intake.app, name="intake", help="Read changes from a source; each becomes a run.")
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
+app.add_typer(calendar.app, name="calendar", help="The business calendar.")
+app.add_typer(sla.app, name="sla", help="How long people have.")
 app.add_typer(policy.app, name="policy", help="The policy of an evidence root.")
+app.add_typer(sample.app, name="sample", help="The monthly sample: how many items, and what a result supports.")
 
 
 def main() -> NoReturn:

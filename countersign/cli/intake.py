@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, time
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import typer
 
@@ -13,6 +13,7 @@ from countersign.changes.sources.build import git_source, github_source
 from countersign.changes.sources.deployments import DeploymentsSource
 from countersign.changes.sources.files import FilesSource, StreamSource
 from countersign.changes.sources.interface import Source
+from countersign.changes.sources.servicenow import ServicenowSource
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
 from countersign.cli.output import print_json, print_table, progress, say
 from countersign.clocks.instant import parse_instant
@@ -108,6 +109,22 @@ def deployments_command(
     """Read deployments; each is joined to its changes, or becomes a run of its own where no change names it."""
     engine = open_engine(root, policy)
     _read_all(engine, [DeploymentsSource(file, engine.current.policy.limits)], as_json)
+
+
+@app.command("servicenow")
+def servicenow_command(
+    file: Annotated[Path, typer.Argument(help="An export of change_request, CSV or JSON.")],
+    zone: Annotated[str, typer.Option(help="The zone of its times: the session's, or UTC for database values.")],
+    approvals: Annotated[Path | None, typer.Option(help="An export of sysapproval_approver, CSV or JSON.")] = None,
+    root: Root = ROOT,
+    policy: PolicyFile = POLICY,
+    as_json: Json = False,
+) -> None:
+    """Read an export of ServiceNow's change requests as changes."""
+    if zone not in available_timezones():
+        raise typer.BadParameter(f"{zone!r} is not an IANA zone such as America/New_York", param_hint="--zone")
+    engine = open_engine(root, policy)
+    _read_all(engine, [ServicenowSource(file, zone=ZoneInfo(zone), approvals=approvals)], as_json)
 
 
 def _instant(option: str, text: str | None, policy: Policy) -> datetime | None:

@@ -14,9 +14,9 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command("check")
 def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False) -> None:
-    """Validate policy and catalogue, and name every target (▶) that its owner has not assigned."""
+    """Validate policy, catalogue and calendar, and name every target (▶) that its owner has not assigned."""
     configuration = load_configuration(policy)
-    loaded, catalogue = configuration.policy, configuration.catalogue
+    loaded, catalogue, calendar = configuration.policy, configuration.catalogue, configuration.calendar
     undecided = _undecided(loaded)
     if as_json:
         print_json(
@@ -25,6 +25,7 @@ def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False)
                 "configuration": configuration.digest,
                 "policy": {"version": loaded.version, "digest": loaded.digest},
                 "catalogue": {"version": catalogue.version, "digest": catalogue.digest},
+                "calendar": {"version": calendar.version, "digest": calendar.digest},
                 "unassigned": [
                     {"target": name, "value": value, "unit": unit, "owner": owner}
                     for name, value, unit, owner in undecided
@@ -37,6 +38,7 @@ def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False)
             f"configuration {configuration.digest}",
             f"policy {loaded.version}, digest {loaded.digest}",
             f"catalogue {catalogue.version}, digest {catalogue.digest}, {len(catalogue.controls)} controls",
+            f"calendar {calendar.version}, digest {calendar.digest}",
         ]
     )
     if undecided:

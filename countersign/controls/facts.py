@@ -22,6 +22,9 @@ from countersign.policy import Kind, Policy
 _ATTEMPT = re.compile(r"[-_ #](?:(?:re)?run|retry|attempt|repeat)[-_ #]?\d*\Z")
 
 
+_CLOSEST = (Likeness.SAME, Likeness.UNKNOWN, Likeness.DIFFERENT)
+
+
 @dataclass(frozen=True, slots=True)
 class Approval:
     """An approval that counts: words that approve this change, by an identifiable person who is no bot.
@@ -140,11 +143,17 @@ class Facts:
             return "its words do not clearly approve"
         if reading.quote is None:
             return "its words are too short to be quoted"
-        likeness, maker = self.people.compare_all(giver, self.makers)
+        likeness, maker = self._likeness_to_makers(item, giver)
         attested = item.origin == EXTRACTED or self.trusts_the_source
         authority = self.policy.authority(self.change.system)
         authorised = may_authorise(giver, item.authority, authority, self.policy)
         return Approval(name, item, reading.quote, giver, likeness, maker, attested, authorised)
+
+    def _likeness_to_makers(self, item: Evidence, giver: Identity) -> tuple[Likeness, Identity | None]:
+        """The giver, and whoever they acted for, against every maker: the closer of the two counts."""
+        acting = [giver, *([self.people.identify(item.on_behalf_of)] if item.on_behalf_of else [])]
+        found = [self.people.compare_all(one, self.makers) for one in acting]
+        return min(found, key=lambda answer: _CLOSEST.index(answer[0]))
 
     @cached_property
     def trusts_the_source(self) -> bool:

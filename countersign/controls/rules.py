@@ -97,7 +97,8 @@ def _standing_rejection(facts: Facts) -> Answer | None:
     for name, item in facts.standing_rejections:
         approvers = ", ".join(sorted({str(approval.item.by) for approval in facts.approvals}))
         beside = f", beside the approval of {approvers}" if approvers else ""
-        reason = f"a rejection by {item.by or 'an unnamed person'} stands in {name}{beside}"
+        given = f" by {item.by}" if item.by else ""
+        reason = f"a rejection{given} stands in {name}{beside}"
         answer = Answer.exception(reason, name, first_quote(item.text))
         if answer.result is Result.EXCEPTION:
             return answer

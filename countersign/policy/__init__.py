@@ -1,6 +1,6 @@
 """The policy: who may sign, what counts as what, and how long things may take."""
 
-from countersign.policy.configuration import Configuration, load_configuration
+from countersign.policy.configuration import Configuration, complete, load_configuration
 from countersign.policy.document import (
     UNASSIGNED,
     Catalogue,
@@ -13,7 +13,7 @@ from countersign.policy.document import (
     Trailer,
     Wording,
 )
-from countersign.policy.load import load_catalogue, load_policy
+from countersign.policy.load import load_calendar, load_catalogue, load_policy, read_calendar
 from countersign.policy.roster import Person
 from countersign.policy.systems import Authority, System, Template
 from countersign.policy.words import Key, Kind, Role
@@ -37,7 +37,10 @@ __all__ = [
     "TieredTarget",
     "Trailer",
     "Wording",
+    "complete",
+    "load_calendar",
     "load_catalogue",
     "load_configuration",
     "load_policy",
+    "read_calendar",
 ]

@@ -11,22 +11,24 @@ from pathlib import Path
 
 import rfc8785
 
+from countersign.clocks.calendar import Calendar
 from countersign.policy.document import Catalogue, Policy
-from countersign.policy.load import load_catalogue, load_policy
+from countersign.policy.load import load_calendar, load_catalogue, load_policy
 from countersign.policy.section import Kept
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One version of policy and catalogue."""
+    """One version of policy, catalogue and business calendar."""
 
     policy: Policy
     catalogue: Catalogue
+    calendar: Calendar
 
     @property
-    def documents(self) -> dict[str, Kept]:
+    def documents(self) -> dict[str, Kept | Calendar]:
         """The documents by name; each is kept in the evidence root under its own digest."""
-        return {"policy": self.policy, "catalogue": self.catalogue}
+        return {"policy": self.policy, "catalogue": self.catalogue, "calendar": self.calendar}
 
     @cached_property
     def manifest(self) -> dict[str, str]:
@@ -37,7 +39,11 @@ class Configuration:
     @cached_property
     def named(self) -> dict[str, str]:
         """How a run's log and a workpaper name it: the digest, the manifest, and what the owners call the documents."""
-        versions = {"policy_version": self.policy.version, "catalogue_version": self.catalogue.version}
+        versions = {
+            "policy_version": self.policy.version,
+            "catalogue_version": self.catalogue.version,
+            "calendar_version": self.calendar.version,
+        }
         return {"digest": self.digest, **self.manifest, **versions}
 
     @cached_property
@@ -54,4 +60,9 @@ class Configuration:
 def load_configuration(policy_path: Path) -> Configuration:
     """The policy in a file and the documents that it names. Raises PolicyError naming the file and the field."""
     policy = load_policy(policy_path)
-    return Configuration(policy, load_catalogue(policy, policy_path))
+    return complete(policy, policy_path)
+
+
+def complete(policy: Policy, policy_path: Path) -> Configuration:
+    """A policy with the documents that it names, relative to a policy file's folder. Raises PolicyError."""
+    return Configuration(policy, load_catalogue(policy, policy_path), load_calendar(policy, policy_path))

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, model_validator
 
+from countersign.clocks.allowance import Allowance, ClockKind, Tier, Unit
+from countersign.errors import PolicyError
 from countersign.policy.roster import Day, Person, one_owner_each
 from countersign.policy.section import Kept, Pattern, Section
 from countersign.policy.systems import Authority, System, Template
@@ -22,7 +24,7 @@ UNASSIGNED = "▶"
 class Target(Section):
     """A limit that its owner sets; `assigned_by: ▶` says that nobody has yet."""
 
-    value: int = Field(gt=0)
+    value: int = Field(gt=0, le=1_000_000)
     unit: Literal["hours", "business_hours", "business_days"]
     owner: Role
     assigned_by: str = Field(min_length=1)
@@ -65,15 +67,33 @@ class Trailer(Section):
 
 
 class SourceSpec(Section):
-    """A source that the daily graph reads; `tags` (a pattern of git) and `environment` are for tags that deploy."""
+    """A source that the daily graph reads.
+
+    `zone` and `approvals` belong to ServiceNow, whose times name no zone; `tags` (a pattern of git) and `environment`
+    to tags that deploy a system.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
-    adapter: Literal["files", "git", "github", "deployments", "git_tags"]
+    adapter: Literal["files", "git", "github", "servicenow", "deployments", "git_tags"]
     path: str
     system: str | None = None
     since: str | None = None
+    approvals: str | None = None
+    zone: str | None = None
     tags: str | None = None
     environment: str = "production"
+
+    @model_validator(mode="after")
+    def _zoned(self) -> "SourceSpec":
+        if self.adapter == "servicenow" and self.zone not in available_timezones():
+            raise ValueError("zone: name the IANA zone of the exported times, such as America/New_York, or UTC")
+        return self
+
+    @model_validator(mode="after")
+    def _tagged(self) -> "SourceSpec":
+        if self.adapter == "git_tags" and not (self.system and self.tags):
+            raise ValueError("tags: name the `tags` that deploy, such as release-*, and the `system` that they deploy")
+        return self
 
 
 class Policy(Kept):
@@ -83,6 +103,7 @@ class Policy(Kept):
     time_zone: str
     intake_since: Day
     catalogue: str = "catalogue.yaml"
+    calendar: str = "calendar.yaml"
     people: list[Person] = Field(min_length=1)
     bots: list[Pattern]
     pipelines: list[Pattern]
@@ -103,7 +124,7 @@ class Policy(Kept):
     emergency_labels: list[str]
     merge_deploys: list[str]
     deployment_environments: list[str] = Field(default=["production", "prod"], min_length=1)
-    extractors: list[Literal["git", "github", "deployments", "git_tags"]]
+    extractors: list[Literal["git", "github", "servicenow", "deployments", "git_tags"]]
     sources: list[SourceSpec]
 
     @model_validator(mode="after")
@@ -144,6 +165,18 @@ class Policy(Kept):
         """Who may authorise changes of a system."""
         known = self.system(system)
         return known.authority if known else self.unknown_systems
+
+    def allowance(self, kind: ClockKind, tier: Tier) -> Allowance:
+        """How much time a clock of this kind gives in a tier. Raises PolicyError."""
+        targets = {
+            ClockKind.INDEPENDENT_REVIEW: self.review_clock,
+            ClockKind.MAKER_CHECKER: self.approval_clock,
+            ClockKind.EXCEPTION_OBSERVATION: self.observation_clock,
+        }
+        if kind not in targets:
+            raise PolicyError(f"{kind}: has no target in policy {self.version}; the monthly sample sets its own date")
+        target = targets[kind].emergency if tier is Tier.EMERGENCY else targets[kind].standard
+        return Allowance(target.value, Unit(target.unit))
 
     def targets(self) -> Iterator[tuple[str, Target]]:
         """Every target with its dotted name, in the order of the policy."""

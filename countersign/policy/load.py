@@ -1,4 +1,4 @@
-"""Policy and catalogue from YAML files. What belongs here: strict reading, with one clear error for what is wrong."""
+"""Policy, catalogue and calendar from YAML. What belongs here: strict reading, with one error for what is wrong."""
 
 import json
 from collections.abc import Hashable
@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from countersign.clocks.calendar import Calendar
 from countersign.errors import PolicyError
 from countersign.policy.document import Catalogue, Policy
-from countersign.policy.section import Section
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -24,7 +24,7 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Document = TypeVar("_Document", bound=Section)
+_Document = TypeVar("_Document", bound=BaseModel)
 
 
 def _read(path: Path, document: type[_Document]) -> _Document:
@@ -52,3 +52,13 @@ def load_policy(path: Path) -> Policy:
 def load_catalogue(policy: Policy, policy_path: Path) -> Catalogue:
     """The catalogue that a policy names, relative to the policy's own folder. Raises PolicyError."""
     return _read(policy_path.parent / policy.catalogue, Catalogue)
+
+
+def load_calendar(policy: Policy, policy_path: Path) -> Calendar:
+    """The business calendar that a policy names, relative to the policy's own folder. Raises PolicyError."""
+    return read_calendar(policy_path.parent / policy.calendar)
+
+
+def read_calendar(path: Path) -> Calendar:
+    """A business calendar from a file. Raises PolicyError naming the file and the field."""
+    return _read(path, Calendar)

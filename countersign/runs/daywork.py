@@ -15,7 +15,7 @@ from countersign.changes.sources.interface import Source
 from countersign.errors import CountersignError, SourceError
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
-from countersign.evidence.register import IntakeTotals
+from countersign.evidence.register import IntakeTotals, KeptExtract
 from countersign.runs.engine import STAGES, Engine, Outcome, Progress
 from countersign.runs.intake import record_broken_source, take_in
 
@@ -24,11 +24,16 @@ _PEOPLE_MATTER = ("AWAITING_APPROVAL", "BLOCKED", "FAILED")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One source read: its totals, or why it could not be read."""
+    """One source read: its totals and what it gave, or why it could not be read.
+
+    `fresh` says that it found other things than the reading before.
+    """
 
     source: str
     totals: IntakeTotals
     broken: str | None = None
+    extracts: tuple[KeptExtract, ...] = ()
+    fresh: bool = False
 
 
 @dataclass(slots=True)
@@ -83,7 +88,9 @@ def work_day(
                 record_broken_source(engine, source, str(error))
                 report.readings.append(Reading(source.name, IntakeTotals(), str(error)))
             else:
-                report.readings.append(Reading(source.name, intake.totals))
+                report.readings.append(
+                    Reading(source.name, intake.totals, extracts=tuple(intake.extracts), fresh=intake.fresh)
+                )
                 report.take(intake.runs)
     report.take(engine.advance(day, progress=progress))
     report.add(engine.views.take_added(day))

@@ -33,8 +33,8 @@ from countersign.runs.steps import Arrival
 class Intake:
     """One reading of a source: totals, and what became of everything that was read.
 
-    `runs` are those that this reading opened or found. A deployment counts as opened when it is registered; what
-    followed from all of them stands in `followed`.
+    `runs` are those that this reading opened or found; `fresh` says that it found other things than the one before. A
+    deployment counts as opened when it is registered; what followed from all of them stands in `followed`.
     """
 
     source: str
@@ -44,6 +44,7 @@ class Intake:
     refusals: list[Refusal] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     fingerprint: str = ""
+    fresh: bool = False
     extracts: list[KeptExtract] = field(default_factory=list)
     state: str | None = None
     deployments: list[RegisteredDeployment] = field(default_factory=list)
@@ -74,7 +75,8 @@ def take_in(engine: Engine, source: Source, *, progress: Progress | None = None)
     except SourceError:
         _register_extracts(engine, kept)
         raise
-    _register_extracts(engine, [replace(one, rows=rows) for one, rows in zip(kept, source.rows(), strict=True)])
+    intake.extracts = [replace(one, rows=rows) for one, rows in zip(kept, source.rows(), strict=True)]
+    _register_extracts(engine, intake.extracts)
     intake.declared = source.declared()
     if intake.declared is not None and intake.declared != intake.totals.read:
         reason = f"read {intake.totals.read} records, but the source counts {intake.declared}; read it again"
@@ -123,7 +125,6 @@ def _read(
         if progress:
             progress(len(chunk))
     intake.fingerprint = prints.hexdigest()
-    intake.extracts = list(kept)
 
 
 def _register_deployments(engine: Engine, source: Source, found: _Sorted, extract: str | None, intake: Intake) -> None:
@@ -337,6 +338,7 @@ def _register(engine: Engine, intake: Intake) -> None:
     latest = engine.index.latest_intakes().get(intake.source)
     read = (intake.fingerprint, intake.state, None)
     if latest is None or (latest.fingerprint, latest.state, latest.broken) != read or intake.totals.opened:
+        intake.fresh = True
         _append(engine, intake, None)
 
 

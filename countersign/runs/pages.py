@@ -52,6 +52,7 @@ def workpaper_page(document: dict[str, Any]) -> list[str]:
             ("configuration", versions["digest"]),
             ("policy", f"{versions['policy_version']}  {versions['policy']}"),
             ("catalogue", f"{versions['catalogue_version']}  {versions['catalogue']}"),
+            ("calendar", f"{versions['calendar_version']}  {versions['calendar']}"),
             ("roster", versions["roster"]),
             ("systems", versions["systems"]),
             ("judged by", f"{versions['mapper']} at {document['assessed_at']}"),

@@ -10,7 +10,7 @@ from countersign.environment import Clock, Entropy, default_policy, default_root
 from countersign.errors import UnknownRunError
 from countersign.evidence.log import AuditLog
 from countersign.evidence.root import LOG, EvidenceRoot
-from countersign.policy import Configuration, Policy, load_catalogue, load_configuration
+from countersign.policy import Configuration, Policy, complete, load_configuration
 from countersign.runs.engine import Engine
 from countersign.runs.intake import take_in_one
 from countersign.runs.sign_offs import Determination, Receipt, SignOffDesk
@@ -34,7 +34,7 @@ class RunResult:
 def configured(policy: Path | str | Policy | None) -> Configuration:
     """The configuration that a policy names: a file, `./policy.yaml` (environment `COUNTERSIGN_POLICY`) by default."""
     if isinstance(policy, Policy):
-        return Configuration(policy, load_catalogue(policy, default_policy()))
+        return complete(policy, default_policy())
     return load_configuration(Path(policy) if policy is not None else default_policy())
 
 

@@ -102,11 +102,11 @@ def _parts(change: Change, people: People) -> list[tuple[str, str]]:
 
 
 def _cited(state: RunState, determined_on: Iterable[str]) -> list[tuple[str, str]]:
-    """Cited evidence items with whoever gave them."""
+    """Cited evidence items with whoever gave them, and for whom."""
     cited = [judged.evidence for judged in state.judged if judged.evidence is not None]
     names = dict.fromkeys([*cited, *determined_on])
-    items = ((name, state.change.evidence[name].by) for name in names if name in state.change.evidence)
-    return [(name, by) for name, by in items if by is not None]
+    items = [(name, state.change.evidence[name]) for name in names if name in state.change.evidence]
+    return [(name, who) for name, item in items for who in (item.by, item.on_behalf_of) if who is not None]
 
 
 def determination_rows(

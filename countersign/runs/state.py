@@ -90,7 +90,11 @@ class SignOff:
 
 @dataclass(slots=True)
 class RunState:
-    """Everything that a run's log says so far."""
+    """Everything that a run's log says so far.
+
+    `judged` is every control as it was assessed, `results` the same with the reviewer's determinations in place of the
+    abstentions that they settle. `gate_holds` says that the gate was decided again over this very state.
+    """
 
     run_id: str
     head: str = ZERO
@@ -109,9 +113,11 @@ class RunState:
     mapper: str = ""
     assessed_at: datetime | None = None
     judged: tuple[Judged, ...] = ()
+    results: tuple[Judged, ...] = ()
     verdicts: tuple[Mapping[str, Any], ...] = ()
     passed: bool | None = None
     gate_reason: str | None = None
+    gate_holds: bool = False
     requests: dict[Key, Request] = field(default_factory=dict)
     sign_offs: dict[Key, SignOff] = field(default_factory=dict)
     sign_off_head: str = ZERO
@@ -201,15 +207,6 @@ class RunState:
         if self.closed_as is None and self.error is None and self.sign_offs:
             return f"{list(self.sign_offs)[-1]} is recorded and waits to be taken up"
         return self.error
-
-    def results(self) -> list[Judged]:
-        """Every control's result, the reviewer's determinations in place of the abstentions they settle."""
-        review = self.sign_offs.get(Key.INDEPENDENT_REVIEW)
-        determined = {judged.control: judged for judged in review.determinations} if review else {}
-        return [
-            determined.get(judged.control, judged) if judged.result is Result.ABSTAINED else judged
-            for judged in self.judged
-        ]
 
 
 def read_state(run_id: str, entries: Iterable[Entry], blobs: Path | None = None) -> RunState:
@@ -315,7 +312,7 @@ def _assessed(state: RunState, entry: Entry) -> None:
     _expect(state, entry, state.ingested and not state.judged, "the change is not waiting for it")
     data = entry.data
     state.mapper, state.assessed_at = data["mapper"], parse_instant(entry.ts)
-    state.judged = tuple(_judged(state, entry, row, data["mapper"]) for row in data["controls"])
+    state.judged = state.results = tuple(_judged(state, entry, row, data["mapper"]) for row in data["controls"])
 
 
 def _judged(state: RunState, entry: Entry, row: Mapping[str, Any], judged_by: str) -> Judged:
@@ -360,6 +357,8 @@ def _signed(state: RunState, entry: Entry) -> None:
         _expect(state, entry, determined.control in open_controls, "it determines a control that is not open")
         _expect(state, entry, determined.result in (Result.MET, Result.EXCEPTION), "it determines nothing")
         open_controls.remove(determined.control)
+    settled = {judged.control: judged for judged in determinations if key is Key.INDEPENDENT_REVIEW}
+    state.results = tuple(settled.get(judged.control, judged) for judged in state.results)
     state.sign_off_head = entry.head
     state.sign_offs[key] = SignOff(
         key,

@@ -141,10 +141,16 @@ def pass_gate(state: RunState, versions: Versions) -> list[Draft]:
 
 
 def check_gate_again(state: RunState, versions: Versions) -> None:
-    """Decide the gate again from payload and assertions. Raises TamperedError where the log says otherwise."""
+    """Decide the gate again from payload and assertions, once for a log that was read.
+
+    Raises TamperedError where the log says otherwise.
+    """
+    if state.gate_holds:
+        return
     decision = gate.decide(state.change, versions.catalogue, versions.policy.change_ids, asserted(state))
     if decision.passed is not state.passed or verdict_rows(decision) != list(state.verdicts):
         raise TamperedError(f"{state.run_id}: the logged gate decision does not follow from its payload; SEV-1")
+    state.gate_holds = True
 
 
 def _notice(policy: Policy, about: str, controls: list[str]) -> Draft:
@@ -164,7 +170,7 @@ def ask(state: RunState, key: Key, versions: Versions) -> list[Draft]:
         "role": role,
         "to": eligible,
         "tier": state.tier,
-        "handed": {"log_head": state.head, "controls": _tally(state.results())},
+        "handed": {"log_head": state.head, "controls": _tally(state.results)},
     }
     return [Draft("sign_off_requested", ENGINE, data)]
 

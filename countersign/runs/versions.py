@@ -12,6 +12,7 @@ import orjson
 from pydantic import ValidationError
 
 from countersign.changes.people import People
+from countersign.clocks.calendar import Calendar
 from countersign.controls.assessment import Mapper
 from countersign.controls.rules import Rules
 from countersign.errors import EvidenceError, UnadoptedError
@@ -80,6 +81,7 @@ class VersionStore:
             configuration = Configuration(
                 Policy.model_validate_json(self._root.version(manifest["policy"])),
                 Catalogue.model_validate_json(self._root.version(manifest["catalogue"])),
+                Calendar.model_validate_json(self._root.version(manifest["calendar"])),
             )
         except (ValidationError, orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise EvidenceError(f"the configuration {digest} is of another form: {error}") from error

@@ -65,12 +65,12 @@ COLUMNS = (
 
 def results_of(state: RunState, result: Result) -> list[str]:
     """The controls that came out so, determinations taken in."""
-    return [judged.control for judged in state.results() if judged.result is result]
+    return [judged.control for judged in state.results if judged.result is result]
 
 
 def is_clean(state: RunState) -> bool:
     """Every applicable control met: no exception, no abstention left open."""
-    return all(judged.result in (Result.MET, Result.NOT_APPLICABLE) for judged in state.results())
+    return all(judged.result in (Result.MET, Result.NOT_APPLICABLE) for judged in state.results)
 
 
 def conclusion(state: RunState) -> str:
@@ -149,7 +149,7 @@ def workpaper_document(state: RunState) -> dict[str, Any]:
                 "reason": judged.reason,
                 "judged_by": judged.judged_by,
             }
-            for judged in state.results()
+            for judged in state.results
         ],
         "brought": [
             {"control": claim.control, "text": claim.text, "evidence": claim.evidence, "quote": claim.quote}
@@ -178,7 +178,7 @@ def workpaper_event(state: RunState) -> Draft:
     data = {
         "document": document_digest(document),
         "log_head": document["log_head"],
-        "results": {judged.control: judged.result.value for judged in state.results()},
+        "results": {judged.control: judged.result.value for judged in state.results},
         "exceptions": document["exceptions"],
         "abstentions": document["abstentions"],
         "conclusion": document["conclusion"],
@@ -218,7 +218,7 @@ def workpaper_row(state: RunState) -> dict[str, Any]:
                 "reason": judged.reason,
                 "judged_by": judged.judged_by,
             }
-            for judged in state.results()
+            for judged in state.results
         ],
         "gate": "passed" if state.passed else "blocked",
         "exceptions": results_of(state, Result.EXCEPTION),

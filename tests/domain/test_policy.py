@@ -76,10 +76,16 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"emergency_approval": {**HOURS, "unit": "business_hours"}}, "emergency_approval: the unit must",
     ),
     "limit_negative": ({"limits": {"evidence_bytes": -1}}, "limits.evidence_bytes: Input should be greater than 0"),
-    "extractor_unknown": ({"extractors": ["files"]}, "extractors.0: Input should be 'git' or 'github'"),
+    "extractor_unknown": ({"extractors": ["files"]}, "extractors.0: Input should be 'git', 'github', 'servicenow', 'deployments' or 'git_tags'"),
     "adapter_unknown": ({"sources": [{"name": "a", "adapter": "fax", "path": "x"}]}, "sources.0.adapter: Input should"),
     "source_name_with_a_dash": (
         {"sources": [{"name": "a-b", "adapter": "git", "path": "x"}]}, "sources.0.name: String should match pattern",
+    ),
+    "servicenow_without_a_zone": (
+        {"sources": [{"name": "a", "adapter": "servicenow", "path": "x"}]}, "sources.0: zone: name the IANA zone",
+    ),
+    "servicenow_in_no_zone": (
+        {"sources": [{"name": "a", "adapter": "servicenow", "path": "x", "zone": "EST5"}]}, "sources.0: zone: name",
     ),
     "source_name_twice": ({"sources": [SHIPPED["sources"][0]] * 2}, "sources: two entries share one name"),
 }  # fmt: skip

@@ -46,6 +46,7 @@ class Deployment:
         self.inbox.mkdir(parents=True, exist_ok=True)
         content = yaml.safe_load(POLICY.read_text(encoding="utf-8"))
         content["catalogue"] = str(POLICY.with_name("catalogue.yaml"))
+        content["calendar"] = str(POLICY.with_name("calendar.yaml"))
         named = sources or {"inbox": self.inbox}
         content["sources"] = [{"name": name, "adapter": "files", "path": str(path)} for name, path in named.items()]
         self.policy.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")

@@ -3,6 +3,7 @@
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from countersign.changes.sources.deployments import DeploymentsSource
 from countersign.changes.sources.files import FilesSource
@@ -10,6 +11,7 @@ from countersign.changes.sources.git import GitSource
 from countersign.changes.sources.git_tags import GitTagsSource
 from countersign.changes.sources.github import GithubSource
 from countersign.changes.sources.interface import Origin, Source
+from countersign.changes.sources.servicenow import ServicenowSource
 from countersign.clocks.instant import parse_instant
 from countersign.errors import PolicyError
 from countersign.policy import Policy, SourceSpec
@@ -68,8 +70,8 @@ def source_of(policy: Policy, spec: SourceSpec, base: Path) -> Source:
         case "deployments":
             return DeploymentsSource(path, policy.limits, name=spec.name)
         case "git_tags":
-            if spec.tags is None or spec.system is None:
-                raise PolicyError(f"sources.{spec.name}: git_tags needs `system` and `tags`, those that deploy it")
+            assert spec.tags is not None
+            assert spec.system is not None
             return GitTagsSource(path, system=spec.system, tags=spec.tags, environment=spec.environment, name=spec.name)
         case "git":
             since = None
@@ -79,3 +81,7 @@ def source_of(policy: Policy, spec: SourceSpec, base: Path) -> Source:
                 except ValueError as error:
                     raise PolicyError(f"sources.{spec.name}.since: {error}") from error
             return git_source(policy, path, name=spec.name, system=spec.system, since=since)
+        case "servicenow":
+            assert spec.zone is not None
+            approvals = None if spec.approvals is None else base / spec.approvals
+            return ServicenowSource(path, zone=ZoneInfo(spec.zone), approvals=approvals, name=spec.name)

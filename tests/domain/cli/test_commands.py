@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import POLICY, payload_with
+from tests.domain.changes.sources.servicenow_export import APPROVALS, CASES, CHANGES, SIZE, as_csv, as_json
 from tests.domain.cli.conftest import Cli, Write
 from tests.domain.runs.test_sign_offs import undecided
 
@@ -148,6 +149,20 @@ def test_intake_reads_files_git_and_github(cli: Cli, write: Write, tmp_path: Pat
     assert github.code == 1
 
 
+def test_intake_reads_servicenow_once(cli: Cli, write: Write) -> None:
+    """Totals add up, and reading the export again opens nothing."""
+    changes, approvals = write("changes.csv", as_csv(CHANGES)), write("approvals.json", as_json(APPROVALS))
+    command = ("intake", "servicenow", changes, "--approvals", approvals, "--zone", "America/New_York", "--json")
+    outcomes = [case.outcome for case in CASES.values()]
+    opened, known, refused, apart = (outcomes.count(name) for name in ("opened", "known", "refused", "apart"))
+    totals = {"read": SIZE, "opened": opened, "known": known, "refused": refused, "out_of_scope": apart}
+    first, again = cli(*command), cli(*command)
+    assert (first.code, first.document["totals"]) == (1, totals)
+    assert again.document["totals"] == {**totals, "opened": 0, "known": opened + known}
+    assert len(first.document["refusals"]) == refused
+    assert {skipped["reason"] for skipped in first.document["skipped"]} == {"cancelled before any work began"}
+
+
 def test_totals_and_refusals_are_printed_for_people_too(cli: Cli, write: Write) -> None:
     answer = cli("run", write("batch.json", [_BLOCKED, {"id": "CHG-3"}]))
     assert answer.code == 1
@@ -184,7 +199,8 @@ def test_policy_check_names_every_unassigned_target(cli: Cli, write: Write, tmp_
     page = cli("policy", "check").out
     assert all(name in page for name in names)
     assert "▶" in page
-    (tmp_path / "catalogue.yaml").write_bytes((POLICY.parent / "catalogue.yaml").read_bytes())
+    for name in ("catalogue.yaml", "calendar.yaml"):
+        (tmp_path / name).write_bytes((POLICY.parent / name).read_bytes())
     assigned = write("policy.yaml", _decided(POLICY.read_text()).encode())
     assert cli("policy", "check", "--policy", assigned, "--json").document["unassigned"] == []
     assert "every target is assigned" in cli("policy", "check", "--policy", assigned).out

@@ -132,7 +132,7 @@ CM_01: dict[str, Row] = {
         ev(rejection=rejection(by="checker")), "exception", "by checker stands in rejection, beside the approval",
     ),
     "rejection_alone": (ev(approval=None, rejection=rejection()), "exception", "a rejection by authoriser stands in"),
-    "rejection_by_nobody": (ev(rejection=rejection(by=None)), "exception", "a rejection by an unnamed person stands"),
+    "rejection_by_nobody": (ev(rejection=rejection(by=None)), "exception", "a rejection stands in rejection"),
     "rejection_without_time": (ev(rejection=rejection(at=None)), "exception", "a rejection by authoriser stands"),
     "rejection_too_short": (ev(rejection=rejection(text="no")), "abstained", "stands in rejection, too short"),
     "rejections_short_and_long": (

@@ -14,7 +14,7 @@ from countersign.controls.assessment import Assessment, Mapper
 from countersign.controls.rules import Rules
 from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog
-from countersign.policy import Configuration, Policy, load_catalogue
+from countersign.policy import Policy, complete
 from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.engine import Outcome
 from countersign.runs.run import Run, RunResult
@@ -37,8 +37,9 @@ class Bench:
     def fresh(self, *, mapper: MapperFactory = Rules, policy: Policy | None = None) -> Run:
         """Open the root anew, as a process does that starts after a crash."""
         if policy is not None:
-            configuration = Configuration(policy, load_catalogue(policy, POLICY))
-            ConfigurationDesk(self.root, clock=self.clock).adopt(configuration, "process-owner", "A test needs it.")
+            ConfigurationDesk(self.root, clock=self.clock).adopt(
+                complete(policy, POLICY), "process-owner", "A test needs it."
+            )
         policy = policy or self.policy
         self.run = Run(self.root, policy=policy, clock=self.clock, entropy=Counted(), mapper=mapper)
         self.desk = SignOffDesk(self.run.engine)

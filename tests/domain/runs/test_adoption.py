@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from countersign.errors import AdoptionRefused, EvidenceError, UnadoptedError
-from countersign.policy import Configuration, Policy, load_catalogue
+from countersign.policy import Configuration, Policy, complete
 from countersign.runs.adoption import ConfigurationDesk, Difference
 from countersign.runs.run import Run
 from countersign.runs.state import Status
@@ -15,7 +15,7 @@ from tests.domain.runs.test_sign_offs import with_people
 
 
 def configuration(policy: Policy) -> Configuration:
-    return Configuration(policy, load_catalogue(policy, POLICY))
+    return complete(policy, POLICY)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_the_first_configuration_is_the_genesis(bench: Bench, desk: Configuratio
     assert (line["event"], line["configuration"], line["manifest"]) == ("root_opened", first.digest, first.manifest)
     assert (bench.run.engine.genesis, bench.fresh().engine.genesis) == (True, False)
     assert desk.in_force().configuration.digest == first.digest
-    assert set(first.manifest) == {"policy", "catalogue", "roster", "systems"}
+    assert set(first.manifest) == {"policy", "catalogue", "calendar", "roster", "systems"}
 
 
 def test_nothing_runs_with_a_configuration_that_is_not_adopted(bench: Bench, desk: ConfigurationDesk) -> None:

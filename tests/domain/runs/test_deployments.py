@@ -216,7 +216,7 @@ def test_a_run_without_a_change_can_be_signed_and_completed(desk: Desk) -> None:
         desk.bench.desk.record(engine.root.rundir(run.day, run.run_id), key, signer)
         desk.bench.advance()
     state = desk.state("deployment:D-1")
-    assert (state.status, state.results()[0].result) == ("COMPLETED", "exception")
+    assert (state.status, state.results[0].result) == ("COMPLETED", "exception")
     assert desk.without_change() == ["D-1"]
 
 

@@ -317,7 +317,7 @@ def test_the_reviewer_determines_an_abstention_either_way(
     assert done.state is not None
     assert done.state.workpaper is not None
     assert (done.state.workpaper["conclusion"].casefold(), done.state.workpaper["clean"]) == (conclusion, clean)
-    (judged,) = (judged for judged in done.state.results() if judged.control == _TEST_CONTROL)
+    (judged,) = (judged for judged in done.state.results if judged.control == _TEST_CONTROL)
     assert (judged.result, judged.quote, judged.judged_by) == (given, _TESTS, "reviewer:reviewer")
     assert judged.reason == "The report says that all is well."
     assert bench.faults() == []
