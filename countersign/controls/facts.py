@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import cached_property
 
 from countersign.changes.classification import Classification, classify
+from countersign.changes.deployment import stands_for_deployment
 from countersign.changes.origin import EXTRACTED
 from countersign.changes.payload import ChangeType, Evidence
 from countersign.changes.people import Identity, Likeness, People, Standing
@@ -18,7 +19,6 @@ from countersign.controls.assessment import Case
 from countersign.controls.wording import Reader, Reading, Says, first_quote, names_another_change
 from countersign.policy import Kind, Policy
 
-_HASH = re.compile(r"[0-9a-f]{7,64}")
 _ATTEMPT = re.compile(r"[-_ #](?:(?:re)?run|retry|attempt|repeat)[-_ #]?\d*\Z")
 
 
@@ -79,6 +79,11 @@ class Facts:
     def of_kind(self, kind: Kind) -> list[tuple[str, Evidence]]:
         """Evidence items of a kind, in the order of the payload."""
         return [(name, item) for name, item in self.change.evidence.items() if item.kind is kind]
+
+    @property
+    def without_change(self) -> bool:
+        """Whether this stands for a deployment that no change record names; whoever claims it gains an exception."""
+        return stands_for_deployment(self.change.id)
 
     @cached_property
     def makers(self) -> tuple[Identity, ...]:
@@ -187,16 +192,3 @@ class Facts:
     def deployments(self) -> list[tuple[str, Evidence, str | None]]:
         """Deployment records with the words to quote, or None where there are none."""
         return [(name, item, first_quote(item.text)) for name, item in self.of_kind(Kind.DEPLOYMENT)]
-
-
-def same_revision(one: str, other: str) -> bool:
-    """Whether two revisions are one: equal, or one an abbreviated hash (of at least 7 digits) of the other.
-
-    Anything else that begins alike is two: `release-1` is not `release-10`.
-    """
-    short, long = sorted((one.casefold(), other.casefold()), key=len)
-    if short == long:
-        return True
-    # a number without letters may be a build number, unless the other is a whole hash
-    hashes = _HASH.fullmatch(short) and _HASH.fullmatch(long) and (len(long) in (40, 64) or not short.isdigit())
-    return bool(hashes) and long.startswith(short)

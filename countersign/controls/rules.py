@@ -7,14 +7,16 @@ what is missing. Rules never look at assertions that came with a payload.
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from countersign.changes.deployment import foreign_revisions
 from countersign.changes.origin import EXTRACTED
 from countersign.changes.payload import ChangeType
 from countersign.changes.people import Likeness, People
 from countersign.clocks.instant import stamp
 from countersign.controls.assessment import Assertion, Assessment, Case, ControlResult, Result
-from countersign.controls.facts import Approval, Facts, Test, same_revision
+from countersign.controls.facts import Approval, Facts, Test
 from countersign.controls.wording import Reader, Says, first_quote, quote_naming
 from countersign.policy import Catalogue, Policy
+from countersign.revisions import same_revision
 
 VERSION = "rules/2"
 
@@ -160,6 +162,8 @@ def _on_trust(facts: Facts, approval: Approval) -> str:
 
 def authorised_before_deployment(facts: Facts) -> Answer:
     """ITGC-CM-01."""
+    if facts.without_change:
+        return _deployed_without_change(facts)
     if (rejected := _standing_rejection(facts)) is not None:
         return rejected
     if not facts.approvals:
@@ -180,6 +184,14 @@ def authorised_before_deployment(facts: Facts) -> Answer:
     assert late.item.at is not None
     reason = f"approved by {late.item.by} only at {stamp(late.item.at)}, after the deployment at {stamp(deployed)}"
     return Answer.exception(reason, late.name, late.quote)
+
+
+def _deployed_without_change(facts: Facts) -> Answer:
+    """What skipped the process was authorised by nobody, whatever else lies beside it."""
+    for name, _, quote in facts.deployments:
+        if quote is not None:
+            return Answer.exception("deployed without a change record, so nobody authorised it", name, quote)
+    return Answer.abstained("stands for a deployment without a change record, and no deployment record can be quoted")
 
 
 def approver_independent(facts: Facts) -> Answer:
@@ -308,6 +320,8 @@ def approved_what_was_deployed(facts: Facts) -> Answer:
         return _no_approval(facts) if not facts.approvals else Answer.abstained("no approval before the deployment")
     if revision is None:
         return Answer.abstained("the final revision is not known")
+    for name, deployed in foreign_revisions(facts.change):
+        return Answer.abstained(f"{name} put {deployed} into production, which is no revision of this change")
     named = [(approval, approval.item.revision) for approval in approvals if approval.item.revision]
     for approval, given_on in named:
         if same_revision(given_on, revision):
@@ -326,6 +340,8 @@ def approved_what_was_deployed(facts: Facts) -> Answer:
 
 def deployer_is_not_author(facts: Facts) -> Answer:
     """ITGC-CM-06."""
+    if facts.without_change:
+        return Answer.abstained("no change record says who made what was deployed")
     if not facts.deployments:
         return Answer.abstained("the evidence holds no deployment record")
     declared = facts.change.deployed_by

@@ -68,20 +68,32 @@ class Trailer(Section):
 
 
 class SourceSpec(Section):
-    """A source that the daily graph reads; `zone` and `approvals` belong to ServiceNow, whose times name no zone."""
+    """A source that the daily graph reads.
+
+    `zone` and `approvals` belong to ServiceNow, whose times name no zone; `tags` (a pattern of git) and `environment`
+    to tags that deploy a system.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
-    adapter: Literal["files", "git", "github", "servicenow"]
+    adapter: Literal["files", "git", "github", "servicenow", "deployments", "git_tags"]
     path: str
     system: str | None = None
     since: str | None = None
     approvals: str | None = None
     zone: str | None = None
+    tags: str | None = None
+    environment: str = "production"
 
     @model_validator(mode="after")
     def _zoned(self) -> "SourceSpec":
         if self.adapter == "servicenow" and self.zone not in available_timezones():
             raise ValueError("zone: name the IANA zone of the exported times, such as America/New_York, or UTC")
+        return self
+
+    @model_validator(mode="after")
+    def _tagged(self) -> "SourceSpec":
+        if self.adapter == "git_tags" and not (self.system and self.tags):
+            raise ValueError("tags: name the `tags` that deploy, such as release-*, and the `system` that they deploy")
         return self
 
 
@@ -112,7 +124,8 @@ class Policy(Kept):
     change_ids: list[Pattern]
     emergency_labels: list[str]
     merge_deploys: list[str]
-    extractors: list[Literal["git", "github", "servicenow"]]
+    deployment_environments: list[str] = Field(default=["production", "prod"], min_length=1)
+    extractors: list[Literal["git", "github", "servicenow", "deployments", "git_tags"]]
     sources: list[SourceSpec]
 
     @model_validator(mode="after")

@@ -31,6 +31,8 @@ def workpaper_page(document: dict[str, Any]) -> list[str]:
             ("supersedes", change["supersedes"]),
         ]
     )
+    lines += ["", "DEPLOYMENTS"] if document["deployments"] else []
+    lines += [f"  {_deployment(deployment)}" for deployment in document["deployments"]]
     lines += ["", "CONTROLS"]
     for control in document["controls"]:
         lines += _control(control)
@@ -98,6 +100,13 @@ def evidence_page(state: RunState) -> list[str]:
         lines += ["", f"{name}  ({about})", *_wrap(item.text, "  | ")]
         lines += [f"  attached: {file.name} {file.sha256}" for file in item.attachments]
     return lines
+
+
+def _deployment(deployment: dict[str, Any]) -> str:
+    said = (("by", deployment["by"]), ("at", deployment["at"]), ("revision", deployment["revision"]))
+    return f"{deployment['evidence']}  " + ", ".join(
+        [*(f"{name} {value}" for name, value in said if value), deployment["origin"]]
+    )
 
 
 def _control(control: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from countersign.controls import gate
 from countersign.controls.assessment import Assertion, Assessment, Case, ControlResult, Result, brought
 from countersign.controls.quote import find
 from countersign.errors import TamperedError
+from countersign.evidence.deployed import Trace
 from countersign.evidence.lines import Draft
 from countersign.policy import Catalogue, Key, Policy
 from countersign.runs.concealment import conceal
@@ -30,13 +31,14 @@ ENGINE = "countersign"
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A payload that has arrived for a run, and from where."""
+    """A payload that has arrived for a run, and from where; `trace` is None while it is as its source gave it."""
 
     payload: Payload
     source: str
     where: str
     origin: Origin
     supersedes: str | None
+    trace: Trace | None = None
 
 
 def ingest(arrival: Arrival, versions: Versions, now: datetime) -> list[Draft]:

@@ -152,7 +152,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"emergency_approval": {**HOURS, "unit": "business_hours"}}, "emergency_approval: the unit must",
     ),
     "limit_negative": ({"limits": {"evidence_bytes": -1}}, "limits.evidence_bytes: Input should be greater than 0"),
-    "extractor_unknown": ({"extractors": ["files"]}, "extractors.0: Input should be 'git', 'github' or 'servicenow'"),
+    "extractor_unknown": ({"extractors": ["files"]}, "extractors.0: Input should be 'git', 'github', 'servicenow'"),
     "adapter_unknown": ({"sources": [{"name": "a", "adapter": "fax", "path": "x"}]}, "sources.0.adapter: Input should"),
     "source_name_with_a_dash": (
         {"sources": [{"name": "a-b", "adapter": "git", "path": "x"}]}, "sources.0.name: String should match pattern",
