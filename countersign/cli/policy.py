@@ -26,6 +26,7 @@ def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False)
                 "policy": {"version": loaded.version, "digest": loaded.digest},
                 "catalogue": {"version": catalogue.version, "digest": catalogue.digest},
                 "calendar": {"version": calendar.version, "digest": calendar.digest},
+                "retention_store": loaded.retention_store and loaded.retention_store.model_dump(),
                 "unassigned": [
                     {"target": name, "value": value, "unit": unit, "owner": owner}
                     for name, value, unit, owner in undecided
@@ -39,6 +40,7 @@ def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False)
             f"policy {loaded.version}, digest {loaded.digest}",
             f"catalogue {catalogue.version}, digest {catalogue.digest}, {len(catalogue.controls)} controls",
             f"calendar {calendar.version}, digest {calendar.digest}",
+            _kept_where(loaded),
         ]
     )
     if undecided:
@@ -46,6 +48,13 @@ def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False)
         print_table(("▶ target", "proposed", "to be assigned by"), rows, title="Still unassigned")
     else:
         print_lines(["every target is assigned"])
+
+
+def _kept_where(policy: Policy) -> str:
+    store = policy.retention_store
+    if store is None:
+        return "retention_store: none, so nothing is kept elsewhere; see RUNBOOK.md, Retention"
+    return f"retention_store: {store.kind} {store.bucket if store.kind == 's3' else store.folder}"
 
 
 def _undecided(policy: Policy) -> list[tuple[str, object, str, str]]:

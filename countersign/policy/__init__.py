@@ -2,7 +2,6 @@
 
 from countersign.policy.configuration import Configuration, complete, load_configuration
 from countersign.policy.document import (
-    UNASSIGNED,
     Catalogue,
     Control,
     Limits,
@@ -14,9 +13,10 @@ from countersign.policy.document import (
     Wording,
 )
 from countersign.policy.load import load_calendar, load_catalogue, load_policy, read_calendar
+from countersign.policy.retention import LocalStoreSpec, Retention, S3StoreSpec, Span, StoreSpec
 from countersign.policy.roster import Delegation, Person, SigningKey, noreply_login
 from countersign.policy.systems import Authority, System, Template
-from countersign.policy.words import Key, Kind, Role
+from countersign.policy.words import UNASSIGNED, Key, Kind, Role
 
 __all__ = [
     "UNASSIGNED",
@@ -28,11 +28,16 @@ __all__ = [
     "Key",
     "Kind",
     "Limits",
+    "LocalStoreSpec",
     "Person",
     "Policy",
+    "Retention",
     "Role",
+    "S3StoreSpec",
     "SigningKey",
     "SourceSpec",
+    "Span",
+    "StoreSpec",
     "System",
     "Target",
     "Template",

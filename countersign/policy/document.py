@@ -14,12 +14,11 @@ from pydantic import Field, model_validator
 from countersign.clocks.allowance import Allowance, ClockKind, Tier, Unit
 from countersign.errors import PolicyError
 from countersign.policy.references import wrong_references
+from countersign.policy.retention import Retention, Span, StoreSpec
 from countersign.policy.roster import Day, Person, one_owner_each
 from countersign.policy.section import Kept, Pattern, Section
 from countersign.policy.systems import Authority, System, Template
-from countersign.policy.words import Key, Kind, Role
-
-UNASSIGNED = "▶"
+from countersign.policy.words import UNASSIGNED, Key, Kind, Role
 
 
 class Target(Section):
@@ -117,7 +116,8 @@ class Policy(Kept):
     approval_clock: TieredTarget
     observation_clock: TieredTarget
     emergency_approval: Target
-    retention: Target
+    retention: Retention
+    retention_store: StoreSpec | None = None
     limits: Limits = Limits()
     wording: Wording
     trailers: dict[str, Trailer]
@@ -183,14 +183,15 @@ class Policy(Kept):
         target = targets[kind].emergency if tier is Tier.EMERGENCY else targets[kind].standard
         return Allowance(target.value, Unit(target.unit))
 
-    def targets(self) -> Iterator[tuple[str, Target]]:
+    def targets(self) -> Iterator[tuple[str, Target | Span]]:
         """Every target with its dotted name, in the order of the policy."""
         for name in ("review_clock", "approval_clock", "observation_clock"):
             tiers: TieredTarget = getattr(self, name)
             yield f"{name}.standard", tiers.standard
             yield f"{name}.emergency", tiers.emergency
         yield "emergency_approval", self.emergency_approval
-        yield "retention", self.retention
+        yield "retention.audit_ends_after", self.retention.audit_ends_after
+        yield "retention.period", self.retention.period
 
 
 class Control(Section):

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Literal
 
+UNASSIGNED = "▶"  # what stands where an owner has not decided yet
+
 
 class Key(StrEnum):
     """The two sign-offs, in the order in which they are asked for."""

@@ -13,12 +13,17 @@ import rfc8785
 import yaml
 
 from countersign.errors import PolicyError
-from countersign.policy import Catalogue, Key, Policy, Target, load_catalogue, load_policy
+from countersign.policy import Catalogue, Key, Policy, Retention, Span, Target, load_catalogue, load_policy
 from tests.conftest import POLICY
 
 SHIPPED: dict[str, Any] = yaml.safe_load(POLICY.read_text(encoding="utf-8"))
 CATALOGUE: dict[str, Any] = yaml.safe_load((POLICY.parent / "catalogue.yaml").read_text(encoding="utf-8"))
 HOURS = {"value": 1, "unit": "hours", "owner": "process_owner", "assigned_by": "Process Owner"}
+YEARS = {"value": 7, "unit": "years", "owner": "process_owner", "assigned_by": "Process Owner"}
+
+
+def kept(**changes: Any) -> dict[str, Any]:
+    return {"retention": {**SHIPPED["retention"], **changes}}
 
 
 def written(tmp_path: Path, content: dict[str, Any]) -> Path:
@@ -144,10 +149,26 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "pattern_unclosed": (wording(approves=["("]), "wording.approves.0: not an RE2 pattern"),
     "wording_without_patterns": (wording(withholds=[]), "wording.withholds: List should have at least 1 item"),
     "trailer_means_unknown": ({"trailers": {"X": {"means": "luck"}}}, "trailers.X.means: Input should be 'approval'"),
-    "target_of_zero": ({"retention": {**HOURS, "value": 0}}, "retention.value: Input should be greater than 0"),
-    "target_of_a_half": ({"retention": {**HOURS, "value": 1.5}}, "retention.value: Input should be a valid integer"),
-    "target_in_fortnights": ({"retention": {**HOURS, "unit": "fortnights"}}, "retention.unit: Input should be 'hours'"),
-    "target_assigned_by_nothing": ({"retention": {**HOURS, "assigned_by": ""}}, "retention.assigned_by: String should"),
+    "target_of_zero": (
+        {"emergency_approval": {**HOURS, "value": 0}}, "emergency_approval.value: Input should be greater than 0",
+    ),
+    "target_of_a_half": (
+        {"emergency_approval": {**HOURS, "value": 1.5}}, "emergency_approval.value: Input should be a valid integer",
+    ),
+    "target_in_fortnights": (
+        {"emergency_approval": {**HOURS, "unit": "fortnights"}}, "emergency_approval.unit: Input should be 'hours'",
+    ),
+    "target_assigned_by_nothing": (
+        {"emergency_approval": {**HOURS, "assigned_by": ""}}, "emergency_approval.assigned_by: String should",
+    ),
+    "retention_in_hours": (kept(period={**YEARS, "unit": "hours"}), "retention.period.unit: Input should be 'days'"),
+    "retention_of_no_time": (kept(period={**YEARS, "value": 0}), "retention.period.value: Input should be greater"),
+    "fiscal_year_without_an_end": (kept(fiscal_year_end="12-32"), "retention.fiscal_year_end: day is out of range"),
+    "fiscal_year_end_in_words": (kept(fiscal_year_end="December"), "retention.fiscal_year_end: String should match"),
+    "store_of_no_kind": ({"retention_store": {"kind": "tape"}}, "retention_store: Input tag 'tape' found using 'kind'"),
+    "store_with_a_secret": (
+        {"retention_store": {"kind": "s3", "bucket": "worm", "secret_key": "x"}}, "retention_store.s3.secret_key: Ext",
+    ),
     "emergency_in_business_hours": (
         {"emergency_approval": {**HOURS, "unit": "business_hours"}}, "emergency_approval: the unit must",
     ),
@@ -247,14 +268,41 @@ def test_shipped_policy_and_catalogue_load_and_fit_each_other(policy: Policy, ca
     assert list(catalogue.by_id) == [f"ITGC-CM-0{number}" for number in range(1, 8)]
 
 
+UNTIL = {  # fiscal year end, audit, period, day of evidence → last day on which it is kept
+    "within_the_year": ("12-31", (90, "days"), (7, "years"), "2026-11-23", "2034-03-31"),
+    "last_day_of_the_year": ("12-31", (90, "days"), (7, "years"), "2026-12-31", "2034-03-31"),
+    "first_day_of_the_next": ("12-31", (90, "days"), (7, "years"), "2027-01-01", "2035-03-30"),
+    "broken_fiscal_year": ("06-30", (1, "days"), (1, "years"), "2026-07-01", "2028-07-01"),
+    "year_that_ends_in_february": ("02-29", (1, "years"), (1, "years"), "2026-02-28", "2028-02-28"),
+    "audit_that_ends_on_a_leap_day": ("12-31", (60, "days"), (7, "years"), "2027-06-01", "2035-03-01"),
+}
+
+
+@pytest.mark.parametrize("case", UNTIL)
+def test_evidence_is_kept_for_a_period_after_the_audit_of_its_fiscal_year(case: str) -> None:
+    year_end, audit, period, day, last = UNTIL[case]
+    who = {"owner": "control_owner", "assigned_by": "board"}
+    spans = [Span.model_validate({"value": value, "unit": unit, **who}) for value, unit in (audit, period)]
+    retention = Retention(fiscal_year_end=year_end, audit_ends_after=spans[0], period=spans[1])
+    assert retention.last_day(date.fromisoformat(day)).isoformat() == last
+
+
+def test_evidence_is_kept_to_the_end_of_its_last_day_in_the_policys_zone(policy: Policy) -> None:
+    until = policy.retention.until(date(2026, 11, 23), policy.zone)
+    assert until.astimezone(UTC) == datetime(2034, 4, 1, 4, tzinfo=UTC)
+
+
 def test_targets_that_nobody_assigned_are_told_from_those_that_somebody_did(policy: Policy, tmp_path: Path) -> None:
     assert [name for name, target in policy.targets() if not target.assigned] == [
         "review_clock.standard", "review_clock.emergency", "approval_clock.standard", "approval_clock.emergency",
-        "observation_clock.standard", "observation_clock.emergency", "emergency_approval", "retention",
+        "observation_clock.standard", "observation_clock.emergency", "emergency_approval", "retention.audit_ends_after",
+        "retention.period",
     ]  # fmt: skip
-    changed = load_policy(written(tmp_path, {**SHIPPED, "retention": HOURS}))
-    assert dict(changed.targets())["retention"] == Target.model_validate(HOURS)
-    assert dict(changed.targets())["retention"].assigned
+    changed = load_policy(written(tmp_path, {**SHIPPED, "emergency_approval": HOURS, **kept(period=YEARS)}))
+    targets = dict(changed.targets())
+    assert targets["emergency_approval"] == Target.model_validate(HOURS)
+    assert targets["emergency_approval"].assigned
+    assert targets["retention.period"].assigned
     assert not Target.model_validate({**HOURS, "assigned_by": "▶ process owner"}).assigned
 
 

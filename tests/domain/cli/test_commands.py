@@ -192,7 +192,7 @@ def _decided(policy: str) -> str:
 def test_policy_check_names_every_unassigned_target(cli: Cli, write: Write, tmp_path: Path) -> None:
     answer = cli("policy", "check", "--json")
     names = [target["target"] for target in answer.document["unassigned"]]
-    assert (answer.code, answer.document["ok"], "retention" in names, "review_clock.standard" in names) == (
+    assert (answer.code, answer.document["ok"], "retention.period" in names, "review_clock.standard" in names) == (
         0,
         True,
         True,
@@ -201,6 +201,7 @@ def test_policy_check_names_every_unassigned_target(cli: Cli, write: Write, tmp_
     page = cli("policy", "check").out
     assert all(name in page for name in names)
     assert "▶" in page
+    assert "nothing is kept elsewhere" in page
     for name in ("catalogue.yaml", "calendar.yaml"):
         (tmp_path / name).write_bytes((POLICY.parent / name).read_bytes())
     assigned = write("policy.yaml", _decided(POLICY.read_text()).encode())
