@@ -50,6 +50,10 @@ class TamperedError(EvidenceError):
     """Evidence does not follow from what came before it: a control incident, SEV-1, see ESCALATION.md."""
 
 
+class StoreError(EvidenceError):
+    """The retention store cannot be reached, or does not do as its contract says; nothing local was removed."""
+
+
 class SignatureError(EvidenceError):
     """A signature cannot be made, or is not what it has to be."""
 
@@ -64,6 +68,10 @@ class UnknownRunError(CountersignError):
 
 class FindingRefused(CountersignError):
     """An acknowledgement or a disposition was not taken; nothing was written."""
+
+
+class RetentionRefused(CountersignError):
+    """A hold, a release or a purge was not taken; nothing was written and nothing removed."""
 
 
 class SignOffRefused(CountersignError):

@@ -4,6 +4,7 @@ Nothing here retries: after a failed fsync the kernel may have dropped the pages
 leaves through the caller as it is.
 """
 
+import ctypes
 import hashlib
 import os
 import tempfile
@@ -20,6 +21,24 @@ def sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_file_system(folder: Path) -> None:
+    """Make everything on a folder's file system durable: one call for ten thousand files.
+
+    Linux says since 5.8 whether it could (syncfs); without such a call, the kernel is asked to write all it has.
+    """
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        os.sync()
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if syncfs(handle):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
     finally:
         os.close(handle)
 

@@ -1,0 +1,175 @@
+"""Bringing a kept day back: into its evidence root, or into an empty folder.
+
+What is missing is put in place, and nothing that is there is ever written over: where it differs, it is named and left
+as the evidence that it is. What does not belong here: reading packs (`unpack`).
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from countersign.errors import EvidenceError, TamperedError
+from countersign.evidence import durable
+from countersign.evidence.lines import Draft
+from countersign.evidence.root import FINDINGS, LOG, REGISTER
+from countersign.retention.keep import Archive, alone, scratch_in
+from countersign.retention.ledger import ACTOR, HALVES
+from countersign.retention.store import RetentionStore
+from countersign.retention.unpack import About, Unpacked, unpack, unpacked
+from countersign.runs.published import Published
+from countersign.runs.verification import RunFault, Verifier, read_account
+
+_PIECE = 1 << 20
+
+
+@dataclass(slots=True)
+class Restored:
+    """What came of a restoration. `differing` are files that are there and are not what was kept."""
+
+    day: date
+    placed: int = 0
+    same: int = 0
+    differing: list[str] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+
+
+def restore(archive: Archive, store: RetentionStore, day: date) -> Restored:
+    """Put back what the root has lost of a day, and let the register say so.
+
+    Raises EvidenceError for a day that is not kept, TamperedError where the store gives other bytes than the register
+    knows.
+    """
+    kept = archive.ledger().days.get(day)
+    if kept is None or kept.purged:
+        raise EvidenceError(f"{day}: is not in the store; `countersign retention status` lists what is")
+    with alone(archive.root.path), scratch_in(archive.root.path) as scratch:
+        for half, stored in kept.objects.items():
+            _fetch(store, stored.key, stored.version, stored.sha256, scratch / half)
+        restored = _place(scratch, archive.root.path, into_root=True)
+    data = {"day": day.isoformat(), "placed": restored.placed, "differing": restored.differing[:100]}
+    archive.register.append_many([Draft("restored", ACTOR, data)])
+    return restored
+
+
+def restore_into(folder: Path, store: RetentionStore, day: date) -> Restored:
+    """Put a day into a folder without asking any register: for whoever has lost it, and for auditors.
+
+    Restored in order from the first, the days are a whole evidence root again. A day whose lines do not go on from what
+    the folder has brings them as `register-DAY.jsonl`. Raises EvidenceError unless the store has one pack of the day.
+    """
+    found = {half: _only_pack(store, day, half) for half in HALVES}
+    durable.make_folder(folder)
+    with alone(folder), scratch_in(folder) as scratch:
+        for half, (key, version) in found.items():
+            _fetch(store, key, version, key.removesuffix(".tar")[-64:], scratch / half)
+        return _place(scratch, folder, into_root=False)
+
+
+def verify_restored(archive: Archive, restored: Restored) -> list[RunFault]:
+    """Everything that is wrong with the runs of a day that was restored into its root."""
+    verifier = Verifier(archive.root.path)
+    known = read_account(archive.register).runs
+    published = {run_id: Published(archive.root, known[run_id].day) for run_id in restored.runs}
+    return [fault for run_id in restored.runs for fault in verifier.verify_run(known[run_id], published[run_id])]
+
+
+def _only_pack(store: RetentionStore, day: date, half: str) -> tuple[str, str]:
+    found = store.find(f"days/{day.isoformat()}/{half}-")
+    if len({key for key, _ in found}) != 1:
+        raise EvidenceError(f"{store.name}: has {len(found)} packs of {day} ({half}); the register says which counts")
+    return found[0]
+
+
+def _fetch(store: RetentionStore, key: str, version: str, digest: str, path: Path) -> None:
+    sha256 = hashlib.sha256()
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, durable.FILE_MODE), "wb") as file:
+        for piece in store.read(key, version):
+            sha256.update(piece)
+            file.write(piece)
+    if sha256.hexdigest() != digest:
+        raise TamperedError(f"{store.name}: {key} is not what was put there, {digest} (SEV-1)")
+
+
+def _place(scratch: Path, target: Path, *, into_root: bool) -> Restored:
+    """Everything into scratch and on disk first, so that a name is only given to whole files."""
+    files = scratch / "files"
+    files.mkdir()
+    about = unpack(scratch / HALVES[0], scratch / HALVES[1], files)
+    durable.sync_file_system(scratch)
+    restored = Restored(about.day)
+    for file in unpacked(files):
+        if file.name in (REGISTER, FINDINGS):
+            _place_lines(file, about, target, restored)
+        elif not (into_root and file.name.startswith("keys/")):
+            _place_file(file, target / file.name, restored)
+        if file.name.endswith(f"/{LOG}"):
+            restored.runs.append(file.name.split("/")[-2])
+    durable.sync_file_system(target)
+    return restored
+
+
+def _place_file(file: Unpacked, path: Path, restored: Restored) -> None:
+    _make_folder(path.parent)
+    try:
+        path.hardlink_to(file.at)
+    except FileExistsError:
+        with path.open("rb") as there:
+            _count(restored, file.name, same=hashlib.file_digest(there, "sha256").hexdigest() == file.sha256)
+    else:
+        restored.placed += 1
+
+
+def _make_folder(folder: Path) -> None:
+    """Private, with its parents; durable with everything else at the end."""
+    try:
+        folder.mkdir(mode=durable.FOLDER_MODE)
+    except FileNotFoundError:
+        _make_folder(folder.parent)
+        _make_folder(folder)
+    except FileExistsError:
+        pass
+
+
+def _place_lines(file: Unpacked, about: About, target: Path, restored: Restored) -> None:
+    """A day's lines of a file that goes on: appended where they follow, compared where they are."""
+    start, end = about.register if file.name == REGISTER else about.findings
+    path = target / file.name
+    size = path.stat().st_size if path.exists() else 0
+    if size >= end:
+        _count(restored, file.name, same=_digest_of_part(path, start, end) == file.sha256)
+    elif size == start:
+        _append(file.at, path, size)
+        restored.placed += 1
+    else:
+        name, suffix = file.name.split(".")
+        _place_file(file, target / f"{name}-{about.day.isoformat()}.{suffix}", restored)
+
+
+def _append(lines: Path, path: Path, size: int) -> None:
+    """Lines at the end of a file that nobody else is writing to."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, durable.FILE_MODE)
+    with os.fdopen(handle, "ab") as there, lines.open("rb") as source:
+        fcntl.flock(there, fcntl.LOCK_EX)
+        if there.seek(0, os.SEEK_END) != size:
+            raise EvidenceError(f"{path}: is being written to; stop what does it, and restore again")
+        shutil.copyfileobj(source, there)
+
+
+def _digest_of_part(path: Path, start: int, end: int) -> str:
+    sha256 = hashlib.sha256()
+    with path.open("rb") as file:
+        file.seek(start)
+        while piece := file.read(min(_PIECE, end - file.tell())):
+            sha256.update(piece)
+    return sha256.hexdigest()
+
+
+def _count(restored: Restored, name: str, *, same: bool) -> None:
+    if same:
+        restored.same += 1
+    else:
+        restored.differing.append(name)
