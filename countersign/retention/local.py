@@ -53,8 +53,9 @@ class LocalStore:
             if not path.exists():
                 _copy(content, path)
             for each in (path, _lock(path)):
-                each.chmod(0o400)
-                _set_immutable(each, on=True)
+                if not _is_immutable(each):
+                    each.chmod(0o400)
+                    _set_immutable(each, on=True)
             durable.sync_folder(path.parent)
         return _THE_VERSION
 
