@@ -99,6 +99,8 @@ def _local(archive: Archive, finished: FinishedDay, ledger: Ledger) -> Iterator[
                 finished.day, "not_kept", "store", "a copy; `countersign retention keep` says what is in its way"
             )
         return
+    if kept.purged:
+        return
     gone = [name for name in _names(archive, finished) if not os.path.lexists(name)]
     if gone:
         detail = f"{gone[0]}" + (f" and {len(gone) - 1} more files" if len(gone) > 1 else "")

@@ -56,6 +56,9 @@ class Keeping:
     def kinds(self) -> set[tuple[str, str]]:
         return {(lost.part, lost.kind) for lost in self.check()}
 
+    def incidents(self) -> set[tuple[str, str]]:
+        return {(lost.part, lost.kind) for lost in self.check() if lost.incident}
+
     def day(self, day: date = DAY) -> KeptDay:
         return self.archive.ledger().days[day]
 

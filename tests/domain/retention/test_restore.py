@@ -1,0 +1,165 @@
+"""A lost day comes back, byte by byte, and what is there is never written over."""
+
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from countersign.errors import EvidenceError, StoreError, TamperedError
+from countersign.evidence.chain import ChainFile
+from countersign.evidence.seals import check_seals
+from countersign.retention.restore import _append, restore, restore_into, verify_restored
+from tests.conftest import payload_with
+from tests.domain.retention.conftest import DAY, NEXT, Keeping, loosen
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def lose(keeping: Keeping, day: date = DAY) -> dict[str, bytes]:
+    """Remove a day's runs, seal and blobs; returns the files as they were."""
+    root = keeping.root.path
+    before = {name: content for name, content in files_of(root).items() if not name.startswith("index")}
+    shutil.rmtree(root / f"runs/{day:%Y/%m/%d}")
+    for path in [*root.glob("blobs/*"), *root.glob(f"seals/00000{1 if day == DAY else 2}*")]:
+        path.unlink()
+    return before
+
+
+@pytest.mark.parametrize("day", [DAY, NEXT])
+def test_a_deleted_day_is_found_restored_and_verifies(keeping: Keeping, day: date) -> None:
+    keeping.kept()
+    before = lose(keeping, day)
+    (lost,) = keeping.check()
+    assert (lost.day, lost.kind) == (day, "local_missing")
+    restored = restore(keeping.archive, keeping.store, day)
+    assert (restored.day, len(restored.runs), restored.differing) == (day, 2, [])
+    assert verify_restored(keeping.archive, restored) == []
+    assert keeping.check() == []
+    if day == DAY:  # the blobs of the other day come back with that day
+        restore(keeping.archive, keeping.store, NEXT)
+    after = files_of(keeping.root.path)
+    assert {name for name in before if after.get(name) != before[name]} == {"register.jsonl"}
+    assert keeping.bench.faults() == []
+    assert len(keeping.bench.registered("restored")) == (2 if day == DAY else 1)
+
+
+def test_a_second_loss_is_another_one(in_folder: Keeping) -> None:
+    in_folder.kept()
+    subjects = []
+    for _ in range(2):
+        lose(in_folder)
+        subjects += [lost.subject for lost in in_folder.check()]
+        restore(in_folder.archive, in_folder.store, DAY)
+    assert subjects == ["2026-11-23 root: local_missing", "2026-11-23 root: local_missing, after 1 restorations"]
+
+
+def test_what_is_there_and_differs_is_named_and_left(in_folder: Keeping) -> None:
+    in_folder.kept()
+    log = min(in_folder.root.path.glob("runs/*/*/23/*/audit.jsonl"))
+    log.write_bytes(log.read_bytes() + b"more")
+    restored = restore(in_folder.archive, in_folder.store, DAY)
+    assert restored.differing == [str(log.relative_to(in_folder.root.path))]
+    assert (restored.placed, log.read_bytes()[-4:]) == (0, b"more")
+    assert [fault.kind for fault in verify_restored(in_folder.archive, restored)] == ["torn_tail"]
+
+
+def test_a_register_that_was_rewritten_is_named(in_folder: Keeping) -> None:
+    in_folder.kept()
+    path = in_folder.root.register
+    path.write_bytes(path.read_bytes().replace(b'"tier":"standard"', b'"tier":"STANDARD"', 1))
+    assert restore(in_folder.archive, in_folder.store, DAY).differing == ["register.jsonl"]
+
+
+def test_findings_that_are_gone_come_back_in_order(in_folder: Keeping) -> None:
+    findings = ChainFile(in_folder.root.findings, clock=in_folder.clock)
+    for _ in range(2):
+        findings.append("opened", "countersign")
+        in_folder.bench.execute(payload_with(id=f"CHG-{in_folder.clock.now}"))
+        in_folder.clock.move(days=1)
+    in_folder.kept()
+    before = in_folder.root.findings.read_bytes()
+    in_folder.root.findings.unlink()
+    for day in (date(2026, 11, 26), date(2026, 11, 25)):
+        restore(in_folder.archive, in_folder.store, day)
+    assert before.startswith(in_folder.root.findings.read_bytes())
+    beside = in_folder.root.path / "findings-2026-11-26.jsonl"
+    assert in_folder.root.findings.read_bytes() + beside.read_bytes() == before
+
+
+def test_every_day_in_an_empty_folder_is_the_whole_root(keeping: Keeping, tmp_path: Path) -> None:
+    """Without the register: for whoever has lost everything but the store."""
+    register = keeping.root.register.read_bytes()
+    keeping.kept()
+    keeping.root.path.rename(tmp_path / "lost")
+    folder = tmp_path / "again"
+    for day in (DAY, NEXT):
+        restored = restore_into(folder, keeping.store, day)
+        assert restored.differing == []
+    assert (folder / "register.jsonl").read_bytes() == register
+    lost = files_of(tmp_path / "lost")
+    found = files_of(folder)
+    evidence = ("runs/", "seals/", "policies/", "blobs/")
+    assert {name for name in lost if name.startswith(evidence)} <= found.keys()
+    assert all(lost[name] == found[name] for name in found if name.startswith(evidence))
+    assert check_seals(keeping.root.__class__(folder)).faults == []
+    assert {path.stat().st_mode & 0o077 for path in folder.rglob("*")} == {0}
+
+
+def test_a_single_day_in_an_empty_folder_brings_its_lines_beside(in_folder: Keeping, tmp_path: Path) -> None:
+    in_folder.kept()
+    restored = restore_into(tmp_path / "one", in_folder.store, NEXT)
+    assert len(restored.runs) == 2
+    assert not (tmp_path / "one" / "register.jsonl").exists()
+    part = (tmp_path / "one" / "register-2026-11-24.jsonl").read_bytes()
+    assert part in in_folder.root.register.read_bytes()
+
+
+def test_what_the_store_gives_otherwise_is_refused(in_folder: Keeping, tmp_path: Path) -> None:
+    in_folder.kept()
+    lose(in_folder)
+    loosen(tmp_path / "worm")
+    path = tmp_path / "worm" / in_folder.object()[0]
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes().replace(b"CHG-230", b"CHG-999"))
+    with pytest.raises(TamperedError, match="is not what was put there"):
+        restore(in_folder.archive, in_folder.store, DAY)
+    assert not list(in_folder.root.path.glob("runs/*/*/23"))
+
+
+def test_what_is_not_in_the_store_cannot_be_restored(in_folder: Keeping, tmp_path: Path) -> None:
+    with pytest.raises(EvidenceError, match="2026-11-23: is not in the store"):
+        restore(in_folder.archive, in_folder.store, DAY)
+    with pytest.raises(EvidenceError, match="has 0 packs of 2026-11-23"):
+        restore_into(tmp_path / "empty", in_folder.store, DAY)
+
+
+def test_a_restoration_that_breaks_off_is_repeated(in_folder: Keeping, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_folder.kept()
+    lose(in_folder)
+    with monkeypatch.context() as broken:
+        broken.setattr(type(in_folder.store), "read", _breaking)
+        with pytest.raises(StoreError):
+            restore(in_folder.archive, in_folder.store, DAY)
+    assert not list(in_folder.root.path.glob(".retaining-*"))
+    assert restore(in_folder.archive, in_folder.store, DAY).placed == 4
+    assert restore(in_folder.archive, in_folder.store, DAY).placed == 0
+
+
+def _breaking(*_: Any) -> Any:
+    yield b"half"
+    raise StoreError("the network is down")
+
+
+def test_lines_are_appended_to_no_file_that_somebody_writes_to(tmp_path: Path) -> None:
+    (tmp_path / "lines").write_bytes(b"ours")
+    (tmp_path / "file").write_bytes(b"somebody was faster")
+    with pytest.raises(EvidenceError, match="is being written to"):
+        _append(tmp_path / "lines", tmp_path / "file", 0)
