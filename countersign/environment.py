@@ -44,3 +44,19 @@ def default_seal_key() -> Path | None:
     """The key that seals: environment `COUNTERSIGN_SEAL_KEY`, a private key file or the public one of an agent's."""
     path = os.environ.get("COUNTERSIGN_SEAL_KEY")
     return Path(path) if path else None
+
+
+def default_key() -> Path | None:
+    """The private key to sign with, or a public one whose private half the agent has: environment `COUNTERSIGN_KEY`."""
+    named = os.environ.get("COUNTERSIGN_KEY")
+    return Path(named) if named else None
+
+
+def default_keys() -> Path:
+    """The folder of key files: environment `COUNTERSIGN_KEYS`, else `.countersign/keys`."""
+    return Path(os.environ.get("COUNTERSIGN_KEYS") or ".countersign/keys")
+
+
+def agent_at_hand() -> bool:
+    """Whether an SSH agent can be asked: environment `SSH_AUTH_SOCK`."""
+    return bool(os.environ.get("SSH_AUTH_SOCK"))

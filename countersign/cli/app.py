@@ -21,6 +21,7 @@ from countersign.cli import (
     sample,
     seal,
     show,
+    sign_off,
     sla,
     status,
     verify,
@@ -54,6 +55,7 @@ app.command("status")(status.status)
 app.command("show")(show.show)
 app.command("verify")(verify.verify)
 app.command("seal")(seal.seal)
+app.add_typer(sign_off.app, name="sign-off", help="Sign on another machine: what to sign, and what was signed.")
 app.add_typer(intake.app, name="intake", help="Read changes from a source; each becomes a run.")
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
 app.add_typer(calendar.app, name="calendar", help="The business calendar.")

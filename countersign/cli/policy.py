@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile
 from countersign.cli.output import print_json, print_lines, print_table
 from countersign.policy import Policy, load_configuration
 from countersign.runs.adoption import ConfigurationDesk
+from countersign.runs.run import key_ring
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -96,21 +97,27 @@ def diff(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False) 
 def adopt(
     by: Annotated[str, typer.Option("--as", help="Who adopts: an owner, by the roster in force.")],
     reason: Annotated[str, typer.Option(help="Why.")],
+    signing_key: SigningKeyFile = None,
     root: Root = ROOT,
     policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
-    """Put the files in force from now on, never backdated. The same again is harmless."""
-    adoption = ConfigurationDesk(root).adopt(load_configuration(policy), by, reason)
+    """Consent to the files; in force from when enough owners have, never backdated. The same again is harmless."""
+    adoption = ConfigurationDesk(root).adopt(load_configuration(policy), by, reason, key_ring(signing_key))
     if as_json:
         print_json(
             {
                 "configuration": adoption.configuration,
                 "previous": adoption.previous,
                 "by": adoption.by,
+                "in_force": adoption.in_force,
+                "waits_for": adoption.waits_for,
                 "repeated": adoption.repeated,
             }
         )
         return
-    was = "was in force already" if adoption.repeated else f"is in force, adopted by {adoption.by}"
+    if adoption.in_force:
+        was = "was in force already" if adoption.repeated else f"is in force, adopted by {adoption.by}"
+    else:
+        was = f"has the consent of {adoption.by} and waits for that of {adoption.waits_for}"
     print_lines([f"configuration {adoption.configuration} {was}"])

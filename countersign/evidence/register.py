@@ -3,6 +3,7 @@
 What belongs here: the register's own events. What does not: the meaning of a run's state beyond the words it is told.
 """
 
+import hashlib
 import mmap
 import os
 from collections.abc import Iterator
@@ -167,6 +168,11 @@ class Register(ChainFile):
             with self.writing() as writer:  # which heals it, since `head_at` knows no head in the middle of a line
                 tail = writer.tail
         return tail.size, tail.head
+
+    def environment(self) -> str:
+        """SHA-256 of the first line, which no other evidence root has: its salt and its instant are its own."""
+        with self.reading() as file:
+            return hashlib.sha256(file.readline()).hexdigest()
 
     def head_at(self, size: int) -> str | None:
         """The head that the register had when it was so many bytes long; None where no line ends there."""

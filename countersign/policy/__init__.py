@@ -1,6 +1,7 @@
 """The policy: who may sign, what counts as what, and how long things may take."""
 
 from countersign.policy.configuration import Configuration, complete, load_configuration
+from countersign.policy.demo import DemoKeys, DemoSigners
 from countersign.policy.document import (
     UNASSIGNED,
     Catalogue,
@@ -25,6 +26,8 @@ __all__ = [
     "Configuration",
     "Control",
     "Delegation",
+    "DemoKeys",
+    "DemoSigners",
     "Key",
     "Kind",
     "Limits",

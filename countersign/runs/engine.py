@@ -27,7 +27,8 @@ from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Pause, Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.policy import Configuration
-from countersign.runs.state import RunState, Status, apply, read_state
+from countersign.runs.attestation import Attestations
+from countersign.runs.state import RunState, Status, Step, apply, read_state
 from countersign.runs.steps import Arrival, failure, next_drafts
 from countersign.runs.versions import MapperFactory, VersionStore, genesis, require_adopted
 
@@ -132,6 +133,7 @@ class Engine:
         self.index.sync()
         require_adopted(self.index.configuration(), configuration)
         self.current = self.versions.keep(configuration)
+        self._attestations = Attestations(self.versions, self.register.environment(), configuration.digest)
 
     def _open_root(self, configuration: Configuration) -> bool:
         """The register's first line, where there is none yet; whether this configuration is thereby the genesis.
@@ -268,6 +270,7 @@ class Engine:
         versions = self.versions.at(job.configuration)
         while True:
             try:
+                self._require_attested(state)
                 drafts = next_drafts(state, arrival, versions, self.clock())
             except Exception as error:  # whatever a step raises belongs into the log, not up the stack
                 drafts = [failure(state, error)]
@@ -276,6 +279,14 @@ class Engine:
             staged += drafts
             if not drafts or drafts[-1].event == "failed":
                 return staged
+
+    def _require_attested(self, state: RunState) -> None:
+        """Raise TamperedError where a run would be concluded on a sign-off that does not stand."""
+        if state.next_step is not Step.WORKPAPER:
+            return
+        for signed in state.sign_offs.values():
+            for kind, expected in self._attestations.faults(state, signed, signed.at):
+                raise TamperedError(f"{state.run_id}: {kind}: expected {expected}; SEV-1")
 
     def _keep_attachments(self, change: Change) -> None:
         """Attachment contents are on disk before a log names them."""

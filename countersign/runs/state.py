@@ -87,6 +87,9 @@ class SignOff:
     configuration: str
     determinations: tuple[Judged, ...]
     acting_for: str | None
+    statement: str | None = None
+    signature: str | None = None
+    by_key: str | None = None
 
 
 @dataclass(slots=True)
@@ -121,6 +124,8 @@ class RunState:
     gate_holds: bool = False
     requests: dict[Key, Request] = field(default_factory=dict)
     sign_offs: dict[Key, SignOff] = field(default_factory=dict)
+    assessed_head: str = ZERO
+    gated_head: str = ZERO
     sign_off_head: str = ZERO
     workpaper: Mapping[str, Any] | None = None
     workpaper_head: str = ZERO
@@ -313,6 +318,7 @@ def _assessed(state: RunState, entry: Entry) -> None:
     _expect(state, entry, state.ingested and not state.judged, "the change is not waiting for it")
     data = entry.data
     state.mapper, state.assessed_at = data["mapper"], parse_instant(entry.ts)
+    state.assessed_head = entry.head
     state.judged = state.results = tuple(_judged(state, entry, row, data["mapper"]) for row in data["controls"])
 
 
@@ -333,6 +339,7 @@ def _judged(state: RunState, entry: Entry, row: Mapping[str, Any], judged_by: st
 def _gated(state: RunState, entry: Entry) -> None:
     _expect(state, entry, bool(state.judged) and state.passed is None, "no assessment waits for it")
     state.passed = entry.data["decision"] == "passed"
+    state.gated_head = entry.head
     state.verdicts = tuple(entry.data["assertions"])
     state.gate_reason = entry.texts.get("gate")
 
@@ -375,4 +382,7 @@ def _signed(state: RunState, entry: Entry) -> None:
         data["configuration"],
         determinations,
         data.get("acting_for"),
+        entry.texts.get(f"statement/{key}"),
+        entry.texts.get(f"signature/{key}"),
+        data["signed"]["by_key"] if "signed" in data else None,
     )

@@ -163,7 +163,7 @@ def ask(state: RunState, key: Key, versions: Versions, now: datetime) -> list[Dr
     """Ask for a sign-off, saying what is handed to whom; or end the run where it was rejected."""
     if key in state.sign_offs:
         return [_notice(versions.policy, "block", []), Draft("blocked", ENGINE, {"step": key.value})]
-    role = versions.policy.sign_off[key]
+    role = versions.policy.sign_off.role(key)
     data = {
         "key": key.value,
         "role": role,

@@ -13,19 +13,18 @@ from pathlib import Path
 from countersign.changes.classification import classify
 from countersign.clocks.instant import parse_instant
 from countersign.controls import gate
-from countersign.controls.assessment import Assertion
-from countersign.errors import CountersignError, EvidenceError, SignOffRefused, TamperedError, UnknownRunError
+from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
 from countersign.evidence.contents import check_contents, check_dataset
 from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog, Trust
 from countersign.evidence.register import Register
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault, Sealed, check_seals
-from countersign.policy import Key
+from countersign.runs.attestation import Attestations
+from countersign.runs.consent import adoption_faults
 from countersign.runs.handoff import handoff_event
 from countersign.runs.published import Published
-from countersign.runs.sign_offs import acting_for
-from countersign.runs.state import RunState, SignOff, Status, read_state
+from countersign.runs.state import RunState, Status, read_state
 from countersign.runs.steps import asserted, verdict_rows
 from countersign.runs.versions import Versions, VersionStore
 from countersign.runs.workpaper import workpaper_event
@@ -49,9 +48,11 @@ class Registered:
     digest: str
     day: date
     configuration: str
+    in_force: str
     head: str = ZERO
     status: str = ""
     line: int = 0
+    seen: dict[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -59,6 +60,8 @@ class Account:
     """What the register says: runs by id, and by asset and day the dataset's digest and the line that says it."""
 
     runs: dict[str, Registered] = field(default_factory=dict)
+    genesis: str = ""
+    in_force: str = ""
     datasets: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
 
     def digests(self) -> dict[tuple[str, str], str]:
@@ -79,16 +82,22 @@ def read_account(register: Register) -> Account:
     account = Account()
     for entry in register.records():
         data = entry.data
-        if entry.event == "dataset":
+        if entry.event in ("root_opened", "configuration_adopted"):
+            account.in_force = data["configuration"]
+            account.genesis = account.genesis or account.in_force
+        elif entry.event == "dataset":
             account.datasets[data["asset"], data["day"]] = (data["digest"], entry.line)
         elif entry.event == "run_opened":
             day = date.fromisoformat(data["day"])
-            opened = Registered(data["run_id"], data["digest"], day, data["configuration"], line=entry.line)
+            opened = Registered(data["run_id"], data["digest"], day, data["configuration"], account.in_force)
+            opened.line = entry.line
             account.runs[data["run_id"]] = opened
         elif entry.event in ("run_head", "run_closed", "signed_off"):
             run = account.runs[data["run_id"]]
             run.head, run.line = data["head"], entry.line
-            if entry.event != "signed_off":
+            if entry.event == "signed_off":
+                run.seen[data["key"]] = parse_instant(entry.ts)
+            else:
                 run.status = data["status"]
     return account
 
@@ -96,7 +105,8 @@ def read_account(register: Register) -> Account:
 class Verifier:
     """Verifies the runs of one evidence root.
 
-    `allowed_signers` says who may seal, `witness` is a seal that was held elsewhere, `now` finds what no seal covers.
+    `allowed_signers` says who may seal, `witness` is a seal that was held elsewhere, `genesis` the digest of the
+    first configuration as somebody else knows it, `now` finds what no seal covers.
     """
 
     def __init__(
@@ -105,6 +115,7 @@ class Verifier:
         *,
         allowed_signers: Path | None = None,
         witness: Path | None = None,
+        genesis: str | None = None,
         now: datetime | None = None,
     ) -> None:
         self._root = EvidenceRoot(path)
@@ -113,6 +124,8 @@ class Verifier:
         self._register = Register(self._root)
         self._versions = VersionStore(self._root)
         self._allowed_signers, self._witness, self._now = allowed_signers, witness, now
+        self._genesis = genesis
+        self._attestations = Attestations(self._versions, self._register.environment())
 
     def verify(self, run_ids: list[str] | None = None, progress: Callable[[int], None] | None = None) -> "Verified":
         """Verify these runs, or all of them with the register and every file. Raises UnknownRunError."""
@@ -122,6 +135,8 @@ class Verifier:
             account = read_account(self._register)
         except (EvidenceError, KeyError, ValueError, TypeError) as error:
             return Verified(0, [RunFault(None, "register", str(self._root.register), str(error)), *faults])
+        self._attestations.in_force = account.in_force
+        faults += self._configurations(account)
         known = account.runs
         if run_ids is None:
             faults += map(_of_root, check_contents(self._root, account.digests()))
@@ -143,7 +158,19 @@ class Verifier:
                 faults += map(_of_root, self._dataset_files(account, day))
             faults += map(_of_root, published.compare(account.published(day), whole=run_ids is None))
         trust = min((_vouched(sealed, run) for run in chosen), key=_STRENGTH.index, default=_STRENGTH[0])
-        return Verified(len(chosen), faults, trust, sealed.since)
+        demo = len(self._attestations.demo)
+        return Verified(len(chosen), faults, trust, sealed.since, demo, self._genesis is not None)
+
+    def _configurations(self, account: Account) -> Iterator[RunFault]:
+        """Whether the first configuration is the one given from outside, and each later one was adopted by owners."""
+        where = str(self._root.register)
+        if self._genesis is not None and account.genesis != self._genesis:
+            yield RunFault(None, "genesis_differs", where, f"a genesis configuration {self._genesis}")
+        try:
+            for detail in adoption_faults(self._register, self._versions):
+                yield RunFault(None, "adoption_void", where, detail)
+        except EvidenceError as error:
+            yield RunFault(None, "configuration_unreadable", where, str(error))
 
     def _dataset_files(self, account: Account, day: date) -> Iterator[RootFault]:
         for (asset, of), digest in account.digests().items():
@@ -203,8 +230,15 @@ class Verifier:
             yield RunFault(run.run_id, "gate_forged", where, detail)
         if [judged.control for judged in state.judged] != list(versions.catalogue.by_id):
             yield RunFault(run.run_id, "controls_differ", where, "a result for every control of the catalogue")
-        for signed in state.sign_offs.values():
-            yield from self._sign_off(state, signed, versions, where)
+        if run.configuration != run.in_force:
+            detail = f"the configuration that was in force when it was opened, {run.in_force}; SEV-1"
+            yield RunFault(run.run_id, "configuration_not_in_force", where, detail)
+        for key, signed in state.sign_offs.items():
+            for kind, detail in self._attestations.faults(state, signed, run.seen.get(key, signed.at)):
+                yield RunFault(run.run_id, kind, where, detail)
+            if self._register.head_at(signed.register_size) != signed.register_head:
+                detail = f"a register that had the head {signed.register_head} at {signed.register_size} bytes"
+                yield RunFault(state.run_id, "sign_off_register", where, detail)
         if state.workpaper is not None and dict(state.workpaper) != dict(workpaper_event(state).data):
             yield RunFault(run.run_id, "workpaper_differs", where, "the workpaper that follows from this log")
         if state.handoff is not None and dict(state.handoff) != dict(handoff_event(state, versions.policy).data):
@@ -219,29 +253,6 @@ class Verifier:
             scope = "in scope" if classification.in_scope else "out of scope"
             detail = f"the {classification.tier} tier and {scope}, as its policy has it"
             yield RunFault(state.run_id, "classification_forged", where, detail)
-
-    def _sign_off(self, state: RunState, signed: SignOff, versions: Versions, where: str) -> Iterator[RunFault]:
-        key = Key(signed.key)
-        then = self._versions.at(signed.configuration)
-        determined_on = [judged.evidence for judged in signed.determinations if judged.evidence is not None]
-        try:
-            principal = acting_for(state, key, signed.by, signed.at, then, versions, determined_on)
-            if principal != signed.acting_for:
-                detail = f"a sign-off of {signed.by} for {principal or 'themself'}, not for {signed.acting_for}"
-                yield RunFault(state.run_id, "sign_off_void", where, detail)
-        except SignOffRefused as refusal:
-            yield RunFault(state.run_id, "sign_off_void", where, str(refusal))
-        for judged in signed.determinations:
-            claim = Assertion(
-                judged.control, judged.result, judged.reason, judged.evidence or "", judged.quote or "", signed.by
-            )
-            verdict = gate.judge(state.change, versions.catalogue, versions.policy.change_ids, claim)
-            if not verdict.grounded:
-                detail = f"a determination of {judged.control} that passes the gate: {verdict.why}"
-                yield RunFault(state.run_id, "determination_forged", where, detail)
-        if self._register.head_at(signed.register_size) != signed.register_head:
-            detail = f"a register that had the head {signed.register_head} at {signed.register_size} bytes"
-            yield RunFault(state.run_id, "sign_off_register", where, detail)
 
 
 _STRENGTH: tuple[Trust, ...] = ("register", "seal", "witness")
@@ -263,13 +274,16 @@ class Verified:
     """What a verification found; `checked` counts runs.
 
     `trust` is how far the answer reaches for every one of them. What came after `since` nobody but whoever runs this
-    root vouches for.
+    root vouches for. `demo` counts sign-offs by keys of a demonstration. Without a genesis digest from outside the
+    configuration is self-asserted.
     """
 
     checked: int
     faults: list[RunFault]
     trust: Trust = "register"
     since: str | None = None
+    demo: int = 0
+    genesis_given: bool = False
 
     @property
     def ok(self) -> bool:

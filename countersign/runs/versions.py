@@ -18,7 +18,7 @@ from countersign.controls.rules import Rules
 from countersign.errors import EvidenceError, UnadoptedError
 from countersign.evidence.lines import Draft
 from countersign.evidence.root import EvidenceRoot
-from countersign.policy import Catalogue, Configuration, Policy
+from countersign.policy import Catalogue, Configuration, DemoSigners, Policy
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,9 @@ class VersionStore:
                 Policy.model_validate_json(self._root.version(manifest["policy"])),
                 Catalogue.model_validate_json(self._root.version(manifest["catalogue"])),
                 Calendar.model_validate_json(self._root.version(manifest["calendar"])),
+                DemoSigners.model_validate_json(self._root.version(manifest["demo_signers"]))
+                if "demo_signers" in manifest
+                else None,
             )
         except (ValidationError, orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise EvidenceError(f"the configuration {digest} is of another form: {error}") from error

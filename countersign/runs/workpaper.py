@@ -17,6 +17,7 @@ from countersign.policy import Key, Kind
 from countersign.runs.state import RunState
 
 DATASET = "workpaper"
+UNSIGNED = "unsigned sign-off"
 
 _CONTROL = (
     Column("id", "text", "the control"),
@@ -97,6 +98,7 @@ def _sign_off(state: RunState, key: Key) -> dict[str, Any]:
         "reason": signed.reason,
         "requested_at": stamp(state.requests[key].at),
         "signed_at": stamp(signed.at),
+        "signed_by_key": signed.by_key or UNSIGNED,
         "log_head": signed.log_head,
         "register": {"size": signed.register_size, "head": signed.register_head},
     }

@@ -16,9 +16,10 @@ from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog
 from countersign.policy import Policy, complete
 from countersign.runs.adoption import ConfigurationDesk
+from countersign.runs.determination import Determination
 from countersign.runs.engine import Outcome
 from countersign.runs.run import Run, RunResult
-from countersign.runs.sign_offs import Determination, Receipt, SignOffDesk
+from countersign.runs.sign_offs import Receipt, SignOffDesk
 from countersign.runs.verification import RunFault, Verifier
 from countersign.runs.versions import MapperFactory
 from tests.conftest import POLICY, Counted, StepClock, payload_with
@@ -151,7 +152,7 @@ def chain(lines: list[Line], heads: dict[str, str]) -> bytes:
     content, prev = b"", ZERO
     for seq, line in enumerate(lines):
         texts = [orjson.dumps(text, option=orjson.OPT_APPEND_NEWLINE) for text in line.texts]
-        event = {**line.event, "seq": seq}
+        event = {**{name: value for name, value in line.event.items() if name != "texts"}, "seq": seq}
         if line.texts:
             event["texts"] = {
                 text["text"]: hashlib.sha256(raw).hexdigest() for text, raw in zip(line.texts, texts, strict=True)
