@@ -194,6 +194,11 @@ class Index:
         query = select(_runs).order_by(_runs.c.opened_at, _runs.c.run_id)
         return list(self._select(query if day is None else query.where(_runs.c.day == day.isoformat())))
 
+    def standing_at(self, statuses: Iterable[str], day: date | None = None) -> list[IndexedRun]:
+        """The runs with one of these statuses, all or those of an intake day, in the order they were opened."""
+        query = select(_runs).where(_runs.c.status.in_(list(statuses))).order_by(_runs.c.opened_at, _runs.c.run_id)
+        return list(self._select(query if day is None else query.where(_runs.c.day == day.isoformat())))
+
     def with_work_left(self, day: date | None = None) -> list[str]:
         """Ids, ascending, of runs that go on by themselves: opened only, failed, or signed and not yet taken up."""
         query = select(_runs.c.run_id).where(_HAS_WORK).order_by(_runs.c.run_id)
