@@ -134,12 +134,12 @@ class ChainFile:
         """Tell whoever vouches for this file that nobody may go on with it."""
 
     def _recover(self, writer: "Writer") -> None:
-        """Never cut, never glue to: a newline, then a `recovered` event that carries the damaged line's SHA-256."""
+        """Never cut, never glue to: a newline, then a `recovered` event that carries the damaged lines' SHA-256."""
         content = writer.read()
         ended = content.endswith(b"\n")
         scan = Scan(io.BytesIO(content if ended else content + b"\n"), self.resolve)
         entries = list(scan)
-        if scan.fault is not None and (ended or not scan.damage):
+        if scan.fault is not None and (ended or not scan.damage or not _only_recoveries(content, scan)):
             raise_for(self.path, scan)
         self._guard({ZERO, *(entry.head for entry in entries if entry is not scan.incomplete)})
         voids = [scan.incomplete.seq] if scan.incomplete else []
@@ -227,8 +227,15 @@ class Writer:
         try:
             yield
         except OSError as error:
-            self._chain.hold(f"held: its log could not be made durable ({error}); see ESCALATION.md")
+            self._chain.hold(f"held: its log could not be made durable ({error}); see RUNBOOK.md")
             raise
+
+
+def _only_recoveries(content: bytes, scan: Scan) -> bool:
+    """Whether every damaged line after the first is a recovery of it that was itself torn."""
+    begun = f'{{"prev":"{scan.head}","seq":{scan.seq + 1},"ts":"'.encode()
+    later = io.BytesIO(content).readlines()[-scan.damaged_lines :][1:]
+    return all(begun.startswith(line.rstrip(b"\n")[: len(begun)]) for line in later)
 
 
 def raise_for(path: Path, scan: Scan) -> None:
