@@ -83,6 +83,12 @@ _adoptions = Table(
     Column("seq", Integer, primary_key=True),
     Column("configuration", String(64), nullable=False),
 )
+_held = Table(
+    "held",
+    _metadata,
+    Column("run_id", String, primary_key=True),
+    Column("reason", String, nullable=False),
+)
 _refusals = Table(
     "refusals",
     _metadata,
@@ -206,6 +212,12 @@ class Index:
             found.update((run.run_id, run) for run in self._select(query))
         return found
 
+    def held(self, run_ids: Iterable[str]) -> dict[str, str]:
+        """Which of these runs nobody may go on with, and why."""
+        query = select(_held).where(_held.c.run_id.in_(list(run_ids)))
+        with self._connect() as connection:
+            return {row.run_id: row.reason for row in connection.execute(query)}
+
     def unpublished_days(self, assets: Sequence[str]) -> list[date]:
         """Days whose files of these assets have other numbers of rows than runs of the day that completed."""
         counted = select(_runs.c.day, func.count().label("runs")).where(_runs.c.status == "COMPLETED")
@@ -225,8 +237,16 @@ class Index:
         query = select(_runs).order_by(_runs.c.opened_at, _runs.c.run_id)
         return list(self._select(query if day is None else query.where(_runs.c.day == day.isoformat())))
 
+    def standing_at(self, statuses: Iterable[str], day: date | None = None) -> list[IndexedRun]:
+        """The runs with one of these statuses, all or those of an intake day, in the order they were opened."""
+        query = select(_runs).where(_runs.c.status.in_(list(statuses))).order_by(_runs.c.opened_at, _runs.c.run_id)
+        return list(self._select(query if day is None else query.where(_runs.c.day == day.isoformat())))
+
     def with_work_left(self, day: date | None = None) -> list[str]:
-        """Ids, ascending, of runs that go on by themselves: opened only, failed, or signed and not yet taken up."""
+        """Ids, ascending, of runs that go on by themselves: opened only, failed, or signed and not yet taken up.
+
+        Held ones do not.
+        """
         query = select(_runs.c.run_id).where(_HAS_WORK).order_by(_runs.c.run_id)
         if day is not None:
             query = query.where(_runs.c.day == day.isoformat())
@@ -318,7 +338,11 @@ class Index:
             yield connection
 
 
-_HAS_WORK = and_(_runs.c.superseded_by.is_(None), or_(_runs.c.status.in_((OPENED, "FAILED")), _runs.c.signed))
+_HAS_WORK = and_(
+    _runs.c.superseded_by.is_(None),
+    _runs.c.run_id.not_in(select(_held.c.run_id)),
+    or_(_runs.c.status.in_((OPENED, "FAILED")), _runs.c.signed),
+)
 
 
 def _engine(url: str) -> Engine:
@@ -393,6 +417,12 @@ def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> No
             )
         case "root_opened" | "configuration_adopted":
             connection.execute(insert(_adoptions), [_columns(_adoptions, data) for data in batch])
+        case "run_held":
+            for data in batch:
+                connection.execute(_held.delete().where(_held.c.run_id == data["run_id"]))
+                connection.execute(insert(_held).values(_columns(_held, data)))
+                failed = {"status": "FAILED", "pending": None, "reason": data["reason"], "signed": False}
+                connection.execute(update(_runs).where(_runs.c.run_id == data["run_id"]).values(failed))
         case "refused":
             connection.execute(insert(_refusals), [_columns(_refusals, data) for data in batch])
         case "intake":

@@ -1,14 +1,15 @@
 """A run's audit log. What belongs here: one chained file and how far to trust it. What does not: what events mean."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
-from countersign.errors import EvidenceError, TamperedError
+from countersign.errors import CountersignError, EvidenceError, TamperedError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import ZERO, Fault, Scan
-from countersign.evidence.register import newest_head
+from countersign.evidence.register import Register, newest_head
 from countersign.evidence.root import EvidenceRoot
 
 # `seal` and `witness` are for who judges the seals too: the verification of runs
@@ -93,6 +94,13 @@ class AuditLog(ChainFile):
         known = newest_head(self.root, self.run_id) if self.root else None
         if known is not None and known not in heads:
             raise TamperedError(f"{self.path}: the register knows the head {known}, which this log has lost; SEV-1")
+
+    def hold(self, reason: str) -> None:
+        """On record in the register, so that it holds for every process to come. The error itself is the caller's."""
+        if self.root is not None:
+            with suppress(CountersignError, OSError):
+                register = Register(self.root, clock=self._clock, entropy=self._entropy)
+                register.append("run_held", "countersign", run_id=self.run_id, reason=reason)
 
 
 def _unresolved(scan: Scan, heads: set[str]) -> Fault | None:

@@ -213,10 +213,14 @@ class Engine:
         return log
 
     def _looked_at(
-        self, jobs: Iterable[Job], begun: Iterable[Future[AuditLog]], locks: ExitStack, blocking: bool
+        self, jobs: Sequence[Job], begun: Sequence[Future[AuditLog]], locks: ExitStack, blocking: bool
     ) -> Iterator[_Done]:
         """Each run taken as far as it goes, in memory, under its lock; one that another process holds is left out."""
+        held = self.index.held(job.run_id for job in jobs)
         for job, log_begun in zip(jobs, begun, strict=True):
+            if job.run_id in held:
+                yield _Done(job, fault=held[job.run_id])
+                continue
             try:
                 log = log_begun.result()
                 if job.head != ZERO and not log.path.exists():

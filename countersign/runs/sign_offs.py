@@ -309,6 +309,8 @@ class SignOffDesk:
         if indexed is None or indexed.superseded_by is not None:
             successor = indexed.superseded_by if indexed else "nothing the register knows"
             raise SignOffRefused(f"{state.run_id} is superseded by {successor}; sign that run")
+        if held := self._engine.index.held([state.run_id]):
+            raise SignOffRefused(f"{state.run_id} is {held[state.run_id]}")
         if decision == "rejected" and not (reason or "").strip():
             raise SignOffRefused("a rejection needs a reason")
 

@@ -1,5 +1,6 @@
 """What a power cut leaves between any two writes, and how executing again goes on from it."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -244,6 +245,65 @@ def test_a_held_run_does_not_stop_the_others(bench: Bench) -> None:
         held.run_id: Status.FAILED,
         other.run_id: Status.AWAITING_APPROVAL,
     }
+
+
+def _failing_fsync_of(patch: pytest.MonkeyPatch, path: Path) -> None:
+    number, real = path.stat().st_ino, os.fsync
+
+    def fsync(handle: int) -> None:
+        if os.fstat(handle).st_ino == number:
+            raise OSError(errno.EIO, "Input/output error")
+        real(handle)
+
+    patch.setattr(os, "fsync", fsync)
+
+
+@pytest.mark.parametrize("writer", ["engine", "signer"])
+def test_after_a_failed_fsync_the_run_is_held_for_every_process_to_come(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, writer: str
+) -> None:
+    """What the log seems to say may not be on disk: nobody goes on from it, signs it or writes it again."""
+    result, other = bench.execute(), bench.execute(payload_with(id="CHG-2"))
+    if writer == "engine":
+        bench.sign(result, *SIGNERS[0])
+    with monkeypatch.context() as patch:
+        _failing_fsync_of(patch, log_of(result))
+        if writer == "engine":
+            assert bench.execute().status is Status.FAILED
+        else:
+            with pytest.raises(OSError, match="Input/output error"):
+                bench.sign(result, *SIGNERS[0])
+    left = log_of(result).read_bytes()
+    bench.sign(other, *SIGNERS[0])
+    for _ in range(2):
+        bench.fresh()
+        bench.forget_index()
+        bench.fresh()
+        assert result.run_id not in [outcome.run_id for outcome in bench.advance()]
+        held = bench.execute()
+        assert (held.status, held.state) == (Status.FAILED, None)
+        assert "held: its log could not be made durable" in (held.reason or "")
+        for key, signer in SIGNERS:
+            with pytest.raises(SignOffRefused):
+                bench.sign(result, key, signer)
+    assert log_of(result).read_bytes() == left
+    assert bench.execute(payload_with(id="CHG-2")).pending == "maker_checker"
+    assert len(bench.registered("run_held")) == 1
+
+
+def test_a_held_run_whose_log_reads_well_is_not_signed_either(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel dropped what it could not write, so the log is again the one that the register knows."""
+    result = bench.execute()
+    known = log_of(result).read_bytes()
+    with monkeypatch.context() as patch:
+        _failing_fsync_of(patch, log_of(result))
+        with pytest.raises(OSError, match="Input/output error"):
+            bench.sign(result, *SIGNERS[0])
+    log_of(result).write_bytes(known)
+    bench.fresh()
+    with pytest.raises(SignOffRefused, match="is held"):
+        bench.sign(result, *SIGNERS[0])
+    assert log_of(result).read_bytes() == known
 
 
 def test_a_register_that_is_gone_is_not_begun_again_over_what_was_taken_in(bench: Bench) -> None:
