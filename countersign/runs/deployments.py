@@ -200,8 +200,9 @@ def follow(engine: Engine, deployments: Sequence[RegisteredDeployment], source: 
             rundir = engine.root.rundir(run.day, run_id)
             reason = f"a deployment cannot be joined: {error}"
             found.unreadable.append(Outcome(run_id, run.change_id, run.day, rundir, Status.FAILED, None, reason, ()))
-        else:
-            arrivals += [arrival] if arrival else []
+            continue
+        if arrival is not None:
+            arrivals.append(arrival)
     found.arrivals += _joined(index, arrivals)
     _stand_alone(index, found, source, origin)
     return found

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from countersign.changes.deployment import read_deployment
 from countersign.changes.sources.build import source_of
 from countersign.changes.sources.deployments import DeploymentsSource
 from countersign.changes.sources.files import FilesSource
@@ -19,7 +20,7 @@ from countersign.evidence.log import AuditLog
 from countersign.evidence.register import IntakeTotals
 from countersign.policy import Policy, SourceSpec
 from countersign.runs.daywork import every_deployment_has_a_change, sources_of, work_day
-from countersign.runs.deployments import never_deployed
+from countersign.runs.deployments import follow, never_deployed, register, settle
 from countersign.runs.intake import Intake, take_in
 from countersign.runs.state import RunState, read_state
 from tests.conftest import StepClock, payload_with
@@ -349,6 +350,21 @@ def test_a_crash_before_a_joined_log_is_made_good_by_the_change_as_well(desk: De
     desk.deployments(deployment())
     assert desk.standing()["CHG-1"].status == "OPENED"
     assert desk.changes(change()).totals == IntakeTotals(read=1, known=1)
+    assert desk.deployments_of("CHG-1") == ["deployment D-1"]
+
+
+@pytest.mark.parametrize("meanwhile", [change(), change(summary="Corrected")], ids=["first", "corrected"])
+def test_what_another_process_opened_in_between_is_not_superseded_by_what_was_seen_before(
+    desk: Desk, meanwhile: dict[str, Any]
+) -> None:
+    if meanwhile != change():
+        desk.changes(change())
+    engine = desk.bench.run.engine
+    registered = register(engine, [read_deployment(deployment(), "shipped:1")], "shipped", "extracted", None)
+    found = follow(engine, registered.deployments, "shipped", "extracted")
+    assert len(settle(engine.index, found.arrivals)) == 1
+    desk.changes(meanwhile)
+    assert settle(engine.index, found.arrivals) == {}
     assert desk.deployments_of("CHG-1") == ["deployment D-1"]
 
 
