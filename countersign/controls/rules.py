@@ -117,18 +117,35 @@ def _best(approvals: Sequence[Approval]) -> Approval:
 
 def _authorising(facts: Facts, approvals: Sequence[Approval]) -> Approval | Answer:
     """The approval to cite for an authorisation, or why none of these is one."""
-    if standing := [approval for approval in approvals if approval.attested and approval.authorised]:
+    entitled = [approval for approval in approvals if approval.standing.holds]
+    if standing := [approval for approval in entitled if approval.attested and not _for_a_maker(approval)]:
         return _best(standing)
     system = facts.change.system
-    if doubtful := [approval for approval in approvals if approval.authorised is None]:
-        reason = f"it cannot be told whether {_best(doubtful).item.by} may authorise changes of {system}"
-        return Answer.abstained(f"{reason}; the roster has to say")
-    if submitted := [approval for approval in approvals if approval.authorised]:
-        return _only_submitted(facts, _best(submitted))
+    if doubtful := [approval for approval in approvals if approval.standing.holds is None]:
+        best = _best(doubtful)
+        reason = f"it cannot be told whether {best.item.by} may authorise changes of {system}"
+        return Answer.abstained(f"{reason}: {best.standing.why}")
+    if entitled:
+        return _not_entitled_after_all(facts, _best(entitled))
     best = _best(approvals)
-    said = f" ({best.item.authority})" if best.item.authority else ""
-    reason = f"approved only by {best.item.by}{said}, who may not authorise changes of {system}"
+    reason = f"approved only by {best.item.by}, who may not authorise changes of {system}: {best.standing.why}"
     return Answer.exception(reason, best.name, best.quote)
+
+
+def _for_a_maker(approval: Approval) -> bool:
+    """Whether it rests on acting for somebody who may have made the change: nobody delegates their own approval."""
+    return bool(approval.standing.acting_for) and approval.likeness is not Likeness.DIFFERENT
+
+
+def _not_entitled_after_all(facts: Facts, approval: Approval) -> Answer:
+    """Why an approval by somebody with the authority is no authorisation."""
+    if not _for_a_maker(approval):
+        return _only_submitted(facts, approval)
+    why = approval.standing.why
+    if approval.likeness is Likeness.UNKNOWN:
+        return Answer.abstained(f"{why}, and it cannot be told whether that is a maker of the change")
+    reason = f"approved only by {approval.item.by} for a maker of the change: {why}"
+    return Answer.exception(reason, approval.name, approval.quote)
 
 
 def _only_submitted(facts: Facts, approval: Approval) -> Answer:
@@ -336,7 +353,7 @@ def deployer_is_not_author(facts: Facts) -> Answer:
             answers.append(Answer.abstained(f"{name} does not say who deployed"))
         elif declared is not None and _contradict(facts, deployer, declared):
             answers.append(Answer.abstained(f"{name} says that {deployer} deployed, the change says {declared}"))
-        elif facts.people.is_pipeline(deployer):
+        elif facts.people.may_deploy(deployer, facts.change.system):
             answers.append(Answer.met(f"deployed by the approved pipeline {deployer}", name, quote))
         else:
             likeness = facts.people.compare(facts.people.identify(deployer), author)

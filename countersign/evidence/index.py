@@ -5,6 +5,7 @@ nothing; the next use rebuilds it. SQLite by default, any SQLAlchemy URL otherwi
 """
 
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -35,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from countersign.errors import TamperedError
-from countersign.evidence import deployment_index
+from countersign.evidence import deployment_index, durable
 from countersign.evidence.chain import Tail, Writer, read_tail
 from countersign.evidence.deployment_index import DeploymentIndex
 from countersign.evidence.indexed import OPENED, IndexedIntake, IndexedRun
@@ -324,6 +325,9 @@ def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url)
     engine = create_engine(url, connect_args={"timeout": 60})
+    if engine.url.database is not None:
+        # SQLite would let others read it; its other files take their mode from this one
+        os.close(os.open(engine.url.database, os.O_RDWR | os.O_CREAT, durable.FILE_MODE))
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: Any) -> None:

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from countersign.clocks.allowance import Allowance, ClockKind, Tier, Unit
 from countersign.errors import PolicyError
+from countersign.policy.references import wrong_references
 from countersign.policy.roster import Day, Person, one_owner_each
 from countersign.policy.section import Kept, Pattern, Section
 from countersign.policy.systems import Authority, System, Template
@@ -135,6 +136,8 @@ class Policy(Kept):
             raise ValueError("emergency_approval: the unit must be hours; it is measured 24 by 7 from the deployment")
         if set(self.sign_off) != set(Key):
             raise ValueError(f"sign_off: name a role for each of {', '.join(Key)}")
+        if readers := [key for key, role in self.sign_off.items() if role == "auditor"]:
+            raise ValueError(f"sign_off: an auditor only reads, and cannot give {', '.join(readers)}")
         one_owner_each(self.people)
         if len({system.id for system in self.systems}) != len(self.systems):
             raise ValueError("systems: two entries share one id")
@@ -142,6 +145,8 @@ class Policy(Kept):
             raise ValueError("templates: two entries share one id")
         if len({source.name for source in self.sources}) != len(self.sources):
             raise ValueError("sources: two entries share one name")
+        if wrong := list(wrong_references(self.people, self.systems, self.templates, self.unknown_systems)):
+            raise ValueError("; ".join(wrong))
         return self
 
     @cached_property

@@ -126,7 +126,9 @@ def _sign_offs(sign_offs: Sequence[dict[str, Any]]) -> list[str]:
     if not sign_offs:
         return ["  none yet"]
     return [
-        f"  {signed['key']:<20}{signed['decision']} by {signed['by']} ({signed['role']}) at {signed['signed_at']}"
+        f"  {signed['key']:<20}{signed['decision']} by {signed['by']}"
+        + (f" for {signed['acting_for']}" if signed["acting_for"] else "")
+        + f" ({signed['role']}) at {signed['signed_at']}"
         + (f": {signed['reason']}" if signed["reason"] else "")
         for signed in sign_offs
     ]

@@ -159,16 +159,15 @@ def _notice(policy: Policy, about: str, controls: list[str]) -> Draft:
     return Draft("noticed", ENGINE, {"to": observers, "about": about, "severity": severity, "controls": controls})
 
 
-def ask(state: RunState, key: Key, versions: Versions) -> list[Draft]:
+def ask(state: RunState, key: Key, versions: Versions, now: datetime) -> list[Draft]:
     """Ask for a sign-off, saying what is handed to whom; or end the run where it was rejected."""
     if key in state.sign_offs:
         return [_notice(versions.policy, "block", []), Draft("blocked", ENGINE, {"step": key.value})]
     role = versions.policy.sign_off[key]
-    eligible = [person.id for person in versions.policy.people if role in person.roles]
     data = {
         "key": key.value,
         "role": role,
-        "to": eligible,
+        "to": versions.people.holding(role, now),
         "tier": state.tier,
         "handed": {"log_head": state.head, "controls": _tally(state.results)},
     }
@@ -202,7 +201,7 @@ def next_drafts(state: RunState, arrival: Arrival | None, versions: Versions, no
         case Step.GATE:
             return pass_gate(state, versions)
         case Step.INDEPENDENT_REVIEW | Step.MAKER_CHECKER as step:
-            return ask(state, Key(step.value), versions)
+            return ask(state, Key(step.value), versions, now)
         case Step.WORKPAPER:
             check_gate_again(state, versions)
             return [workpaper_event(state)]

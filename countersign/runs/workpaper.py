@@ -91,6 +91,7 @@ def _sign_off(state: RunState, key: Key) -> dict[str, Any]:
     return {
         "key": key.value,
         "by": signed.by,
+        "acting_for": signed.acting_for,
         "role": signed.role,
         "decision": signed.decision,
         "reason": signed.reason,
