@@ -20,7 +20,7 @@ from countersign.evidence.log import AuditLog
 from countersign.evidence.register import IntakeTotals
 from countersign.policy import Policy, SourceSpec
 from countersign.runs.daywork import every_deployment_has_a_change, sources_of, work_day
-from countersign.runs.deployments import follow, never_deployed, register, settle
+from countersign.runs.deployments import follow, never_deployed, reconcile, register, settle
 from countersign.runs.intake import Intake, take_in
 from countersign.runs.state import RunState, read_state
 from tests.conftest import StepClock, payload_with
@@ -482,11 +482,10 @@ def test_a_thousand_deployments_against_their_changes(desk: Desk) -> None:
     desk.changes(*payloads)
     read = desk.deployments(*rows)
     assert read.totals == IntakeTotals(read=1000, opened=1000)
-    assert desk.without_change() == sorted(row["id"] for row in alone)
-    assert [run.change_id for run in never_deployed(desk.index)] == [f"CHG-{number}" for number in range(971, 986)]
-    engine = desk.bench.run.engine
-    joined = engine.index.deployments.traces([run.run_id for run in desk.standing().values()])
-    both = {change_id for change_id, run in desk.standing().items() if len(joined[run.run_id].deployments) > 1}
-    assert both == {f"CHG-{number}" for number in range(1, 11)}
+    found = reconcile(desk.index, read.followed)
+    assert {one.id for one in found.without_change} == {row["id"] for row in alone} == set(desk.without_change())
+    assert {run.change_id for run in found.never_deployed} == {f"CHG-{number}" for number in range(971, 986)}
+    assert {run.change_id for run in found.deployed_again} == {f"CHG-{number}" for number in range(1, 11)}
+    assert [one.id for one in found.matched] == [row["id"] for row in (*once, *twice)]
     assert desk.deployments_of("CHG-7") == ["deployment D-7", "deployment D-7-again"]
     assert len(desk.standing()) == 985 + 20
