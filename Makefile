@@ -24,6 +24,7 @@ lint: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m benchmarks.pipeline
 	@$(BIN)/python -m benchmarks.latency
+	@$(BIN)/python -m benchmarks.log
 
 # The lock is complete, so pip resolves nothing: older pips stumble over a pinned package that is asked for with an extra.
 # The build backend comes from the lock too, so that the editable install needs no isolated, unpinned environment.

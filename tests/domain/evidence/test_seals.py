@@ -99,14 +99,15 @@ def test_a_seal_says_what_the_root_is(sealing: Sealing) -> None:
     assert (checked.faults, checked.newest, checked.lines) == ([], second, 9)
 
 
-def test_sealing_again_reads_only_what_is_new(sealing: Sealing) -> None:
-    """The tree goes on from the last seal: a line before it that was changed since is found by whoever checks."""
-    sealing.grow(5)
-    sealing.seal()
+def test_a_register_that_was_changed_before_the_last_seal_is_not_sealed_again(sealing: Sealing) -> None:
+    for _ in range(3):
+        sealing.grow(5)
+        sealing.seal()
     content = sealing.stage.root.register.read_bytes()
-    sealing.stage.root.register.write_bytes(content.replace(b"CHG-1", b"CHG-2", 1))
+    sealing.stage.root.register.write_bytes(content.replace(b'"CHG-1"', b'"CHG-2"', 1))
     sealing.grow()
-    sealing.seal()
+    with pytest.raises(TamperedError, match="not what seal 1 says of it"):
+        sealing.seal()
     assert {"seal_register"} <= set(sealing.kinds())
 
 
@@ -252,6 +253,7 @@ def _note_of(number: int, text: bytes, other: bytes) -> Callable[[Sealing], None
         (lambda sealing: shutil.copy(sealing.paths(1)[0], sealing.paths(2)[0]), {"seal_unreadable"}),
         (lambda sealing: sealing.stage.root.findings.unlink(), {"seal_findings"}),
         (lambda sealing: sealing.stage.root.findings.write_bytes(b""), {"seal_findings"}),
+        (lambda sealing: sealing.forge(2, segment="d" * 64), {"seal_changed"}),
         (_cut_register, {"seal_register", "seal_unfinished"}),
         (_other_line, {"seal_register", "seal_environment"}),
         (_note_of(2, b'"ts":"2026', b'"ts":"2027'), {"seal_changed"}),
@@ -280,7 +282,7 @@ def test_a_register_or_findings_that_do_not_go_on_from_the_seal_are_not_sealed(s
     sealing.seal()
     whole, found = sealing.stage.root.register.read_bytes(), sealing.stage.root.findings.read_bytes()
     _cut_register(sealing)
-    with pytest.raises(TamperedError, match="not what the last seal says"):
+    with pytest.raises(TamperedError, match="not what seal 1 says"):
         sealing.seal()
     sealing.stage.root.register.write_bytes(whole)
     sealing.stage.root.findings.unlink()
