@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check
 READY := $(VENV)/.ready
 
-.PHONY: run ui test lint bench lock clean
+.PHONY: run ui test crash-test lint bench lock clean
 
 run: $(READY)
 	@$(BIN)/python -m pipeline_defs.operate run
@@ -15,6 +15,10 @@ ui: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95
+
+# Every point of the crash matrix; `make test` tries some of them.
+crash-test: $(READY)
+	@CRASH_TEST=full $(BIN)/python -m pytest tests/crash
 
 lint: $(READY)
 	@$(BIN)/ruff format --check .

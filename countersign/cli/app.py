@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from countersign.cli import advance, approve, intake, payload, policy, prove, seal, show, status, verify
+from countersign.cli import advance, approve, intake, payload, policy, prove, seal, show, status, verify, witness
 from countersign.cli.output import say
 from countersign.errors import CountersignError, PayloadError, SignOffRefused, TamperedError
 
@@ -32,6 +32,7 @@ app.command("show")(show.show)
 app.command("verify")(verify.verify)
 app.command("seal")(seal.seal)
 app.command("prove")(prove.prove_run)
+app.command("witness")(witness.witness)
 app.add_typer(intake.app, name="intake", help="Read changes from a source; each becomes a run.")
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
 app.add_typer(policy.app, name="policy", help="The policy of an evidence root.")

@@ -133,6 +133,11 @@ def signature_path(root: EvidenceRoot, number: int) -> Path:
     return root.seals / f"{number:06}.json.sig"
 
 
+def witness_path(root: EvidenceRoot, number: int, witness: str) -> Path:
+    """The file of an observer's counter-signature."""
+    return root.seals / f"{number:06}.json.{witness}.sig"
+
+
 def seal_numbers(root: EvidenceRoot) -> list[int]:
     """The numbers that have a statement, ascending."""
     if not root.seals.is_dir():
