@@ -334,7 +334,7 @@ def test_the_script_says_what_it_found_and_ends_so(target: Target) -> None:
     target.log.unlink()
     bad = subprocess.run(command, capture_output=True, text=True, check=False)
     assert bad.returncode == 1
-    assert f"log_missing  {target.log}  expected: a log with the head" in bad.stdout
+    assert f"log_missing  {target.log}  expected: the head" in bad.stdout
 
 
 def test_the_script_stays_short_and_uses_nothing_but_python() -> None:
