@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check
 READY := $(VENV)/.ready
 
-.PHONY: run ui test crash-test lint bench lock clean
+.PHONY: run ui test crash-test lint bench sample-check clocks-check lock clean
 
 run: $(READY)
 	@$(BIN)/python -m pipeline_defs.operate run
@@ -29,6 +29,16 @@ bench: $(READY)
 	@$(BIN)/python -m benchmarks.pipeline
 	@$(BIN)/python -m benchmarks.latency
 	@$(BIN)/python -m benchmarks.log
+	@$(BIN)/python -m benchmarks.sample
+	@$(BIN)/python -m benchmarks.clocks
+
+# Twenty thousand seeds against a uniform draw (the tests do the same with fewer).
+sample-check: $(READY)
+	@$(BIN)/python -m tests.domain.sampling.uniformity
+
+# Deadlines against walking minute by minute, 20,000 times (the tests do the same a few hundred times).
+clocks-check: $(READY)
+	@$(BIN)/python -m benchmarks.clocks_check
 
 # The lock is complete, so pip resolves nothing: older pips stumble over a pinned package that is asked for with an extra.
 # The build backend comes from the lock too, so that the editable install needs no isolated, unpinned environment.

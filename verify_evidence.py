@@ -96,9 +96,12 @@ class Run:
     """A run as the register knows it. Each method named after an event says what has to be true of it."""
 
     def __init__(self, root, opened):
-        self.root, self.id, self.digest, self.head, self.status = root, opened["run_id"], opened["digest"], ZERO, ""
+        self.root, self.id, self.digest, self.opened = root, opened["run_id"], opened["digest"], opened["configuration"]
         self.path = root / "runs" / opened["day"].replace("-", "/") / self.id / "audit.jsonl"
-        self.made, self.signed, self.closed = {}, {}, None
+        self.head, self.status, self.made, self.signed, self.closed = ZERO, "", {}, {}, None
+
+    def version(self, digest):
+        return json.loads((self.root / "policies" / f"{digest}.json").read_bytes())
 
     def check(self):
         """Read the log to its end. Raises Fault at the first event that does not follow from those before it."""
@@ -123,14 +126,16 @@ class Run:
         digest = sha256(compact({"payload": self.payload, "workflow": "change"}))
         same = digest == self.digest == event.said["digest"] and self.id == f"change-{digest[:16]}"
         expect(same, "digest_differs", event.where, f"the payload {self.digest}")
+        self.configuration = event.said["configuration"]
+        opened = self.configuration["digest"] == self.opened
+        expect(opened, "configuration_differs", event.where, f"the configuration {self.opened}")
         items = self.payload["evidence"].items()
         self.evidence = {name: item if isinstance(item, str) else item["text"] for name, item in items}
 
     def assessed(self, event):
-        catalogue = json.loads((self.root / "policies" / f"{event.said['catalogue']}.json").read_bytes())
+        every = [control["id"] for control in self.version(self.configuration["catalogue"])["controls"]]
         self.results = {row["control"]: row["result"] for row in event.said["controls"]}
-        every = list(self.results) == [control["id"] for control in catalogue["controls"]]
-        expect(every, "controls_differ", event.where, "a result for every control, once")
+        expect(list(self.results) == every, "controls_differ", event.where, "a result for every control, once")
         cited = [row for row in event.said["controls"] if row["result"] in ("met", "exception")]
         brought = [(row["control"], "met", row["evidence"], row["quote"]) for row in self.payload.get("assertions", [])]
         self.claims = [self.claim(event, row) for row in cited] + brought
@@ -163,14 +168,19 @@ class Run:
 
     def signed_off(self, event):
         said, asked = event.said, self.made["sign_off_requested"]
-        policy = json.loads((self.root / "policies" / f"{said['policy']}.json").read_bytes())
+        policy = self.version(self.version(said["configuration"])["policy"])
         answers = (said["key"], said["request"], said["log_head"]) == (asked.said["key"], asked.digest, said["prev"])
         expect(answers and said["key"] not in self.signed, "inconsistent", event.where, "an answer to what was asked")
-        signer = next((one for one in policy["people"] if one["id"] == said["actor"]), {"roles": []})
-        names = {said["actor"], *signer.get("logins", []), *signer.get("emails", [])}
-        makers = {self.payload["author"], self.payload.get("deployed_by"), *self.payload.get("contributors", [])}
+        nobody = {"id": None, "roles": [], "delegates": [], "logins": [], "emails": []}
+        people = {one["id"]: one for one in policy["people"]}
+        signer, holder = (people.get(said.get(part, said["actor"]), nobody) for part in ("actor", "acting_for"))
+        lent = signer == holder or said["actor"] in [delegation["to"] for delegation in holder["delegates"]]
+        names = {name for one in (signer, holder) for name in (one["id"], *one["logins"], *one["emails"])}
+        makers = {self.payload["author"], self.payload.get("deployed_by"), *self.payload.get("contributors", [])} - {
+            None
+        }
         makers |= {other["actor"] for other in self.signed.values()}
-        free = policy["sign_off"][said["key"]] in signer["roles"] and not names & makers
+        free = lent and policy["sign_off"][said["key"]] in holder["roles"] and not names & makers
         expect(free, "sign_off_void", event.where, "somebody with the role, who neither made it nor signed before")
         for claim, row in [(self.claim(event, row), row) for row in said["determinations"]]:
             good = self.results[claim[0]] == "abstained" and self.stands(claim, row["quote"])

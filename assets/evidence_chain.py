@@ -1,10 +1,11 @@
 """The seven assets of an intake day, made in one step that materialises only what it touched."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from dagster import (
     AssetExecutionContext,
+    AssetKey,
     AssetObservation,
     AssetsDefinition,
     AssetSpec,
@@ -14,7 +15,8 @@ from dagster import (
 )
 
 from assets.checks import log_evaluations
-from assets.metadata import readings_metadata, stage_metadata
+from assets.metadata import reading_metadata, stage_metadata
+from countersign.policy import SourceSpec
 from countersign.runs.daywork import needs_somebody, work_day
 from resources.evidence import Evidence, WallClock
 
@@ -35,13 +37,30 @@ DESCRIPTIONS: Mapping[str, str] = {
 }
 
 
-def evidence_chain(days: PartitionsDefinition[str]) -> AssetsDefinition:
-    """The step `daily_changes` over one intake day."""
+def source_key(name: str) -> AssetKey:
+    """The asset of a source that the policy names."""
+    return AssetKey(["source", name])
+
+
+def evidence_chain(days: PartitionsDefinition[str], sources: Sequence[SourceSpec]) -> AssetsDefinition:
+    """The step `daily_changes` over one intake day, from the sources that the policy names."""
     names = list(DESCRIPTIONS)
+    origins = [
+        AssetSpec(
+            source_key(source.name),
+            description=f"What the source {source.name} ({source.adapter}) gave when it was read: control totals and "
+            "extracts. Only today is read; what is the same as before is observed, and materialises nothing.",
+            group_name="sources",
+            kinds={source.adapter},
+            owners=[OWNER],
+            skippable=True,
+        )
+        for source in sources
+    ]
     specs = [
         AssetSpec(
             name,
-            deps=names[position - 1 : position] if position else [],
+            deps=names[position - 1 : position] if position else [origin.key for origin in origins],
             description=DESCRIPTIONS[name],
             group_name=GROUP,
             kinds={"parquet"} if name in ("workpaper", "handoff_report") else {"json"},
@@ -51,15 +70,19 @@ def evidence_chain(days: PartitionsDefinition[str]) -> AssetsDefinition:
         for position, name in enumerate(names)
     ]
 
-    @multi_asset(specs=specs, name="daily_changes", partitions_def=days, pool=POOL)
+    @multi_asset(specs=[*origins, *specs], name="daily_changes", partitions_def=days, pool=POOL)
     def daily_changes(
         context: AssetExecutionContext, evidence: Evidence, clock: WallClock
     ) -> Iterator[MaterializeResult[None]]:
         engine = evidence.engine(clock)
         report = work_day(engine, date.fromisoformat(context.partition_key), evidence.sources(engine))
-        if report.readings:
-            metadata = readings_metadata(report.readings)
-            context.log_event(AssetObservation("change_record", partition=context.partition_key, metadata=metadata))
+        read = {source_key(reading.source): reading for reading in report.readings}
+        for key in context.selected_asset_keys & read.keys():
+            metadata = reading_metadata(read[key])
+            if read[key].fresh:
+                yield MaterializeResult(asset_key=key, metadata=metadata)
+            else:
+                context.log_event(AssetObservation(key, partition=context.partition_key, metadata=metadata))
         needed = needs_somebody(engine, report.day)
         for stage in report.stages():
             yield MaterializeResult(asset_key=stage, metadata=stage_metadata(engine, report, stage, needed))

@@ -36,18 +36,18 @@ def needs_table(needed: Sequence[Needed]) -> MarkdownMetadataValue:
     return MetadataValue.md("nobody" if not rows else f"{shown.md_str}{more}")
 
 
-def readings_metadata(readings: Sequence[Reading]) -> dict[str, Any]:
-    """The control totals of each source that was read, as a table and as numbers."""
-    rows = [
-        (reading.source, *((reading.totals.as_dict().values()) if reading.broken is None else (reading.broken,)))
-        for reading in readings
-    ]
-    columns = ("source", "read", "opened", "known", "refused", "out of scope")
-    broken = {reading.source: reading.broken for reading in readings if reading.broken is not None}
+def reading_metadata(reading: Reading) -> dict[str, Any]:
+    """One reading of a source: its control totals, whether they add up, and what it gave, raw and by digest."""
+    if reading.broken is not None:
+        return {"broken": MetadataValue.text(reading.broken)}
+    rows = [(one.digest, one.rows, one.bytes, one.query) for one in reading.extracts]
+    extracts = table(("SHA-256", "rows", "bytes", "asked"), rows) if rows else MetadataValue.md("submitted payloads")
     return {
-        "totals": table(columns, rows),
-        "readings": MetadataValue.json({reading.source: reading.totals.as_dict() for reading in readings}),
-        "broken_sources": MetadataValue.json(broken),
+        "totals": MetadataValue.json(reading.totals.as_dict()),
+        "reconciled": MetadataValue.bool(reading.totals.reconciled),
+        "read": MetadataValue.int(reading.totals.read),
+        "opened": MetadataValue.int(reading.totals.opened),
+        "extracts": extracts,
     }
 
 

@@ -27,7 +27,7 @@ from dagster import DagsterInstance
 from countersign.environment import utc_now
 from countersign.policy import Policy, load_policy
 from countersign.runs.engine import THREADS, Engine
-from countersign.runs.run import load_versions
+from countersign.runs.run import configured
 from countersign.runs.sign_offs import SignOffDesk
 from pipeline_defs.build import build
 from resources.evidence import Evidence
@@ -85,7 +85,8 @@ def prepare(folder: Path, changes: int) -> None:
     document = shipped.model_dump(mode="json")
     document["sources"] = [{"name": "inbox", "adapter": "files", "path": "inbox"}]
     (folder / "policy.yaml").write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
-    shutil.copy(REPOSITORY / "catalogue.yaml", folder)
+    for name in ("catalogue.yaml", "calendar.yaml"):
+        shutil.copy(REPOSITORY / name, folder)
     home = folder / "dagster"
     home.mkdir()
     shutil.copy(REPOSITORY / "dagster.yaml", home)
@@ -116,8 +117,7 @@ def run_leg(folder: Path, leg: int) -> None:
 
 def open_engine(folder: Path) -> Engine:
     """The engine on the benchmark's evidence root."""
-    policy, catalogue = load_versions(folder / "policy.yaml")
-    return Engine(folder / "evidence", policy, catalogue, clock=utc_now)
+    return Engine(folder / "evidence", configured(folder / "policy.yaml"), clock=utc_now)
 
 
 def sign_all(folder: Path, key: str, signer: str) -> None:

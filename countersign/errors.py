@@ -17,6 +17,18 @@ class PolicyError(CountersignError):
     """The policy or the catalogue cannot be used as it is."""
 
 
+class UnadoptedError(PolicyError):
+    """A configuration is not the one in force, so nothing runs with it."""
+
+
+class AdoptionRefused(CountersignError):
+    """A configuration was not adopted; the one in force stays."""
+
+
+class CalendarError(CountersignError):
+    """The business calendar does not reach as far as the question, or cannot be built as it was asked for."""
+
+
 class PayloadError(CountersignError):
     """A change record was refused; `field` is a dotted path, `change_id` is None where it could not be read."""
 
@@ -50,5 +62,13 @@ class UnknownRunError(CountersignError):
     """No run of that id in this evidence root."""
 
 
+class FindingRefused(CountersignError):
+    """An acknowledgement or a disposition was not taken; nothing was written."""
+
+
 class SignOffRefused(CountersignError):
     """A sign-off was not taken; nothing was written to the run."""
+
+
+class SamplingError(CountersignError):
+    """A sample cannot be planned, drawn or evaluated as asked."""

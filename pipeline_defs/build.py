@@ -4,7 +4,7 @@ from dagster import Definitions, in_process_executor
 
 from assets.checks import asset_checks
 from assets.evidence_chain import evidence_chain
-from countersign.runs.run import load_versions
+from countersign.runs.run import configured
 from pipeline_defs.jobs import daily_job, integrity_job, op_jobs, schedules
 from pipeline_defs.partitions import intake_days
 from resources.evidence import Evidence, WallClock
@@ -13,8 +13,8 @@ from sensors.sensors import sensors
 
 def build(*, evidence: Evidence, clock: WallClock | None = None) -> Definitions:
     """Assemble the code location on one evidence root and one clock. Raises PolicyError for a policy that is none."""
-    policy, _ = load_versions(evidence.policy)
-    chain = evidence_chain(intake_days(policy))
+    policy = configured(evidence.policy).policy
+    chain = evidence_chain(intake_days(policy), policy.sources)
     return Definitions(
         assets=[chain],
         asset_checks=asset_checks(),

@@ -10,12 +10,20 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import date
 from pathlib import Path
+from typing import Any
 
-from dagster import AssetObservation, DagsterEventType, DagsterInstance, ExecuteInProcessResult, JsonMetadataValue
+from dagster import (
+    AssetMaterialization,
+    AssetObservation,
+    DagsterEventType,
+    DagsterInstance,
+    ExecuteInProcessResult,
+    MetadataValue,
+)
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +31,7 @@ from rich.text import Text
 from countersign.errors import CountersignError
 from countersign.evidence.register import IntakeTotals
 from countersign.runs.daywork import Reading, needs_somebody
+from countersign.runs.deployments import never_deployed
 from countersign.runs.engine import Engine
 from pipeline_defs.home import REPOSITORY, AlreadyLive, DaemonLock, daemon_lock, fresh_daemon_ids, prepare_home
 from pipeline_defs.jobs import ADVANCE, DAILY
@@ -88,21 +97,27 @@ def _engine() -> Engine:
 
 
 def readings_of(result: ExecuteInProcessResult) -> list[Reading]:
-    """What the run read, from its own observation event."""
+    """What the run read, from its own events."""
+    readings = []
     for event in result.all_events:
-        if event.event_type == DagsterEventType.ASSET_OBSERVATION:
-            observation = event.asset_observation_data.asset_observation
-            return _readings(observation)
-    return []
+        match event.event_type:
+            case DagsterEventType.ASSET_MATERIALIZATION:
+                said: AssetMaterialization | AssetObservation = event.step_materialization_data.materialization
+            case DagsterEventType.ASSET_OBSERVATION:
+                said = event.asset_observation_data.asset_observation
+            case _:
+                continue
+        if said.asset_key.path[0] == "source":
+            readings.append(_reading(said.asset_key.path[1], said.metadata))
+    return readings
 
 
-def _readings(observation: AssetObservation) -> list[Reading]:
-    totals, broken = observation.metadata["readings"], observation.metadata["broken_sources"]
-    assert isinstance(totals, JsonMetadataValue)
-    assert isinstance(broken, JsonMetadataValue)
-    assert isinstance(totals.data, dict)
-    assert isinstance(broken.data, dict)
-    return [Reading(name, IntakeTotals(**counts), broken.data.get(name)) for name, counts in totals.data.items()]
+def _reading(source: str, metadata: Mapping[str, MetadataValue[Any]]) -> Reading:
+    if "broken" in metadata:
+        return Reading(source, IntakeTotals(), str(metadata["broken"].value))
+    totals = metadata["totals"].value
+    assert isinstance(totals, dict)
+    return Reading(source, IntakeTotals(**totals))
 
 
 def print_summary(engine: Engine, readings: Sequence[Reading], before: dict[str, tuple[str, str]]) -> None:
@@ -121,6 +136,7 @@ def print_summary(engine: Engine, readings: Sequence[Reading], before: dict[str,
         standing.add_row("(superseded)", str(superseded))
     console.print(standing)
     _print_needed(engine, console)
+    _print_undeployed(engine, console)
     _print_refused(engine, console)
     done = sum(1 for run in runs if before.get(run.run_id) != (run.status, run.head))
     if before and not done:
@@ -150,6 +166,18 @@ def _print_needed(engine: Engine, console: Console) -> None:
     console.print(table)
     if len(needed) > _MOST_ROWS:
         console.print(f"… and {len(needed) - _MOST_ROWS} more: `.venv/bin/countersign status` lists them all")
+
+
+def _print_undeployed(engine: Engine, console: Console) -> None:
+    waiting = never_deployed(engine.index)
+    if waiting:
+        table = Table("change", "system", "run", title=f"Never deployed ({len(waiting)})", title_justify="left")
+        for run in waiting[:_MOST_ROWS]:
+            table.add_row(Text(run.change_id), Text(run.system), Text(run.run_id))
+        console.print(table)
+        if len(waiting) > _MOST_ROWS:
+            more = len(waiting) - _MOST_ROWS
+            console.print(f"… and {more} more: `.venv/bin/countersign status --not-deployed` lists them all")
 
 
 def _print_refused(engine: Engine, console: Console) -> None:

@@ -14,7 +14,7 @@ from countersign.clocks.instant import parse_instant
 from countersign.environment import Clock, utc_now
 from countersign.runs.daywork import sources_of
 from countersign.runs.engine import Engine
-from countersign.runs.run import load_versions
+from countersign.runs.run import configured
 
 
 class WallClock(ConfigurableResource[None]):
@@ -39,9 +39,8 @@ class Evidence(ConfigurableResource[None]):
     seal_key: str = ""
 
     def engine(self, clock: WallClock) -> Engine:
-        """The engine on the root, which is created where there is none."""
-        policy, catalogue = load_versions(self.policy)
-        return Engine(Path(self.root), policy, catalogue, clock=clock.reader())
+        """The engine on the root, which is created where there is none. Raises UnadoptedError for a changed file."""
+        return Engine(Path(self.root), configured(self.policy), clock=clock.reader())
 
     def sources(self, engine: Engine) -> list[Source]:
         """The sources that the policy names."""

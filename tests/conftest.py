@@ -1,14 +1,17 @@
 """What every test may use: a clock that stands still until moved, a payload that meets every control, an engine."""
 
+import tempfile
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from countersign.policy import Catalogue, Policy, load_catalogue, load_policy
+from countersign.changes.sources.interface import Item, Source
+from countersign.policy import Catalogue, Policy, complete, load_catalogue, load_policy
 from countersign.runs.engine import Engine
 
 REPOSITORY = Path(__file__).parent.parent
@@ -30,14 +33,13 @@ class StepClock:
 
 
 class Counted:
-    """Salts that differ and repeat from test to test."""
+    """Salts of 16 bytes that differ and repeat from test to test, however many are drawn at once."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._numbers = count(1)
 
     def __call__(self, size: int) -> bytes:
-        self._count += 1
-        return self._count.to_bytes(size, "big")
+        return b"".join(number.to_bytes(16, "big") for number in islice(self._numbers, size // 16))
 
 
 _CLEAN: dict[str, Any] = {
@@ -73,6 +75,13 @@ _CLEAN: dict[str, Any] = {
     },
 }
 
+
+def items_of(source: Source) -> list[Item]:
+    """Everything that a source gives, fetched and read without an evidence root."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return list(source.items([raw.path for raw in source.fetch(Path(scratch))]))
+
+
 PayloadFactory = Callable[..., dict[str, Any]]
 
 
@@ -88,9 +97,14 @@ def clean() -> PayloadFactory:
     return payload_with
 
 
+def trusting(policy: Policy) -> Policy:
+    """A policy that trusts what any test submits: where evidence comes from has tests of its own."""
+    return policy.model_copy(update={"trusted_submitters": ["inbox", "python", "files", "given"]})
+
+
 @pytest.fixture(scope="session")
 def policy() -> Policy:
-    return load_policy(POLICY)
+    return trusting(load_policy(POLICY))
 
 
 @pytest.fixture(scope="session")
@@ -109,5 +123,5 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def engine(root: Path, policy: Policy, catalogue: Catalogue, clock: StepClock) -> Engine:
-    return Engine(root, policy, catalogue, clock=clock, entropy=Counted())
+def engine(root: Path, policy: Policy, clock: StepClock) -> Engine:
+    return Engine(root, complete(policy, POLICY), clock=clock, entropy=Counted())

@@ -9,9 +9,34 @@ from typing import NoReturn
 
 import typer
 
-from countersign.cli import advance, approve, intake, payload, policy, prove, seal, show, status, verify, witness
+from countersign.cli import (
+    advance,
+    approve,
+    calendar,
+    finding,
+    intake,
+    payload,
+    people,
+    policy,
+    prove,
+    sample,
+    seal,
+    show,
+    sla,
+    status,
+    verify,
+    witness,
+)
 from countersign.cli.output import say
-from countersign.errors import CountersignError, PayloadError, SignOffRefused, TamperedError
+from countersign.errors import (
+    AdoptionRefused,
+    CountersignError,
+    FindingRefused,
+    PayloadError,
+    SignOffRefused,
+    TamperedError,
+    UnadoptedError,
+)
 
 NO = 1
 UNUSABLE = 2
@@ -35,14 +60,26 @@ app.command("prove")(prove.prove_run)
 app.command("witness")(witness.witness)
 app.add_typer(intake.app, name="intake", help="Read changes from a source; each becomes a run.")
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
+app.add_typer(calendar.app, name="calendar", help="The business calendar.")
+app.add_typer(finding.app, name="finding", help="What went wrong, and who answers for it.")
+app.add_typer(sla.app, name="sla", help="How long people have.")
+app.add_typer(people.app, name="people", help="Who is who, by the roster of the policy.")
 app.add_typer(policy.app, name="policy", help="The policy of an evidence root.")
+app.add_typer(sample.app, name="sample", help="The monthly sample: how many items, and what a result supports.")
 
 
 def main() -> NoReturn:
     """Run the command line; no traceback reaches a user unless COUNTERSIGN_DEBUG is set."""
     try:
         app()
-    except (PayloadError, SignOffRefused, TamperedError) as error:
+    except (
+        AdoptionRefused,
+        FindingRefused,
+        PayloadError,
+        SignOffRefused,
+        TamperedError,
+        UnadoptedError,
+    ) as error:
         _end(error, NO)
     except CountersignError as error:
         _end(error, UNUSABLE)

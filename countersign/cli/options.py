@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
+from countersign.cli.output import say
 from countersign.environment import default_policy, default_root
 from countersign.errors import EvidenceError
 from countersign.evidence.index import Index
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
+from countersign.policy import load_configuration
 from countersign.runs.engine import Engine
-from countersign.runs.run import load_versions
 
 Root = Annotated[
     Path,
@@ -30,9 +31,11 @@ POLICY = default_policy()
 
 
 def open_engine(root: Path, policy: Path) -> Engine:
-    """The engine on a root, which is created where there is none."""
-    loaded, catalogue = load_versions(policy)
-    return Engine(root, loaded, catalogue)
+    """The engine on a root, which is created where there is none; its first configuration is then the genesis."""
+    engine = Engine(root, load_configuration(policy))
+    if engine.genesis:
+        say(f"new evidence root {root}; its genesis configuration is {engine.current.configuration.digest}")
+    return engine
 
 
 def open_index(root: Path) -> tuple[EvidenceRoot, Index]:

@@ -1,45 +1,116 @@
-"""`policy`: whether the policy can be used, and what its owners still have to decide."""
+"""`policy`: whether the configuration can be used, what its owners still have to decide, and adopting another one."""
+
+from typing import Annotated
 
 import typer
 
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
 from countersign.cli.output import print_json, print_lines, print_table
-from countersign.runs.run import load_versions
+from countersign.policy import Policy, load_configuration
+from countersign.runs.adoption import ConfigurationDesk
 
 app = typer.Typer(no_args_is_help=True)
 
 
-@app.callback()
-def group() -> None:
-    """Keep `policy` a group while it has one command."""
-
-
 @app.command("check")
 def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False) -> None:
-    """Validate policy and catalogue, and name every target (▶) that its owner has not assigned."""
-    loaded, catalogue = load_versions(policy)
-    unassigned = [(name, target) for name, target in loaded.targets() if not target.assigned]
+    """Validate policy, catalogue and calendar, and name every target (▶) that its owner has not assigned."""
+    configuration = load_configuration(policy)
+    loaded, catalogue, calendar = configuration.policy, configuration.catalogue, configuration.calendar
+    undecided = _undecided(loaded)
     if as_json:
         print_json(
             {
                 "ok": True,
+                "configuration": configuration.digest,
                 "policy": {"version": loaded.version, "digest": loaded.digest},
                 "catalogue": {"version": catalogue.version, "digest": catalogue.digest},
+                "calendar": {"version": calendar.version, "digest": calendar.digest},
                 "unassigned": [
-                    {"target": name, "value": target.value, "unit": target.unit, "owner": target.owner}
-                    for name, target in unassigned
+                    {"target": name, "value": value, "unit": unit, "owner": owner}
+                    for name, value, unit, owner in undecided
                 ],
             }
         )
         return
     print_lines(
         [
+            f"configuration {configuration.digest}",
             f"policy {loaded.version}, digest {loaded.digest}",
             f"catalogue {catalogue.version}, digest {catalogue.digest}, {len(catalogue.controls)} controls",
+            f"calendar {calendar.version}, digest {calendar.digest}",
         ]
     )
-    if unassigned:
-        rows = [(name, f"{target.value} {target.unit}", target.owner) for name, target in unassigned]
+    if undecided:
+        rows = [(name, f"{value} {unit}", owner) for name, value, unit, owner in undecided]
         print_table(("▶ target", "proposed", "to be assigned by"), rows, title="Still unassigned")
     else:
         print_lines(["every target is assigned"])
+
+
+def _undecided(policy: Policy) -> list[tuple[str, object, str, str]]:
+    """What the policy says without an owner's decision: name, value, unit, owner."""
+    found: list[tuple[str, object, str, str]] = [
+        (name, target.value, target.unit, target.owner) for name, target in policy.targets() if not target.assigned
+    ]
+    if policy.unknown_systems.anyone:
+        found.append(("unknown_systems", "anyone", "may authorise", "control_owner"))
+    return found
+
+
+@app.command("diff")
+def diff(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False) -> None:
+    """Show what adopting the files would change, and which open runs keep the configuration they were opened under.
+
+    Exit 1 where something differs.
+    """
+    desk = ConfigurationDesk(root)
+    configuration = load_configuration(policy)
+    before = desk.in_force().configuration
+    differences = desk.differences(configuration)
+    touched = desk.touched_runs() if differences else []
+    if as_json:
+        print_json(
+            {
+                "in_force": before.digest,
+                "files": configuration.digest,
+                "differences": [{"where": one.where, "before": one.before, "after": one.after} for one in differences],
+                "open_runs": [{"run_id": run.run_id, "change_id": run.change_id} for run in touched],
+            }
+        )
+    else:
+        print_lines([f"in force {before.digest}", f"files    {configuration.digest}"])
+        if differences:
+            rows = [(one.where, one.before, one.after) for one in differences]
+            print_table(("where", "in force", "in the files"), rows)
+            print_lines(
+                [f"{len(touched)} open runs keep what they were opened under; who may sign them follows the new one"]
+            )
+        else:
+            print_lines(["nothing differs"])
+    if differences:
+        raise typer.Exit(1)
+
+
+@app.command("adopt")
+def adopt(
+    by: Annotated[str, typer.Option("--as", help="Who adopts: an owner, by the roster in force.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+    root: Root = ROOT,
+    policy: PolicyFile = POLICY,
+    as_json: Json = False,
+) -> None:
+    """Put the files in force from now on, never backdated. The same again is harmless."""
+    adoption = ConfigurationDesk(root).adopt(load_configuration(policy), by, reason)
+    if as_json:
+        print_json(
+            {
+                "configuration": adoption.configuration,
+                "previous": adoption.previous,
+                "by": adoption.by,
+                "repeated": adoption.repeated,
+            }
+        )
+        return
+    was = "was in force already" if adoption.repeated else f"is in force, adopted by {adoption.by}"
+    print_lines([f"configuration {adoption.configuration} {was}"])

@@ -12,7 +12,7 @@ from countersign.errors import SignatureError
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import seal_path
 from countersign.evidence.sealing import Sealer
-from countersign.runs.run import load_versions
+from countersign.runs.adoption import ConfigurationDesk
 
 
 def seal(
@@ -30,7 +30,7 @@ def seal(
     if key is None:
         raise SignatureError("no key to seal with; name one with --key or COUNTERSIGN_SEAL_KEY")
     evidence = EvidenceRoot(root)
-    made = Sealer(evidence, key, clock=utc_now).seal(load_versions(policy)[0].digest)
+    made = Sealer(evidence, key, clock=utc_now).seal(ConfigurationDesk(root).in_force().configuration.digest)
     path = seal_path(evidence, made.number)
     if as_json:
         print_json({"number": made.number, "seal": made.digest, "path": str(path), "lines": made.lines})

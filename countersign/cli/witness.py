@@ -11,7 +11,7 @@ from countersign.environment import utc_now
 from countersign.errors import SignatureError
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.witnessing import countersign
-from countersign.runs.run import load_versions
+from countersign.runs.adoption import ConfigurationDesk
 
 
 def witness(
@@ -25,7 +25,7 @@ def witness(
     as_json: Json = False,
 ) -> None:
     """Counter-sign a seal, after checking every seal and that this root goes on from the one held."""
-    person = load_versions(policy)[0].person(signer)
+    person = ConfigurationDesk(root).in_force().configuration.policy.person(signer)
     if person is None or "observer" not in person.roles:
         raise SignatureError(f"{signer!r} is no observer of the roster; witness as one of those")
     path = countersign(

@@ -49,8 +49,17 @@ class Assessment:
     results: tuple[ControlResult, ...]
 
 
-# What assesses a change, given the instant of judging in UTC.
-Mapper = Callable[[Change, datetime], Assessment]
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A change to be assessed, the source that handed it in, and the instant of judging, in UTC."""
+
+    change: Change
+    source: str
+    at: datetime
+
+
+# What assesses a change.
+Mapper = Callable[[Case], Assessment]
 
 
 def brought(change: Change) -> list[Assertion]:

@@ -5,22 +5,33 @@ count for nothing. What does not: met, exception or abstained.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from countersign.changes.payload import Change, ChangeType, Evidence
-from countersign.changes.people import Identity, Likeness, People
+from countersign.changes.classification import Classification, classify
+from countersign.changes.deployment import stands_for_deployment
+from countersign.changes.origin import EXTRACTED
+from countersign.changes.payload import ChangeType, Evidence
+from countersign.changes.people import Identity, Likeness, People, Standing
+from countersign.controls.assessment import Case
 from countersign.controls.wording import Reader, Reading, Says, first_quote, names_another_change
 from countersign.policy import Kind, Policy
 
-_HASH = re.compile(r"[0-9a-f]{7,64}")
 _ATTEMPT = re.compile(r"[-_ #](?:(?:re)?run|retry|attempt|repeat)[-_ #]?\d*\Z")
+
+
+_CLOSEST = (Likeness.SAME, Likeness.UNKNOWN, Likeness.DIFFERENT)
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """An approval that counts: words that approve this change, by an identifiable person who is no bot."""
+    """An approval that counts: words that approve this change, by an identifiable person who is no bot.
+
+    `attested` says that it was extracted, or submitted by a source that the policy trusts; `standing` whether its giver
+    may authorise changes of this system, and why.
+    """
 
     name: str
     item: Evidence
@@ -28,6 +39,8 @@ class Approval:
     giver: Identity
     likeness: Likeness
     maker: Identity | None
+    attested: bool
+    standing: Standing
 
     def not_after(self, instant: datetime) -> bool:
         """Whether it was given by then; an approval without a time never was."""
@@ -53,11 +66,12 @@ class Test:
 
 
 class Facts:
-    """The facts of one change, each found when first asked for; `at` is the instant of judging, in UTC."""
+    """The facts of one change, each found when first asked for."""
 
-    def __init__(self, change: Change, policy: Policy, people: People, reader: Reader, at: datetime) -> None:
-        self.change = change
-        self.at = at
+    def __init__(self, case: Case, policy: Policy, people: People, reader: Reader) -> None:
+        self.change = case.change
+        self.at = case.at
+        self.source = case.source
         self.policy = policy
         self.people = people
         self._reader = reader
@@ -66,16 +80,30 @@ class Facts:
         """Evidence items of a kind, in the order of the payload."""
         return [(name, item) for name, item in self.change.evidence.items() if item.kind is kind]
 
+    @property
+    def without_change(self) -> bool:
+        """Whether this stands for a deployment that no change record names; whoever claims it gains an exception."""
+        return stands_for_deployment(self.change.id)
+
     @cached_property
     def makers(self) -> tuple[Identity, ...]:
         """The author and every contributor."""
         return tuple(self.people.identify(text) for text in (self.change.author, *self.change.contributors))
 
     @cached_property
+    def classification(self) -> Classification:
+        """What the policy makes of the change's type and scope."""
+        return classify(self.change, self.policy, self.at)
+
+    @property
+    def is_emergency(self) -> bool:
+        """Whether the rules for emergencies apply."""
+        return self.classification.change_type is ChangeType.EMERGENCY
+
+    @cached_property
     def deployed_at(self) -> datetime | None:
-        """When the change was first deployed, by the payload or a deployment record, whichever is earlier."""
-        times = [item.at for _, item in self.of_kind(Kind.DEPLOYMENT) if item.at is not None]
-        return min([*times, *([self.change.deployed_at] if self.change.deployed_at else [])], default=None)
+        """When the change was first deployed."""
+        return self.change.first_deployed_at
 
     @cached_property
     def _approvals(self) -> tuple[list[Approval], list[str]]:
@@ -115,8 +143,28 @@ class Facts:
             return "its words do not clearly approve"
         if reading.quote is None:
             return "its words are too short to be quoted"
-        likeness, maker = self.people.compare_all(giver, self.makers)
-        return Approval(name, item, reading.quote, giver, likeness, maker)
+        standing = self.people.has_authority(giver, item.authority, self.policy.authority(self.change.system), item.at)
+        likeness, maker = self._likeness_to_makers(giver, item.on_behalf_of, standing.acting_for)
+        attested = item.origin == EXTRACTED or self.trusts_the_source
+        return Approval(name, item, reading.quote, giver, likeness, maker, attested, standing)
+
+    def _likeness_to_makers(
+        self, giver: Identity, on_behalf_of: str | None, may_act_for: Sequence[str]
+    ) -> tuple[Likeness, Identity | None]:
+        """The giver against every maker, as themself and as whom they act for.
+
+        Whom the source names counts. Where it names nobody and the authority is only a delegated one, it is that of
+        whichever delegator is furthest from the makers.
+        """
+        principals = (on_behalf_of,) if on_behalf_of else may_act_for
+        acting = [self.people.acting(giver, principal) for principal in principals] or [giver]
+        found = [self.people.compare_all(one, self.makers) for one in acting]
+        return max(found, key=lambda answer: _CLOSEST.index(answer[0]))
+
+    @cached_property
+    def trusts_the_source(self) -> bool:
+        """Whether what this source submits counts as if it had been extracted."""
+        return self.source in self.policy.trusted_submitters
 
     @cached_property
     def standing_rejections(self) -> list[tuple[str, Evidence]]:
@@ -127,11 +175,10 @@ class Facts:
         if rejection.by is None or rejection.at is None:
             return False
         giver = self.people.identify(rejection.by)
-        emergency = self.change.change_type is ChangeType.EMERGENCY
         return any(
             approval.item.at is not None
             and approval.item.at > rejection.at
-            and (emergency or self.deployed_at is None or approval.item.at <= self.deployed_at)
+            and (self.is_emergency or self.deployed_at is None or approval.item.at <= self.deployed_at)
             and self.people.compare(approval.giver, giver) is Likeness.SAME
             for approval in self.approvals
         )
@@ -145,16 +192,3 @@ class Facts:
     def deployments(self) -> list[tuple[str, Evidence, str | None]]:
         """Deployment records with the words to quote, or None where there are none."""
         return [(name, item, first_quote(item.text)) for name, item in self.of_kind(Kind.DEPLOYMENT)]
-
-
-def same_revision(one: str, other: str) -> bool:
-    """Whether two revisions are one: equal, or one an abbreviated hash (of at least 7 digits) of the other.
-
-    Anything else that begins alike is two: `release-1` is not `release-10`.
-    """
-    short, long = sorted((one.casefold(), other.casefold()), key=len)
-    if short == long:
-        return True
-    # a number without letters may be a build number, unless the other is a whole hash
-    hashes = _HASH.fullmatch(short) and _HASH.fullmatch(long) and (len(long) in (40, 64) or not short.isdigit())
-    return bool(hashes) and long.startswith(short)

@@ -5,17 +5,20 @@ what is missing. Rules never look at assertions that came with a payload.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from countersign.changes.payload import Change, ChangeType
+from countersign.changes.deployment import foreign_revisions
+from countersign.changes.origin import EXTRACTED
+from countersign.changes.payload import ChangeType
 from countersign.changes.people import Likeness, People
 from countersign.clocks.instant import stamp
-from countersign.controls.assessment import Assertion, Assessment, ControlResult, Result
-from countersign.controls.facts import Approval, Facts, Test, same_revision
-from countersign.controls.wording import Reader, Says, first_quote
+from countersign.controls.assessment import Assertion, Assessment, Case, ControlResult, Result
+from countersign.controls.facts import Approval, Facts, Test
+from countersign.controls.wording import Reader, Says, first_quote, quote_naming
 from countersign.policy import Catalogue, Policy
+from countersign.revisions import same_revision
 
-VERSION = "rules/1"
+VERSION = "rules/2"
 
 Rule = Callable[[Facts], "Answer"]
 
@@ -47,6 +50,10 @@ class Answer:
     def abstained(cls, reason: str) -> "Answer":
         return cls(Result.ABSTAINED, reason)
 
+    @classmethod
+    def not_applicable(cls, reason: str) -> "Answer":
+        return cls(Result.NOT_APPLICABLE, reason)
+
     def for_control(self, control: str) -> ControlResult:
         if self.evidence is None or self.quote is None:
             return ControlResult(control, self.result, self.reason)
@@ -63,14 +70,15 @@ class Rules:
         self._people = people
         self._reader = Reader(policy.wording)
 
-    def __call__(self, change: Change, at: datetime) -> Assessment:
-        """Every control of the catalogue, in its order; `at` is the instant of judging, in UTC."""
-        facts = Facts(change, self._policy, self._people, self._reader, at)
+    def __call__(self, case: Case) -> Assessment:
+        """Every control of the catalogue, in its order."""
+        facts = Facts(case, self._policy, self._people, self._reader)
+        change_type = facts.classification.change_type
         results = []
         for control in self._catalogue.controls:
             rule = _RULES.get(control.id)
-            if change.change_type not in control.applies_to:
-                reason = f"does not apply to a change of type {change.change_type}"
+            if change_type not in control.applies_to:
+                reason = f"does not apply to a change of type {change_type}"
                 results.append(ControlResult(control.id, Result.NOT_APPLICABLE, reason))
             elif rule is None:
                 results.append(ControlResult(control.id, Result.ABSTAINED, "no rule judges this control"))
@@ -89,7 +97,8 @@ def _standing_rejection(facts: Facts) -> Answer | None:
     for name, item in facts.standing_rejections:
         approvers = ", ".join(sorted({str(approval.item.by) for approval in facts.approvals}))
         beside = f", beside the approval of {approvers}" if approvers else ""
-        reason = f"a rejection by {item.by or 'an unnamed person'} stands in {name}{beside}"
+        given = f" by {item.by}" if item.by else ""
+        reason = f"a rejection{given} stands in {name}{beside}"
         answer = Answer.exception(reason, name, first_quote(item.text))
         if answer.result is Result.EXCEPTION:
             return answer
@@ -106,8 +115,55 @@ def _best(approvals: Sequence[Approval]) -> Approval:
     )
 
 
+def _authorising(facts: Facts, approvals: Sequence[Approval]) -> Approval | Answer:
+    """The approval to cite for an authorisation, or why none of these is one."""
+    entitled = [approval for approval in approvals if approval.standing.holds]
+    if standing := [approval for approval in entitled if approval.attested and not _for_a_maker(approval)]:
+        return _best(standing)
+    system = facts.change.system
+    if doubtful := [approval for approval in approvals if approval.standing.holds is None]:
+        best = _best(doubtful)
+        reason = f"it cannot be told whether {best.item.by} may authorise changes of {system}"
+        return Answer.abstained(f"{reason}: {best.standing.why}")
+    if entitled:
+        return _not_entitled_after_all(facts, _best(entitled))
+    best = _best(approvals)
+    reason = f"approved only by {best.item.by}, who may not authorise changes of {system}: {best.standing.why}"
+    return Answer.exception(reason, best.name, best.quote)
+
+
+def _for_a_maker(approval: Approval) -> bool:
+    """Whether it rests on acting for somebody who may have made the change: nobody delegates their own approval."""
+    return bool(approval.standing.acting_for) and approval.likeness is not Likeness.DIFFERENT
+
+
+def _not_entitled_after_all(facts: Facts, approval: Approval) -> Answer:
+    """Why an approval by somebody with the authority is no authorisation."""
+    if not _for_a_maker(approval):
+        return _only_submitted(facts, approval)
+    why = approval.standing.why
+    if approval.likeness is Likeness.UNKNOWN:
+        return Answer.abstained(f"{why}, and it cannot be told whether that is a maker of the change")
+    reason = f"approved only by {approval.item.by} for a maker of the change: {why}"
+    return Answer.exception(reason, approval.name, approval.quote)
+
+
+def _only_submitted(facts: Facts, approval: Approval) -> Answer:
+    return Answer.abstained(
+        f"the approval by {approval.item.by} was only submitted with the payload, by {facts.source!r}, and the policy "
+        "trusts no such submitter; it counts once an adapter extracts it from its source"
+    )
+
+
+def _on_trust(facts: Facts, approval: Approval) -> str:
+    """What a workpaper has to say of an approval that nobody extracted."""
+    return "" if approval.item.origin == EXTRACTED else f"; submitted by {facts.source!r}, which the policy trusts"
+
+
 def authorised_before_deployment(facts: Facts) -> Answer:
     """ITGC-CM-01."""
+    if facts.without_change:
+        return _deployed_without_change(facts)
     if (rejected := _standing_rejection(facts)) is not None:
         return rejected
     if not facts.approvals:
@@ -116,10 +172,12 @@ def authorised_before_deployment(facts: Facts) -> Answer:
     if deployed is None:
         return Answer.abstained("the time of deployment is not known")
     if in_time := [approval for approval in facts.approvals if approval.not_after(deployed)]:
-        best = _best(in_time)
+        best = _authorising(facts, in_time)
+        if isinstance(best, Answer):
+            return best
         assert best.item.at is not None
         reason = f"approved by {best.item.by} at {stamp(best.item.at)}, deployed at {stamp(deployed)}"
-        return Answer.met(reason, best.name, best.quote)
+        return Answer.met(f"{reason}{_on_trust(facts, best)}", best.name, best.quote)
     if any(approval.item.at is None for approval in facts.approvals):
         return Answer.abstained("an approval is there, but not when it was given")
     late = _best(facts.approvals)
@@ -128,15 +186,26 @@ def authorised_before_deployment(facts: Facts) -> Answer:
     return Answer.exception(reason, late.name, late.quote)
 
 
+def _deployed_without_change(facts: Facts) -> Answer:
+    """What skipped the process was authorised by nobody, whatever else lies beside it."""
+    for name, _, quote in facts.deployments:
+        if quote is not None:
+            return Answer.exception("deployed without a change record, so nobody authorised it", name, quote)
+    return Answer.abstained("stands for a deployment without a change record, and no deployment record can be quoted")
+
+
 def approver_independent(facts: Facts) -> Answer:
     """ITGC-CM-02."""
     approvals = _before_deployment(facts)
     if not approvals:
         return _no_approval(facts) if not facts.approvals else Answer.abstained("no approval before the deployment")
     independent = [approval for approval in approvals if approval.likeness is Likeness.DIFFERENT]
+    if attested := [approval for approval in independent if approval.attested]:
+        best = _best(attested)
+        reason = f"approved by {best.item.by}, who is none of the makers"
+        return Answer.met(f"{reason}{_on_trust(facts, best)}", best.name, best.quote)
     if independent:
-        best = _best(independent)
-        return Answer.met(f"approved by {best.item.by}, who is none of the makers", best.name, best.quote)
+        return _only_submitted(facts, _best(independent))
     doubtful = [approval for approval in approvals if approval.likeness is Likeness.UNKNOWN]
     if doubtful:
         first = doubtful[0]
@@ -151,7 +220,7 @@ def approver_independent(facts: Facts) -> Answer:
 def _before_deployment(facts: Facts) -> list[Approval]:
     """Approvals that count for the change as it was deployed; an emergency's may come later."""
     deployed = facts.deployed_at
-    if deployed is None or facts.change.change_type is ChangeType.EMERGENCY:
+    if deployed is None or facts.is_emergency:
         return facts.approvals
     return [approval for approval in facts.approvals if approval.item.at is None or approval.item.at <= deployed]
 
@@ -214,11 +283,13 @@ def emergency_approved_in_time(facts: Facts) -> Answer:
     limit = deployed + timedelta(hours=target.value)
     in_time = [approval for approval in facts.approvals if approval.not_after(limit)]
     if in_time:
-        best = _best(in_time)
+        best = _authorising(facts, in_time)
+        if isinstance(best, Answer):
+            return best
         assert best.item.at is not None
         how = "retroactively" if best.item.at > deployed else "before deployment"
         reason = f"approved {how} by {best.item.by} at {stamp(best.item.at)}; the limit was {stamp(limit)}"
-        return Answer.met(reason, best.name, best.quote)
+        return Answer.met(f"{reason}{_on_trust(facts, best)}", best.name, best.quote)
     if any(approval.item.at is None for approval in facts.approvals):
         return Answer.abstained("an approval is there, but not when it was given")
     if facts.at < limit:
@@ -249,6 +320,8 @@ def approved_what_was_deployed(facts: Facts) -> Answer:
         return _no_approval(facts) if not facts.approvals else Answer.abstained("no approval before the deployment")
     if revision is None:
         return Answer.abstained("the final revision is not known")
+    for name, deployed in foreign_revisions(facts.change):
+        return Answer.abstained(f"{name} put {deployed} into production, which is no revision of this change")
     named = [(approval, approval.item.revision) for approval in approvals if approval.item.revision]
     for approval, given_on in named:
         if same_revision(given_on, revision):
@@ -267,6 +340,8 @@ def approved_what_was_deployed(facts: Facts) -> Answer:
 
 def deployer_is_not_author(facts: Facts) -> Answer:
     """ITGC-CM-06."""
+    if facts.without_change:
+        return Answer.abstained("no change record says who made what was deployed")
     if not facts.deployments:
         return Answer.abstained("the evidence holds no deployment record")
     declared = facts.change.deployed_by
@@ -278,7 +353,7 @@ def deployer_is_not_author(facts: Facts) -> Answer:
             answers.append(Answer.abstained(f"{name} does not say who deployed"))
         elif declared is not None and _contradict(facts, deployer, declared):
             answers.append(Answer.abstained(f"{name} says that {deployer} deployed, the change says {declared}"))
-        elif facts.people.is_pipeline(deployer):
+        elif facts.people.may_deploy(deployer, facts.change.system):
             answers.append(Answer.met(f"deployed by the approved pipeline {deployer}", name, quote))
         else:
             likeness = facts.people.compare(facts.people.identify(deployer), author)
@@ -300,6 +375,24 @@ def _deployer(likeness: Likeness, is_bot: bool, deployer: str, author: str, name
             return Answer.abstained(f"it cannot be told whether the deployer {deployer!r} is the author {author!r}")
 
 
+def as_the_policy_has_it(facts: Facts) -> Answer:
+    """ITGC-CM-07: what the payload claims of its type and scope, against the policy."""
+    change, classification = facts.change, facts.classification
+    if classification.objections:
+        reason = "; ".join(classification.objections)
+        for name, item in change.evidence.items():
+            if (quote := first_quote(item.text)) is not None:
+                return Answer.exception(reason, name, quote)
+        return Answer.abstained(f"{reason}; and no evidence can be quoted for it")
+    reference = {ChangeType.PREAPPROVED: change.template, ChangeType.EMERGENCY: change.incident}.get(change.change_type)
+    if reference is None:
+        return Answer.not_applicable("the payload claims nothing that needs support")
+    for name, item in change.evidence.items():
+        if (quote := quote_naming(reference, item.text)) is not None:
+            return Answer.met(f"{change.change_type}, with {reference}", name, quote)
+    return Answer.not_applicable(f"{change.change_type}, with {reference}, which the policy accepts")
+
+
 def _contradict(facts: Facts, one: str, other: str) -> bool:
     likeness = facts.people.compare(facts.people.identify(one), facts.people.identify(other))
     return likeness is not Likeness.SAME and one != other
@@ -312,4 +405,5 @@ _RULES: dict[str, Rule] = {
     "ITGC-CM-04": emergency_approved_in_time,
     "ITGC-CM-05": approved_what_was_deployed,
     "ITGC-CM-06": deployer_is_not_author,
+    "ITGC-CM-07": as_the_policy_has_it,
 }

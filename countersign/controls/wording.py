@@ -108,6 +108,14 @@ def first_quote(text: str) -> str | None:
     return next((quote for number in range(len(lines)) if (quote := quote_at(text, lines, number))), None)
 
 
+def quote_naming(name: str, text: str) -> str | None:
+    """The first line of a text that says a name as a word of its own, as a quote, or None."""
+    wanted = _plain(name).casefold()
+    lines = text.splitlines()
+    naming = (number for number, line in enumerate(lines) if _stands(wanted, _plain(line).casefold()))
+    return next((quote for number in naming if (quote := quote_at(text, lines, number))), None)
+
+
 def quote_at(text: str, lines: list[str], number: int) -> str | None:
     """A line as a quote, with the lines after it while it is too short; None where nothing long enough is there."""
     for last in range(number, len(lines)):

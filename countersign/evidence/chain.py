@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from countersign.clocks.instant import stamp
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import BusyError, EvidenceError, TamperedError
 from countersign.evidence import durable
@@ -108,11 +107,7 @@ class ChainFile:
 
         A torn tail is healed before the writer is handed out, unless `_guard` objects.
         """
-        try:
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, durable.FILE_MODE)
-        except OSError as error:
-            raise EvidenceError(f"{self.path}: cannot be written: {error.strerror}") from error
-        with os.fdopen(handle, "r+b", buffering=0) as file:
+        with os.fdopen(self._open(), "r+b", buffering=0) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | (0 if blocking else fcntl.LOCK_NB))
             except BlockingIOError as error:
@@ -121,6 +116,16 @@ class ChainFile:
             if not writer.tail.whole:
                 self._recover(writer)
             yield writer
+
+    def create(self) -> None:
+        """An empty file where there is none, not durable before the first write."""
+        os.close(self._open())
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, durable.FILE_MODE)
+        except OSError as error:
+            raise EvidenceError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def _guard(self, heads: set[str]) -> None:
         """Raise where something else vouches for a head that is not among these: then the tail was acknowledged."""
@@ -137,7 +142,7 @@ class ChainFile:
         voids = [scan.incomplete.seq] if scan.incomplete else []
         draft = Draft("recovered", "countersign", {"damaged": scan.damage, "voids": voids})
         line = encode(draft, prev=scan.head, seq=scan.seq + 1, at=self._clock(), entropy=self._entropy)
-        writer.write((b"" if ended else b"\n") + line.content)
+        writer.heal((b"" if ended else b"\n") + line.content)
 
 
 class Writer:
@@ -169,14 +174,13 @@ class Writer:
 
     def stage(self, draft: Draft) -> Entry:
         """Chain one event to what is there and staged so far, without writing it; returns it as it will be read."""
-        at = self._clock()
-        line = encode(draft, prev=self._head, seq=self._seq + 1, at=at, entropy=self._entropy)
+        line = encode(draft, prev=self._head, seq=self._seq + 1, at=self._clock(), entropy=self._entropy)
         if line.blobs and self._chain.blobs is None:
             raise EvidenceError(f"{self._chain.path}: a text over the inline limit needs a blob folder")
         self._staged.append(line)
         self._head, self._seq = line.head, self._seq + 1
         data, texts = dict(draft.data), dict(draft.texts)
-        return Entry(0, line.head, self._seq, stamp(at), draft.event, draft.actor, data, texts, set())
+        return Entry(0, line.head, self._seq, line.ts, draft.event, draft.actor, data, texts, set())
 
     def commit(self) -> str:
         """One durable write of everything staged: blobs first, then the lines; returns the new head."""
@@ -185,7 +189,9 @@ class Writer:
             assert self._chain.blobs is not None
             durable.keep_by_digest(self._chain.blobs, blob)
         if staged:
-            self.write(b"".join(line.content for line in staged))
+            content = b"".join(line.content for line in staged)
+            self._write(content)
+            self.tail = Tail(self._head, self._seq, self.tail.size + len(content))
         return self._head
 
     def append(self, drafts: Sequence[Draft]) -> str:
@@ -194,14 +200,21 @@ class Writer:
             self.stage(draft)
         return self.commit()
 
-    def write(self, content: bytes) -> None:
-        """Bytes at the end of the file and on disk, a new file's name first. A failed fsync is never retried."""
-        handle = self._file.fileno()
+    def heal(self, content: bytes) -> None:
+        """Bytes that make a torn file whole again."""
+        self._write(content)
+        self._settle()
+
+    def _write(self, content: bytes) -> None:
+        """Bytes at the end of the file and on disk, a new file's name first."""
         if self.tail.size == 0:
             durable.sync_folder(self._chain.path.parent)
-        durable.write_all(handle, content)
-        os.fsync(handle)
-        self._settle()
+        durable.write_all(self._file.fileno(), content)
+        self.sync()
+
+    def sync(self) -> None:
+        """What stands in the file, on disk. A failed fsync is never retried."""
+        os.fsync(self._file.fileno())
 
 
 def raise_for(path: Path, scan: Scan) -> None:

@@ -22,6 +22,7 @@ def check_contents(root: EvidenceRoot, datasets: Container[tuple[str, str]]) -> 
     yield from _private(root.path)
     yield from _named_by_digest(root.policies, _VERSION)
     yield from _named_by_digest(root.blobs, _BLOB)
+    yield from _named_by_digest(root.extracts, _BLOB)
     for path in sorted(root.datasets.glob("*/*")):
         day = path.name.removeprefix("day=").removesuffix(".parquet")
         if _PARQUET.fullmatch(path.name) and (path.parent.name, day) not in datasets:

@@ -81,6 +81,16 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def keep_file(folder: Path, temporary: Path) -> str:
+    """Move a finished file of any size under its own SHA-256 and return it; `folder` is on the same file system."""
+    with temporary.open("r+b") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+    temporary.chmod(FILE_MODE)
+    publish(temporary, folder / digest)
+    return digest
+
+
 def keep_by_digest(folder: Path, content: bytes) -> str:
     """Keep bytes under their own SHA-256 and return it. The same again is harmless; other bytes there are an error."""
     digest = digest_of(content)

@@ -36,11 +36,12 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from countersign.errors import TamperedError
-from countersign.evidence import durable
+from countersign.evidence import deployment_index, durable
 from countersign.evidence.chain import Tail, Writer, read_tail
+from countersign.evidence.deployment_index import DeploymentIndex
 from countersign.evidence.indexed import OPENED, IndexedIntake, IndexedRun
 from countersign.evidence.lines import ZERO, Entry, Scan
-from countersign.evidence.register import IntakeTotals, Refusal, Register
+from countersign.evidence.register import IntakeTotals, KeptExtract, Refusal, Register
 from countersign.evidence.root import EvidenceRoot
 
 _MOST_VALUES = 10_000  # a database takes only so many in one statement
@@ -74,6 +75,13 @@ _runs = Table(
     Column("since", String, nullable=False),
     Column("closed", Boolean, nullable=False),
     Column("signed", Boolean, nullable=False, index=True),
+    Column("configuration", String(64), nullable=False),
+)
+_adoptions = Table(
+    "adoptions",
+    _metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("configuration", String(64), nullable=False),
 )
 _refusals = Table(
     "refusals",
@@ -97,6 +105,17 @@ _intakes = Table(
     Column("declared", Integer),
     Column("broken", String),
 )
+_extracts = Table(
+    "extracts",
+    _metadata,
+    Column("source", String, primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("query", String, primary_key=True),
+    Column("extractor", String, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("rows", Integer),
+    Column("seq", Integer, nullable=False),
+)
 _datasets = Table(
     "datasets",
     _metadata,
@@ -105,6 +124,7 @@ _datasets = Table(
     Column("digest", String(64), nullable=False),
     Column("rows", Integer, nullable=False),
 )
+_TABLES = (_metadata, deployment_index.metadata)
 
 
 class Index:
@@ -113,8 +133,10 @@ class Index:
     def __init__(self, root: EvidenceRoot, register: Register, url: str | None = None) -> None:
         self._register = register
         self._engine = _engine(url or f"sqlite:///{root.index}")
+        self.deployments = DeploymentIndex(self._connect)
         with self._alone() as connection:
-            _metadata.create_all(connection)
+            for tables in _TABLES:
+                tables.create_all(connection)
 
     def sync(self, writer: Writer | None = None) -> None:
         """Take in every register line since the last time; pass the writer while holding the register's lock.
@@ -160,9 +182,16 @@ class Index:
     def rebuild(self) -> None:
         """Forget everything and take the whole register in again."""
         with self._alone() as connection:
-            _metadata.drop_all(connection)
-            _metadata.create_all(connection)
+            for tables in _TABLES:
+                tables.drop_all(connection)
+                tables.create_all(connection)
         self.sync()
+
+    def configuration(self) -> str | None:
+        """The digest of the configuration in force: the one adopted last, or None before the first."""
+        query = select(_adoptions.c.configuration).order_by(_adoptions.c.seq.desc()).limit(1)
+        with self._connect() as connection:
+            return connection.execute(query).scalar_one_or_none()
 
     def run(self, run_id: str) -> IndexedRun | None:
         """One run, or None."""
@@ -252,6 +281,13 @@ class Index:
             rows = connection.execute(select(_intakes).where(_intakes.c.seq.in_(latest)).order_by(_intakes.c.source))
             return {row.source: _intake(row) for row in rows}
 
+    def extracts(self, source: str) -> list[KeptExtract]:
+        """What a source gave, in the order in which it was registered."""
+        query = select(_extracts).where(_extracts.c.source == source).order_by(_extracts.c.seq)
+        with self._connect() as connection:
+            rows = connection.execute(query).all()
+        return [KeptExtract(row.source, row.extractor, row.query, row.digest, row.bytes, row.rows) for row in rows]
+
     def dataset_digest(self, asset: str, day: date) -> str | None:
         """The registered SHA-256 of a dataset file, or None."""
         query = select(_datasets.c.digest).where(and_(_datasets.c.asset == asset, _datasets.c.day == day.isoformat()))
@@ -331,11 +367,11 @@ def _apply(connection: Connection, entries: Iterable[Entry]) -> None:
 def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> None:
     if not batch:
         return
+    deployment_index.take_in(connection, kind, batch)
     match kind:
         case "run_opened":
             connection.execute(insert(_runs), [_opened(data) for data in batch])
-            replaced = [{"old": data["supersedes"], "new": data["run_id"]} for data in batch if data["supersedes"]]
-            if replaced:
+            if replaced := deployment_index.superseded(batch):
                 connection.execute(
                     update(_runs).where(_runs.c.run_id == bindparam("old")).values(superseded_by=bindparam("new")),
                     replaced,
@@ -355,10 +391,17 @@ def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> No
                 .values(head=bindparam("head"), signed=True, since=bindparam("since")),
                 [{"run": data["run_id"], "head": data["head"], "since": data["at"]} for data in batch],
             )
+        case "root_opened" | "configuration_adopted":
+            connection.execute(insert(_adoptions), [_columns(_adoptions, data) for data in batch])
         case "refused":
             connection.execute(insert(_refusals), [_columns(_refusals, data) for data in batch])
         case "intake":
             connection.execute(insert(_intakes), [_columns(_intakes, data) for data in batch])
+        case "extract":
+            for data in batch:
+                key = and_(*(_extracts.c[name] == data[name] for name in ("source", "digest", "query")))
+                connection.execute(_extracts.delete().where(key))
+                connection.execute(insert(_extracts).values(_columns(_extracts, data)))
         case "dataset":
             for data in batch:
                 key = and_(_datasets.c.asset == data["asset"], _datasets.c.day == data["day"])

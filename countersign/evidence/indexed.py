@@ -30,6 +30,7 @@ class IndexedRun:
     since: str
     closed: bool
     signed: bool
+    configuration: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ BLOB_OVER = 64 << 10
 OWNED = ("prev", "seq", "ts", "event", "actor", "texts", "blobs")
 _SALT_BYTES = 16
 _FIRST = ["prev", "seq", "ts", "event", "actor"]
+_SCALARS = frozenset((str, int, bool, type(None)))
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -45,6 +46,7 @@ class Encoded:
     """An event as bytes: `head` is the SHA-256 of its event line, `blobs` are text lines kept outside the log."""
 
     head: str
+    ts: str
     content: bytes
     blobs: tuple[bytes, ...]
 
@@ -75,17 +77,16 @@ class Fault:
 
 def _plain(value: object, where: str) -> None:
     """Refuse what JSON would silently bend: floats (so no NaN either), keys that are not text, other types."""
-    kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
-        return
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise EvidenceError(f"{where}: a key must be text, not {key!r}")
-            _plain(item, where)
+            if type(item) not in _SCALARS:
+                _plain(item, where)
     elif isinstance(value, list | tuple):
         for item in value:
-            _plain(item, where)
+            if type(item) not in _SCALARS:
+                _plain(item, where)
     elif not isinstance(value, str | int):
         raise EvidenceError(f"{where}: a log line holds text, whole numbers, lists and objects, not {value!r}")
 
@@ -105,13 +106,16 @@ def encode(draft: Draft, *, prev: str, seq: int, at: datetime, entropy: Callable
     for name in OWNED:
         if name in draft.data:
             raise EvidenceError(f"event {draft.event}: the field {name!r} belongs to the writer")
+    ts = stamp(at)
+    salts = entropy(_SALT_BYTES * len(draft.texts)).hex() if draft.texts else ""
     _plain(dict(draft.data), f"event {draft.event}")
     inline: list[bytes] = []
     outside: list[bytes] = []
     texts: dict[str, str] = {}
     blobs: dict[str, str] = {}
-    for name, value in draft.texts.items():
-        line = _line({"text": name, "salt": entropy(_SALT_BYTES).hex(), "value": value}, f"text {name}")
+    for number, (name, value) in enumerate(draft.texts.items()):
+        salt = salts[2 * _SALT_BYTES * number : 2 * _SALT_BYTES * (number + 1)]
+        line = _line({"text": name, "salt": salt, "value": value}, f"text {name}")
         digest = hashlib.sha256(line).hexdigest()
         if len(line) > BLOB_OVER:
             outside.append(line)
@@ -119,14 +123,14 @@ def encode(draft: Draft, *, prev: str, seq: int, at: datetime, entropy: Callable
         else:
             inline.append(line)
             texts[name] = digest
-    event: dict[str, Any] = {"prev": prev, "seq": seq, "ts": stamp(at), "event": draft.event, "actor": draft.actor}
+    event: dict[str, Any] = {"prev": prev, "seq": seq, "ts": ts, "event": draft.event, "actor": draft.actor}
     event.update(draft.data)
     if texts:
         event["texts"] = texts
     if blobs:
         event["blobs"] = blobs
     first = _line(event, f"event {draft.event}")
-    return Encoded(hashlib.sha256(first).hexdigest(), b"".join([first, *inline]), tuple(outside))
+    return Encoded(hashlib.sha256(first).hexdigest(), ts, b"".join([first, *inline]), tuple(outside))
 
 
 class Scan:

@@ -6,13 +6,14 @@ What belongs here: the register's own events. What does not: the meaning of a ru
 import mmap
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import TamperedError
 from countersign.evidence.chain import ChainFile, read_tail
+from countersign.evidence.deployed import Trace
 from countersign.evidence.lines import ZERO, Draft, parse_line
 from countersign.evidence.root import EvidenceRoot
 
@@ -32,6 +33,8 @@ class Opening:
     source: str
     origin: str
     supersedes: str | None
+    configuration: str
+    trace: Trace | None = None
 
     def draft(self) -> Draft:
         data = {
@@ -44,6 +47,8 @@ class Opening:
             "source": self.source,
             "origin": self.origin,
             "supersedes": self.supersedes,
+            "configuration": self.configuration,
+            "trace": asdict(self.trace) if self.trace else None,
         }
         return Draft("run_opened", ACTOR, data)
 
@@ -91,6 +96,29 @@ class Refusal:
             "record": self.record,
         }
         return Draft("refused", ACTOR, data)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptExtract:
+    """What a source gave, raw, under `digest` among the extracts; `rows` is None where its reading broke off."""
+
+    source: str
+    extractor: str
+    query: str
+    digest: str
+    bytes: int
+    rows: int | None
+
+    def draft(self) -> Draft:
+        data = {
+            "source": self.source,
+            "extractor": self.extractor,
+            "query": self.query,
+            "digest": self.digest,
+            "bytes": self.bytes,
+            "rows": self.rows,
+        }
+        return Draft("extract", ACTOR, data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,8 @@
 """The evidence root: where everything lies. What belongs here: paths and content-addressed keeping; no judgement."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +29,7 @@ class EvidenceRoot:
 
     def create(self) -> None:
         """Make the root and its fixed folders, private; harmless when they are there."""
-        for folder in (self.path, self.blobs, self.policies, self.datasets):
+        for folder in (self.path, self.blobs, self.extracts, self.policies, self.datasets):
             durable.make_folder(folder)
 
     @property
@@ -50,6 +53,10 @@ class EvidenceRoot:
         return self.path / "blobs"
 
     @cached_property
+    def extracts(self) -> Path:
+        return self.path / "extracts"
+
+    @cached_property
     def policies(self) -> Path:
         return self.path / "policies"
 
@@ -64,6 +71,12 @@ class EvidenceRoot:
     def log(self, day: date, run_id: str) -> Path:
         """The one file of a run."""
         return Path(f"{self.path}/runs/{day.year:04}/{day.month:02}/{day.day:02}/{run_id}/{LOG}")
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A private folder for what is being fetched, gone afterwards; what is kept from it is moved out."""
+        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=self.extracts) as folder:
+            yield Path(folder)
 
     def keep_version(self, canonical: bytes) -> str:
         """Keep a version of policy or catalogue under its digest, for whoever performs a test again."""

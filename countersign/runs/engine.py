@@ -6,7 +6,7 @@ What does not: what a step says (`steps`), what a log means (`state`), where cha
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -26,10 +26,10 @@ from countersign.evidence.lines import ZERO, Draft
 from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Pause, Register
 from countersign.evidence.root import EvidenceRoot
-from countersign.policy import Catalogue, Policy
+from countersign.policy import Configuration
 from countersign.runs.state import RunState, Status, apply, read_state
 from countersign.runs.steps import Arrival, failure, next_drafts
-from countersign.runs.versions import MapperFactory, Versions, VersionStore
+from countersign.runs.versions import MapperFactory, VersionStore, genesis, require_adopted
 
 CHUNK = 200
 THREADS = 4
@@ -82,30 +82,35 @@ class Job:
     status: str = OPENED
     reason: str | None = None
     arrival: Arrival | None = None
+    configuration: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """A run that was looked at, its lock still held; `state` is None where the log could not be gone on from."""
+    """A run that was looked at, its lock still held: its state, and what did something to it.
+
+    `state` and `writer` are None where the log could not be gone on from, and `fault` says why.
+    """
 
     job: Job
-    state: RunState | None
-    stages: tuple[str, ...]
-    fault: str | None
-    lock: ExitStack
+    state: RunState | None = None
+    stages: tuple[str, ...] = ()
+    writer: Writer | None = None
+    fault: str | None = None
 
 
 class Engine:
-    """Runs of one evidence root, under the current versions of policy and catalogue.
+    """Runs of one evidence root, under the configuration in force there.
 
-    `clock` and `entropy` are the only sources of time and randomness; `mapper` builds what assesses a change.
+    The first configuration is the genesis; any other has to be adopted first, and until then nothing runs with it
+    (UnadoptedError). `clock` and `entropy` are the only sources of time and randomness; `mapper` builds what assesses a
+    change.
     """
 
     def __init__(
         self,
         root: Path,
-        policy: Policy,
-        catalogue: Catalogue,
+        configuration: Configuration,
         *,
         clock: Clock = utc_now,
         entropy: Entropy = random_bytes,
@@ -120,21 +125,27 @@ class Engine:
         self.clock = clock
         self.entropy = entropy
         self.versions = VersionStore(self.root, mapper)
-        self.current = self.versions.keep(policy, catalogue)
         self.register = Register(self.root, clock=clock, entropy=entropy)
-        self._open_root(policy, catalogue)
+        self.genesis = self._open_root(configuration)
         self.index = Index(self.root, self.register, index_url)
         self.views = Views(self.root, self.register, self.index)
         self.index.sync()
+        require_adopted(self.index.configuration(), configuration)
+        self.current = self.versions.keep(configuration)
 
-    def _open_root(self, policy: Policy, catalogue: Catalogue) -> None:
-        """The register's first line; a root that has runs and no register has lost it, and gets no new one."""
+    def _open_root(self, configuration: Configuration) -> bool:
+        """The register's first line, where there is none yet; whether this configuration is thereby the genesis.
+
+        A root that has runs and no register has lost it, and gets no new one.
+        """
         if not self.root.register.exists() and any((self.root.path / "runs").glob("*/*/*/*")):
             raise TamperedError(f"{self.root.register}: gone, though runs are there; restore it from a copy (SEV-1)")
         with self.register.writing() as writer:
             if writer.tail.size == 0:
-                digests = {"policy": policy.digest, "catalogue": catalogue.digest}
-                writer.append([Draft("root_opened", "countersign", digests)])
+                self.versions.keep(configuration)
+                writer.append([genesis(configuration)])
+                return True
+        return False
 
     @property
     def today(self) -> date:
@@ -175,81 +186,89 @@ class Engine:
     def work(self, jobs: Sequence[Job], *, blocking: bool = False) -> list[Outcome]:
         """Look at these runs, ascending; a run that another process is at is left out unless `blocking`."""
         ordered = sorted(jobs, key=lambda job: job.run_id)
-        self._make_folders(ordered)
-        done: list[_Done] = []
-        try:
-            with ThreadPoolExecutor(THREADS) as threads:
-                looked_at = threads.map(lambda job: self._look_at(job, blocking), ordered)
-                done.extend(result for result in looked_at if result is not None)
+        days = {self.root.rundir(job.day, job.run_id).parent for job in ordered if job.head == ZERO}
+        for day in days:
+            durable.make_folder(day)
+        with ExitStack() as locks:
+            # the interpreter computes in one thread at a time anyway; what the others are for is to wait for the disk
+            with ThreadPoolExecutor(THREADS) as disk:
+                begun = [disk.submit(self._begin, job) for job in ordered]
+                done = list(disk.map(self._make_durable, self._looked_at(ordered, begun, locks, blocking)))
+            for day in days:
+                durable.sync_folder(day)  # the names of the run folders, day by day rather than run by run
             self._register_pauses(done)
-        finally:
-            for result in done:
-                result.lock.close()
         by_day = sorted((result for result in done if result.stages), key=lambda result: result.job.day)
         for day, results in groupby(by_day, key=lambda result: result.job.day):
             self.views.collect(day, [result.state for result in results if result.state is not None])
         return [self._outcome(result) for result in done]
 
-    def _make_folders(self, jobs: Sequence[Job]) -> None:
-        """The run folders, made durable day by day rather than run by run."""
-        rundirs = [self.root.rundir(job.day, job.run_id) for job in jobs]
-        days = {rundir.parent for rundir in rundirs}
-        for folder in days:
-            durable.make_folder(folder)
-        made = [rundir for rundir in rundirs if not rundir.is_dir()]
-        for rundir in made:
-            rundir.mkdir(mode=durable.FOLDER_MODE, exist_ok=True)
-        for folder in {rundir.parent for rundir in made}:
-            durable.sync_folder(folder)
+    def _begin(self, job: Job) -> AuditLog:
+        """The log of a run, which is there: an empty one where the run is new, else TamperedError."""
+        log = self.log_of(job.day, job.run_id)
+        if job.head == ZERO and job.arrival is not None:
+            log.path.parent.mkdir(mode=durable.FOLDER_MODE, exist_ok=True)
+            log.create()
+        return log
 
-    def _look_at(self, job: Job, blocking: bool) -> _Done | None:
-        """One run under its lock, which stays held; None when another process holds it."""
-        lock = ExitStack()
-        try:
-            log = self.log_of(job.day, job.run_id)
-            if job.head != ZERO and not log.path.exists():
-                raise TamperedError(
-                    f"{log.path}: the register knows {job.head}, which the log has lost; run held, SEV-1"
-                )
-            writer = lock.enter_context(log.writing(blocking=blocking))
-            state, stages = self._walk(job, writer)
-        except BusyError:
-            lock.close()
-            return None
-        except CountersignError as error:
-            return _Done(job, None, (), str(error), lock)
-        except OSError as error:
-            # what was written may not be on disk: nothing is acknowledged, and the others go on
-            return _Done(job, None, (), f"its log cannot be written: {error}", lock)
-        except BaseException:
-            lock.close()
-            raise
-        return _Done(job, state, stages, None, lock)
+    def _looked_at(
+        self, jobs: Iterable[Job], begun: Iterable[Future[AuditLog]], locks: ExitStack, blocking: bool
+    ) -> Iterator[_Done]:
+        """Each run taken as far as it goes, in memory, under its lock; one that another process holds is left out."""
+        for job, log_begun in zip(jobs, begun, strict=True):
+            try:
+                log = log_begun.result()
+                if job.head != ZERO and not log.path.exists():
+                    raise TamperedError(
+                        f"{log.path}: the register knows {job.head}, which the log has lost; run held, SEV-1"
+                    )
+                writer = locks.enter_context(log.writing(blocking=blocking))
+                yield self._walk(job, writer)
+            except BusyError:
+                continue
+            except (CountersignError, OSError) as error:
+                yield _Done(job, fault=_fault(error))
 
-    def _walk(self, job: Job, writer: Writer) -> tuple[RunState, tuple[str, ...]]:
-        """Read the log, stage steps until a pause, write them once."""
+    def _walk(self, job: Job, writer: Writer) -> _Done:
+        """Read the log and stage steps until a pause."""
         entries = writer.entries()
         if job.head != ZERO and all(entry.head != job.head for entry in entries):
             raise TamperedError(
                 f"the register knows the head {job.head}, which the log has lost; the run is held, SEV-1"
             )
         state = read_state(job.run_id, entries, self.root.blobs)
-        if not state.ingested and job.arrival is not None:
-            self._keep_attachments(job.arrival.payload.change)
-        staged = self._stage(state, job.arrival, writer)
+        staged = self._stage(state, job, writer)
         if not staged:
-            return state, ()
-        writer.commit()
+            return _Done(job, state, (), writer)
         touched = dict.fromkeys(_STAGE_OF_EVENT[draft.event] for draft in staged if draft.event in _STAGE_OF_EVENT)
-        return state, (*touched, "audit_log")
+        return _Done(job, state, (*touched, "audit_log"), writer)
 
-    def _stage(self, state: RunState, arrival: Arrival | None, writer: Writer) -> list[Draft]:
+    def _make_durable(self, done: _Done) -> _Done:
+        """Everything of a run that the register is about to hear of, on disk: attachments before a log names them.
+
+        What was written may not be on disk after an error: nothing of it is acknowledged, and the others go on.
+        """
+        if done.state is None or done.writer is None:
+            return done
+        try:
+            if "change_record" in done.stages and done.job.arrival is not None:
+                self._keep_attachments(done.job.arrival.payload.change)
+            if done.stages:
+                done.writer.commit()
+            elif done.state.head != done.job.head:
+                done.writer.sync()  # whoever wrote it may have been killed while waiting for the disk
+        except (CountersignError, OSError) as error:
+            return _Done(done.job, fault=_fault(error))
+        return done
+
+    def _stage(self, state: RunState, job: Job, writer: Writer) -> list[Draft]:
         """Steps until a pause; one that raises becomes a `failed` event and is the one to be tried again."""
         staged: list[Draft] = []
+        arrival = job.arrival
         arrived = arrival.payload if arrival else None
+        versions = self.versions.at(job.configuration)
         while True:
             try:
-                drafts = next_drafts(state, arrival, self._versions_of(state), self.clock())
+                drafts = next_drafts(state, arrival, versions, self.clock())
             except Exception as error:  # whatever a step raises belongs into the log, not up the stack
                 drafts = [failure(state, error)]
             for draft in drafts:
@@ -257,9 +276,6 @@ class Engine:
             staged += drafts
             if not drafts or drafts[-1].event == "failed":
                 return staged
-
-    def _versions_of(self, state: RunState) -> Versions:
-        return self.versions.at(state.policy, state.catalogue) if state.policy else self.current
 
     def _keep_attachments(self, change: Change) -> None:
         """Attachment contents are on disk before a log names them."""
@@ -285,9 +301,13 @@ class Engine:
         return Outcome(job.run_id, job.change_id, job.day, rundir, status, pending, reason, result.stages)
 
 
+def _fault(error: CountersignError | OSError) -> str:
+    return f"its log cannot be written: {error}" if isinstance(error, OSError) else str(error)
+
+
 def job_of(run: IndexedRun) -> Job:
     """A known run as a job."""
-    return Job(run.run_id, run.change_id, run.day, run.head, run.status, run.reason)
+    return Job(run.run_id, run.change_id, run.day, run.head, run.status, run.reason, configuration=run.configuration)
 
 
 def _pause(result: _Done) -> Pause | None:

@@ -11,7 +11,7 @@ from countersign.evidence.columns import Column
 from countersign.evidence.lines import Draft
 from countersign.policy import Policy
 from countersign.runs.state import RunState
-from countersign.runs.workpaper import results_of, workpaper_document
+from countersign.runs.workpaper import workpaper_document
 
 DATASET = "handoff_report"
 
@@ -77,8 +77,8 @@ def handoff_row(state: RunState) -> dict[str, Any]:
     findings = {
         result: [
             {"control": judged.control, "reason": judged.reason, "quote": judged.quote}
-            for judged in state.results()
-            if judged.control in results_of(state, result)
+            for judged in state.results
+            if judged.result is result
         ]
         for result in (Result.EXCEPTION, Result.ABSTAINED)
     }
@@ -86,7 +86,7 @@ def handoff_row(state: RunState) -> dict[str, Any]:
         "run_id": state.run_id,
         "change_id": state.change.id,
         "system": state.change.system,
-        "tier": state.change.tier,
+        "tier": state.tier,
         "observers": list(state.handoff["to"]),
         "conclusion": state.handoff["conclusion"],
         "clean": state.handoff["clean"],

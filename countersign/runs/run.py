@@ -10,7 +10,7 @@ from countersign.environment import Clock, Entropy, default_policy, default_root
 from countersign.errors import UnknownRunError
 from countersign.evidence.log import AuditLog
 from countersign.evidence.root import LOG, EvidenceRoot
-from countersign.policy import Catalogue, Policy, load_catalogue, load_policy
+from countersign.policy import Configuration, Policy, complete, load_configuration
 from countersign.runs.engine import Engine
 from countersign.runs.intake import take_in_one
 from countersign.runs.sign_offs import Determination, Receipt, SignOffDesk
@@ -31,13 +31,11 @@ class RunResult:
     state: RunState | None
 
 
-def load_versions(policy: Path | str | Policy | None) -> tuple[Policy, Catalogue]:
-    """A policy and its catalogue: from a file, `./policy.yaml` (environment `COUNTERSIGN_POLICY`) by default."""
+def configured(policy: Path | str | Policy | None) -> Configuration:
+    """The configuration that a policy names: a file, `./policy.yaml` (environment `COUNTERSIGN_POLICY`) by default."""
     if isinstance(policy, Policy):
-        return policy, load_catalogue(policy, default_policy())
-    path = Path(policy) if policy is not None else default_policy()
-    loaded = load_policy(path)
-    return loaded, load_catalogue(loaded, path)
+        return complete(policy, default_policy())
+    return load_configuration(Path(policy) if policy is not None else default_policy())
 
 
 class Run:
@@ -55,9 +53,8 @@ class Run:
         entropy: Entropy = random_bytes,
         mapper: MapperFactory = Rules,
     ) -> None:
-        loaded, catalogue = load_versions(policy)
         folder = Path(root) if root is not None else default_root()
-        self.engine = Engine(folder, loaded, catalogue, clock=clock, entropy=entropy, mapper=mapper)
+        self.engine = Engine(folder, configured(policy), clock=clock, entropy=entropy, mapper=mapper)
 
     def execute(self, payload: Mapping[str, Any]) -> RunResult:
         """Take a change to its next pause. Raises PayloadError for one that is refused, which is then on record."""
@@ -98,6 +95,5 @@ def record_approval(
     root = EvidenceRoot.around(folder / LOG)
     if root is None:
         raise UnknownRunError(f"{folder}: not inside an evidence root; name a run's folder under <root>/runs")
-    loaded, catalogue = load_versions(policy)
-    engine = Engine(root.path, loaded, catalogue, clock=clock, entropy=entropy)
+    engine = Engine(root.path, configured(policy), clock=clock, entropy=entropy)
     return SignOffDesk(engine).record(folder, key, approver, decision, reason, determinations)

@@ -73,7 +73,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class SignOff:
-    """A sign-off given: by whom (roster id), on which log and register heads, and what it determined."""
+    """A sign-off given: by whom (roster ids), on which log and register heads, and what it determined."""
 
     key: Key
     by: str
@@ -84,13 +84,18 @@ class SignOff:
     log_head: str
     register_size: int
     register_head: str
-    policy: str
+    configuration: str
     determinations: tuple[Judged, ...]
+    acting_for: str | None
 
 
 @dataclass(slots=True)
 class RunState:
-    """Everything that a run's log says so far."""
+    """Everything that a run's log says so far.
+
+    `judged` is every control as it was assessed, `results` the same with the reviewer's determinations in place of the
+    abstentions that they settle. `gate_holds` says that the gate was decided again over this very state.
+    """
 
     run_id: str
     head: str = ZERO
@@ -104,16 +109,16 @@ class RunState:
     skeleton: Mapping[str, Any] | None = None
     blobs: Path | None = None
     accepted: Payload | None = None
-    policy: str = ""
-    policy_version: str = ""
-    catalogue: str = ""
-    catalogue_version: str = ""
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    classified: Mapping[str, Any] = field(default_factory=dict)
     mapper: str = ""
     assessed_at: datetime | None = None
     judged: tuple[Judged, ...] = ()
+    results: tuple[Judged, ...] = ()
     verdicts: tuple[Mapping[str, Any], ...] = ()
     passed: bool | None = None
     gate_reason: str | None = None
+    gate_holds: bool = False
     requests: dict[Key, Request] = field(default_factory=dict)
     sign_offs: dict[Key, SignOff] = field(default_factory=dict)
     sign_off_head: str = ZERO
@@ -157,8 +162,8 @@ class RunState:
 
     @property
     def tier(self) -> str:
-        """The runbook tier."""
-        return "emergency" if (self.skeleton or {}).get("change_type") == "emergency" else "standard"
+        """The runbook tier, as the policy has it."""
+        return str(self.classified["tier"])
 
     @property
     def pending(self) -> Key | None:
@@ -197,32 +202,23 @@ class RunState:
             rejected = next((signed for signed in self.sign_offs.values() if signed.decision == "rejected"), None)
             return f"{rejected.key} rejected by {rejected.by}" if rejected else self.gate_reason
         if self.closed_as is Status.OUT_OF_SCOPE:
-            return "the payload says that it is not in scope"
+            return "the policy has its system out of scope"
         if self.pending is not None:
             return f"{self.pending} is due from the role {self.requests[self.pending].role}"
         if self.closed_as is None and self.error is None and self.sign_offs:
             return f"{list(self.sign_offs)[-1]} is recorded and waits to be taken up"
         return self.error
 
-    def results(self) -> list[Judged]:
-        """Every control's result, the reviewer's determinations in place of the abstentions they settle."""
-        review = self.sign_offs.get(Key.INDEPENDENT_REVIEW)
-        determined = {judged.control: judged for judged in review.determinations} if review else {}
-        return [
-            determined.get(judged.control, judged) if judged.result is Result.ABSTAINED else judged
-            for judged in self.judged
-        ]
-
 
 def read_state(run_id: str, entries: Iterable[Entry], blobs: Path | None = None) -> RunState:
     """Fold a run's events. Raises TamperedError for an event that cannot stand where it stands."""
     state = RunState(run_id)
-    for entry in _without_voided(entries):
+    for entry in without_voided(entries):
         apply(state, entry, blobs)
     return state
 
 
-def _without_voided(entries: Iterable[Entry]) -> Iterator[Entry]:
+def without_voided(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Leave out an event whose texts a power cut took, which the `recovered` event after it declares void."""
     held: Entry | None = None
     for entry in entries:
@@ -310,15 +306,14 @@ def _ingested(state: RunState, entry: Entry) -> None:
     state.opened_at = parse_instant(entry.ts)
     state.origin, state.source, state.where = data["origin"], data["source"], entry.texts["where"]
     state.supersedes = data["supersedes"]
+    state.configuration, state.classified = data["configuration"], data["classified"]
 
 
 def _assessed(state: RunState, entry: Entry) -> None:
     _expect(state, entry, state.ingested and not state.judged, "the change is not waiting for it")
     data = entry.data
-    state.policy, state.policy_version = data["policy"], data["policy_version"]
-    state.catalogue, state.catalogue_version = data["catalogue"], data["catalogue_version"]
     state.mapper, state.assessed_at = data["mapper"], parse_instant(entry.ts)
-    state.judged = tuple(_judged(state, entry, row, data["mapper"]) for row in data["controls"])
+    state.judged = state.results = tuple(_judged(state, entry, row, data["mapper"]) for row in data["controls"])
 
 
 def _judged(state: RunState, entry: Entry, row: Mapping[str, Any], judged_by: str) -> Judged:
@@ -358,6 +353,7 @@ def _signed(state: RunState, entry: Entry) -> None:
     _expect(state, entry, data["request"] == state.requests[key].head, "it answers another request")
     _expect(state, entry, data["log_head"] == state.head, "it was given on another head of this log")
     _expect(state, entry, data["decision"] in ("approved", "rejected"), "no such decision")
+    _expect(state, entry, isinstance(data.get("acting_for", ""), str), "whom it acts for is no id")
     determinations = tuple(
         _judged(state, entry, row, f"{data['role']}:{entry.actor}") for row in data["determinations"]
     )
@@ -366,6 +362,8 @@ def _signed(state: RunState, entry: Entry) -> None:
         _expect(state, entry, determined.control in open_controls, "it determines a control that is not open")
         _expect(state, entry, determined.result in (Result.MET, Result.EXCEPTION), "it determines nothing")
         open_controls.remove(determined.control)
+    settled = {judged.control: judged for judged in determinations if key is Key.INDEPENDENT_REVIEW}
+    state.results = tuple(settled.get(judged.control, judged) for judged in state.results)
     state.sign_off_head = entry.head
     state.sign_offs[key] = SignOff(
         key,
@@ -377,6 +375,7 @@ def _signed(state: RunState, entry: Entry) -> None:
         data["log_head"],
         data["register"]["size"],
         data["register"]["head"],
-        data["policy"],
+        data["configuration"],
         determinations,
+        data.get("acting_for"),
     )

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from countersign.changes.classification import classify
 from countersign.changes.payload import Payload
 from countersign.changes.sources.interface import Origin
+from countersign.clocks.instant import stamp
 from countersign.controls import gate
-from countersign.controls.assessment import Assertion, Assessment, ControlResult, Result, brought
+from countersign.controls.assessment import Assertion, Assessment, Case, ControlResult, Result, brought
 from countersign.controls.quote import find
 from countersign.errors import TamperedError
+from countersign.evidence.deployed import Trace
 from countersign.evidence.lines import Draft
 from countersign.policy import Catalogue, Key, Policy
 from countersign.runs.concealment import conceal
@@ -28,35 +31,39 @@ ENGINE = "countersign"
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A payload that has arrived for a run, and from where."""
+    """A payload that has arrived for a run, and from where; `trace` is None while it is as its source gave it."""
 
     payload: Payload
     source: str
     where: str
     origin: Origin
     supersedes: str | None
+    trace: Trace | None = None
 
 
-def ingest(arrival: Arrival) -> list[Draft]:
-    """The change record itself, its words apart; a change out of scope ends here."""
+def ingest(arrival: Arrival, versions: Versions, now: datetime) -> list[Draft]:
+    """The change record itself, its words apart, and what the policy makes of it; a change out of scope ends here."""
     skeleton, texts = conceal(arrival.payload.raw)
+    classification = classify(arrival.payload.change, versions.policy, now)
     data = {
         "workflow": "change",
         "digest": arrival.payload.digest,
         "source": arrival.source,
         "origin": arrival.origin,
         "supersedes": arrival.supersedes,
+        "configuration": versions.configuration.named,
+        "classified": {"tier": classification.tier, "in_scope": classification.in_scope, "at": stamp(now)},
         "change": skeleton,
     }
     drafts = [Draft("ingested", ENGINE, data, {"where": arrival.where, **texts})]
-    if not arrival.payload.change.in_scope:
-        drafts.append(Draft("out_of_scope", ENGINE, {"claimed_by": "payload"}))
+    if not classification.in_scope:
+        drafts.append(Draft("out_of_scope", ENGINE))
     return drafts
 
 
 def assess(state: RunState, versions: Versions, now: datetime) -> list[Draft]:
     """Every control judged, with its reason and, for met and exception, its quote."""
-    assessment = versions.mapper(state.change, now)
+    assessment = versions.mapper(Case(state.change, state.source, now))
     texts: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     for result in _of_every_control(assessment, versions.catalogue):
@@ -66,15 +73,7 @@ def assess(state: RunState, versions: Versions, now: datetime) -> list[Draft]:
         if (assertion := result.assertion) is not None:
             row |= {"evidence": assertion.evidence, "quote": citation(state, assertion, texts)}
         rows.append(row)
-    data = {
-        "mapper": assessment.mapper,
-        "policy": versions.policy.digest,
-        "policy_version": versions.policy.version,
-        "catalogue": versions.catalogue.digest,
-        "catalogue_version": versions.catalogue.version,
-        "controls": rows,
-    }
-    return [Draft("assessed", ENGINE, data, texts)]
+    return [Draft("assessed", ENGINE, {"mapper": assessment.mapper, "controls": rows}, texts)]
 
 
 def _of_every_control(assessment: Assessment, catalogue: Catalogue) -> list[ControlResult]:
@@ -142,10 +141,16 @@ def pass_gate(state: RunState, versions: Versions) -> list[Draft]:
 
 
 def check_gate_again(state: RunState, versions: Versions) -> None:
-    """Decide the gate again from payload and assertions. Raises TamperedError where the log says otherwise."""
+    """Decide the gate again from payload and assertions, once for a log that was read.
+
+    Raises TamperedError where the log says otherwise.
+    """
+    if state.gate_holds:
+        return
     decision = gate.decide(state.change, versions.catalogue, versions.policy.change_ids, asserted(state))
     if decision.passed is not state.passed or verdict_rows(decision) != list(state.verdicts):
         raise TamperedError(f"{state.run_id}: the logged gate decision does not follow from its payload; SEV-1")
+    state.gate_holds = True
 
 
 def _notice(policy: Policy, about: str, controls: list[str]) -> Draft:
@@ -154,18 +159,17 @@ def _notice(policy: Policy, about: str, controls: list[str]) -> Draft:
     return Draft("noticed", ENGINE, {"to": observers, "about": about, "severity": severity, "controls": controls})
 
 
-def ask(state: RunState, key: Key, versions: Versions) -> list[Draft]:
+def ask(state: RunState, key: Key, versions: Versions, now: datetime) -> list[Draft]:
     """Ask for a sign-off, saying what is handed to whom; or end the run where it was rejected."""
     if key in state.sign_offs:
         return [_notice(versions.policy, "block", []), Draft("blocked", ENGINE, {"step": key.value})]
     role = versions.policy.sign_off[key]
-    eligible = [person.id for person in versions.policy.people if role in person.roles]
     data = {
         "key": key.value,
         "role": role,
-        "to": eligible,
+        "to": versions.people.holding(role, now),
         "tier": state.tier,
-        "handed": {"log_head": state.head, "controls": _tally(state.results())},
+        "handed": {"log_head": state.head, "controls": _tally(state.results)},
     }
     return [Draft("sign_off_requested", ENGINE, data)]
 
@@ -191,13 +195,13 @@ def next_drafts(state: RunState, arrival: Arrival | None, versions: Versions, no
         case None:
             return []
         case Step.INGEST:
-            return ingest(arrival) if arrival else []
+            return ingest(arrival, versions, now) if arrival else []
         case Step.ASSESS:
             return assess(state, versions, now)
         case Step.GATE:
             return pass_gate(state, versions)
         case Step.INDEPENDENT_REVIEW | Step.MAKER_CHECKER as step:
-            return ask(state, Key(step.value), versions)
+            return ask(state, Key(step.value), versions, now)
         case Step.WORKPAPER:
             check_gate_again(state, versions)
             return [workpaper_event(state)]

@@ -10,9 +10,11 @@ from datetime import date, datetime
 from itertools import groupby
 from pathlib import Path
 
+from countersign.changes.classification import classify
+from countersign.clocks.instant import parse_instant
 from countersign.controls import gate
 from countersign.controls.assessment import Assertion
-from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
+from countersign.errors import CountersignError, EvidenceError, SignOffRefused, TamperedError, UnknownRunError
 from countersign.evidence.contents import check_contents, check_dataset
 from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog, Trust
@@ -22,7 +24,7 @@ from countersign.evidence.seals import RootFault, Sealed, check_seals
 from countersign.policy import Key
 from countersign.runs.handoff import handoff_event
 from countersign.runs.published import Published
-from countersign.runs.sign_offs import independence_objection, membership_objection
+from countersign.runs.sign_offs import acting_for
 from countersign.runs.state import RunState, SignOff, Status, read_state
 from countersign.runs.steps import asserted, verdict_rows
 from countersign.runs.versions import Versions, VersionStore
@@ -46,6 +48,7 @@ class Registered:
     run_id: str
     digest: str
     day: date
+    configuration: str
     head: str = ZERO
     status: str = ""
     line: int = 0
@@ -75,7 +78,8 @@ def read_account(register: Register) -> Account:
         if entry.event == "dataset":
             account.datasets[data["asset"], data["day"]] = (data["digest"], entry.line)
         elif entry.event == "run_opened":
-            opened = Registered(data["run_id"], data["digest"], date.fromisoformat(data["day"]), line=entry.line)
+            day = date.fromisoformat(data["day"])
+            opened = Registered(data["run_id"], data["digest"], day, data["configuration"], line=entry.line)
             account.runs[data["run_id"]] = opened
         elif entry.event in ("run_head", "run_closed", "signed_off"):
             run = account.runs[data["run_id"]]
@@ -181,9 +185,16 @@ class Verifier:
             yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
         if run.status and state.status != run.status and state.error is None:
             yield RunFault(run.run_id, "status_differs", where, f"the status that the register knows, {run.status}")
+        if not state.ingested:
+            return
+        versions = self._versions.at(run.configuration)
+        if dict(state.configuration) != versions.configuration.named:
+            detail = f"the configuration that the register opened it under, {run.configuration}"
+            yield RunFault(run.run_id, "configuration_differs", where, detail)
+            return
+        yield from self._classified(state, versions, where)
         if state.passed is None:
             return
-        versions = self._versions.at(state.policy, state.catalogue)
         decision = gate.decide(state.change, versions.catalogue, versions.policy.change_ids, asserted(state))
         if decision.passed is not state.passed or verdict_rows(decision) != list(state.verdicts):
             detail = "a gate decision that follows from payload and assertions"
@@ -197,13 +208,27 @@ class Verifier:
         if state.handoff is not None and dict(state.handoff) != dict(handoff_event(state, versions.policy).data):
             yield RunFault(run.run_id, "handoff_differs", where, "the handoff that follows from this log")
 
+    def _classified(self, state: RunState, versions: Versions, where: str) -> Iterator[RunFault]:
+        """What the policy makes of the change, decided again as of when it was ingested."""
+        classification = classify(state.change, versions.policy, parse_instant(state.classified["at"]))
+        decided = {"tier": classification.tier, "in_scope": classification.in_scope, "at": state.classified["at"]}
+        outside = state.closed_as is Status.OUT_OF_SCOPE
+        if decided != dict(state.classified) or outside is classification.in_scope:
+            scope = "in scope" if classification.in_scope else "out of scope"
+            detail = f"the {classification.tier} tier and {scope}, as its policy has it"
+            yield RunFault(state.run_id, "classification_forged", where, detail)
+
     def _sign_off(self, state: RunState, signed: SignOff, versions: Versions, where: str) -> Iterator[RunFault]:
         key = Key(signed.key)
-        then = self._versions.at(signed.policy, state.catalogue)
-        against = membership_objection(key, signed.by, then.policy, then.people)
+        then = self._versions.at(signed.configuration)
         determined_on = [judged.evidence for judged in signed.determinations if judged.evidence is not None]
-        for people in (then.people, versions.people):
-            against = against or independence_objection(state, key, signed.by, people, determined_on)
+        try:
+            principal = acting_for(state, key, signed.by, signed.at, then, versions, determined_on)
+            if principal != signed.acting_for:
+                detail = f"a sign-off of {signed.by} for {principal or 'themself'}, not for {signed.acting_for}"
+                yield RunFault(state.run_id, "sign_off_void", where, detail)
+        except SignOffRefused as refusal:
+            yield RunFault(state.run_id, "sign_off_void", where, str(refusal))
         for judged in signed.determinations:
             claim = Assertion(
                 judged.control, judged.result, judged.reason, judged.evidence or "", judged.quote or "", signed.by
@@ -212,8 +237,6 @@ class Verifier:
             if not verdict.grounded:
                 detail = f"a determination of {judged.control} that passes the gate: {verdict.why}"
                 yield RunFault(state.run_id, "determination_forged", where, detail)
-        if against is not None:
-            yield RunFault(state.run_id, "sign_off_void", where, against)
         if self._register.head_at(signed.register_size) != signed.register_head:
             detail = f"a register that had the head {signed.register_head} at {signed.register_size} bytes"
             yield RunFault(state.run_id, "sign_off_register", where, detail)

@@ -1,62 +1,97 @@
-"""The versions that a run is judged with. What belongs here: finding and building them; not adopting new ones.
+"""The configurations that runs are judged with.
 
-A run keeps the versions it was assessed with to its end, so that a later roster or catalogue changes nothing for it.
+What belongs here: keeping, finding and building them, and refusing what is not in force. A run keeps the configuration
+under which it was opened to its end, so that a later roster or catalogue changes nothing for it. Adopting another is
+`adoption`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import orjson
 from pydantic import ValidationError
 
 from countersign.changes.people import People
+from countersign.clocks.calendar import Calendar
 from countersign.controls.assessment import Mapper
 from countersign.controls.rules import Rules
-from countersign.errors import EvidenceError
+from countersign.errors import EvidenceError, UnadoptedError
+from countersign.evidence.lines import Draft
 from countersign.evidence.root import EvidenceRoot
-from countersign.policy import Catalogue, Policy
+from countersign.policy import Catalogue, Configuration, Policy
 
 
 @dataclass(frozen=True)
 class Versions:
-    """One version of policy and catalogue, and what follows from them."""
+    """One configuration, and what follows from it."""
 
-    policy: Policy
-    catalogue: Catalogue
+    configuration: Configuration
     people: People
     mapper: Mapper
+
+    @property
+    def policy(self) -> Policy:
+        return self.configuration.policy
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.configuration.catalogue
+
+
+def genesis(configuration: Configuration) -> Draft:
+    """The register's first line: the one configuration that nobody before it could adopt."""
+    data = {"configuration": configuration.digest, "manifest": configuration.manifest}
+    return Draft("root_opened", "countersign", data)
+
+
+def require_adopted(in_force: str | None, configuration: Configuration) -> None:
+    """Raise UnadoptedError unless this is the configuration in force."""
+    if in_force != configuration.digest:
+        raise UnadoptedError(
+            f"the configuration {configuration.digest} is not adopted; in force is {in_force}. `countersign policy "
+            "diff` shows what differs; an owner adopts it with `countersign policy adopt --as PERSON --reason WHY`"
+        )
 
 
 MapperFactory = Callable[[Policy, Catalogue, People], Mapper]
 
 
 class VersionStore:
-    """The versions of policy and catalogue that an evidence root keeps, built once each."""
+    """The configurations that an evidence root keeps, built once each."""
 
     def __init__(self, root: EvidenceRoot, mapper: MapperFactory = Rules) -> None:
         self._root = root
         self._mapper = mapper
-        self._built: dict[tuple[str, str], Versions] = {}
+        self._built: dict[str, Versions] = {}
 
-    def keep(self, policy: Policy, catalogue: Catalogue) -> Versions:
-        """Keep these versions, for whoever performs a test again, and build them."""
-        self._root.keep_version(policy.canonical)
-        self._root.keep_version(catalogue.canonical)
-        return self._build(policy, catalogue)
+    def keep(self, configuration: Configuration) -> Versions:
+        """Keep a configuration, for whoever performs a test again, and build it."""
+        for document in configuration.documents.values():
+            self._root.keep_version(document.canonical)
+        self._root.keep_version(configuration.canonical)
+        return self._build(configuration)
 
-    def at(self, policy: str, catalogue: str) -> Versions:
-        """The versions of these digests. Raises EvidenceError when one is not kept or cannot be read."""
-        if (policy, catalogue) not in self._built:
-            try:
-                self._build(
-                    Policy.model_validate_json(self._root.version(policy)),
-                    Catalogue.model_validate_json(self._root.version(catalogue)),
-                )
-            except ValidationError as error:
-                raise EvidenceError(f"version {policy} or {catalogue} is of another form: {error}") from error
-        return self._built[policy, catalogue]
+    def at(self, digest: str) -> Versions:
+        """The configuration of this digest. Raises EvidenceError when a part is not kept or cannot be read."""
+        return self._built.get(digest) or self._build(self._read(digest))
 
-    def _build(self, policy: Policy, catalogue: Catalogue) -> Versions:
-        people = People(policy)
-        versions = Versions(policy, catalogue, people, self._mapper(policy, catalogue, people))
-        self._built[policy.digest, catalogue.digest] = versions
+    def _read(self, digest: str) -> Configuration:
+        try:
+            manifest = orjson.loads(self._root.version(digest))
+            configuration = Configuration(
+                Policy.model_validate_json(self._root.version(manifest["policy"])),
+                Catalogue.model_validate_json(self._root.version(manifest["catalogue"])),
+                Calendar.model_validate_json(self._root.version(manifest["calendar"])),
+            )
+        except (ValidationError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise EvidenceError(f"the configuration {digest} is of another form: {error}") from error
+        if configuration.digest != digest:
+            raise EvidenceError(f"the configuration {digest} is of another form: its parts make {configuration.digest}")
+        return configuration
+
+    def _build(self, configuration: Configuration) -> Versions:
+        people = People(configuration.policy)
+        mapper = self._mapper(configuration.policy, configuration.catalogue, people)
+        versions = Versions(configuration, people, mapper)
+        self._built[configuration.digest] = versions
         return versions

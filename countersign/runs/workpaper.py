@@ -13,7 +13,7 @@ from countersign.clocks.instant import stamp
 from countersign.controls.assessment import Result
 from countersign.evidence.columns import Column
 from countersign.evidence.lines import Draft
-from countersign.policy import Key
+from countersign.policy import Key, Kind
 from countersign.runs.state import RunState
 
 DATASET = "workpaper"
@@ -51,10 +51,12 @@ COLUMNS = (
     Column("reviewed_at", "instant", "when the review was recorded"),
     Column("approved_by", "text", "roster id of the approver"),
     Column("approved_at", "instant", "when the approval was recorded"),
+    Column("configuration", "text", "SHA-256 of the configuration in force when the run was opened"),
     Column("policy", "text", "SHA-256 of the policy it was assessed with"),
     Column("policy_version", "text", "that policy's version"),
     Column("catalogue", "text", "SHA-256 of the catalogue it was assessed with"),
     Column("catalogue_version", "text", "that catalogue's version"),
+    Column("roster", "text", "SHA-256 of that policy's roster"),
     Column("assessed_at", "instant", "when it was assessed"),
     Column("prepared_at", "instant", "when the workpaper was prepared"),
     Column("log_head", "text", "SHA-256 of the log's last event before the workpaper"),
@@ -63,12 +65,12 @@ COLUMNS = (
 
 def results_of(state: RunState, result: Result) -> list[str]:
     """The controls that came out so, determinations taken in."""
-    return [judged.control for judged in state.results() if judged.result is result]
+    return [judged.control for judged in state.results if judged.result is result]
 
 
 def is_clean(state: RunState) -> bool:
     """Every applicable control met: no exception, no abstention left open."""
-    return all(judged.result in (Result.MET, Result.NOT_APPLICABLE) for judged in state.results())
+    return all(judged.result in (Result.MET, Result.NOT_APPLICABLE) for judged in state.results)
 
 
 def conclusion(state: RunState) -> str:
@@ -89,6 +91,7 @@ def _sign_off(state: RunState, key: Key) -> dict[str, Any]:
     return {
         "key": key.value,
         "by": signed.by,
+        "acting_for": signed.acting_for,
         "role": signed.role,
         "decision": signed.decision,
         "reason": signed.reason,
@@ -110,7 +113,7 @@ def workpaper_document(state: RunState) -> dict[str, Any]:
             "system": change.system,
             "summary": change.summary,
             "type": change.change_type.value,
-            "tier": change.tier,
+            "tier": state.tier,
             "requested_at": stamp(change.requested_at) if change.requested_at else None,
             "deployed_at": stamp(change.deployed_at) if change.deployed_at else None,
             "revision": change.revision,
@@ -125,17 +128,29 @@ def workpaper_document(state: RunState) -> dict[str, Any]:
             "contributors": list(change.contributors),
             "deployed_by": change.deployed_by,
         },
+        "deployments": [
+            {
+                "evidence": name,
+                "at": stamp(item.at) if item.at else None,
+                "by": item.by,
+                "revision": item.revision,
+                "origin": item.origin,
+            }
+            for name, item in change.evidence.items()
+            if item.kind is Kind.DEPLOYMENT
+        ],
         "controls": [
             {
                 "id": judged.control,
                 "result": judged.result.value,
                 "evidence": judged.evidence,
+                "origin": change.evidence[judged.evidence].origin if judged.evidence in change.evidence else None,
                 "quote": judged.quote,
                 "span": list(judged.span) if judged.span else None,
                 "reason": judged.reason,
                 "judged_by": judged.judged_by,
             }
-            for judged in state.results()
+            for judged in state.results
         ],
         "brought": [
             {"control": claim.control, "text": claim.text, "evidence": claim.evidence, "quote": claim.quote}
@@ -147,13 +162,7 @@ def workpaper_document(state: RunState) -> dict[str, Any]:
         "sign_offs": [_sign_off(state, key) for key in Key if key in state.sign_offs],
         "conclusion": conclusion(state),
         "clean": is_clean(state),
-        "versions": {
-            "policy": state.policy,
-            "policy_version": state.policy_version,
-            "catalogue": state.catalogue,
-            "catalogue_version": state.catalogue_version,
-            "mapper": state.mapper,
-        },
+        "versions": {**state.configuration, "mapper": state.mapper},
         "assessed_at": stamp(state.assessed_at),
         "log_head": state.sign_off_head,
     }
@@ -170,7 +179,7 @@ def workpaper_event(state: RunState) -> Draft:
     data = {
         "document": document_digest(document),
         "log_head": document["log_head"],
-        "results": {judged.control: judged.result.value for judged in state.results()},
+        "results": {judged.control: judged.result.value for judged in state.results},
         "exceptions": document["exceptions"],
         "abstentions": document["abstentions"],
         "conclusion": document["conclusion"],
@@ -190,7 +199,7 @@ def workpaper_row(state: RunState) -> dict[str, Any]:
         "system": change.system,
         "summary": change.summary,
         "change_type": change.change_type.value,
-        "tier": change.tier,
+        "tier": state.tier,
         "author": change.author,
         "contributors": list(change.contributors),
         "deployed_by": change.deployed_by,
@@ -210,7 +219,7 @@ def workpaper_row(state: RunState) -> dict[str, Any]:
                 "reason": judged.reason,
                 "judged_by": judged.judged_by,
             }
-            for judged in state.results()
+            for judged in state.results
         ],
         "gate": "passed" if state.passed else "blocked",
         "exceptions": results_of(state, Result.EXCEPTION),
@@ -219,10 +228,12 @@ def workpaper_row(state: RunState) -> dict[str, Any]:
         "reviewed_at": review.at,
         "approved_by": approval.by,
         "approved_at": approval.at,
-        "policy": state.policy,
-        "policy_version": state.policy_version,
-        "catalogue": state.catalogue,
-        "catalogue_version": state.catalogue_version,
+        "configuration": state.configuration["digest"],
+        "policy": state.configuration["policy"],
+        "policy_version": state.configuration["policy_version"],
+        "catalogue": state.configuration["catalogue"],
+        "catalogue_version": state.configuration["catalogue_version"],
+        "roster": state.configuration["roster"],
         "assessed_at": state.assessed_at,
         "prepared_at": state.workpaper_at,
         "log_head": state.sign_off_head,

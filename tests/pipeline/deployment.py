@@ -10,6 +10,8 @@ import yaml
 from dagster import AssetCheckEvaluation, DagsterEventType, DagsterInstance, Definitions, ExecuteInProcessResult
 
 from countersign.evidence.indexed import IndexedRun
+from countersign.policy import load_configuration
+from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.engine import Engine
 from countersign.runs.sign_offs import SignOffDesk
 from pipeline_defs.build import build
@@ -44,9 +46,14 @@ class Deployment:
         self.inbox.mkdir(parents=True, exist_ok=True)
         content = yaml.safe_load(POLICY.read_text(encoding="utf-8"))
         content["catalogue"] = str(POLICY.with_name("catalogue.yaml"))
+        content["calendar"] = str(POLICY.with_name("calendar.yaml"))
         named = sources or {"inbox": self.inbox}
         content["sources"] = [{"name": name, "adapter": "files", "path": str(path)} for name, path in named.items()]
         self.policy.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+
+    def adopt(self) -> None:
+        """Put the policy as it is written now in force."""
+        ConfigurationDesk(self.root).adopt(load_configuration(self.policy), "process-owner", "A test needs it.")
 
     def drop(self, *ids: str, **changes: Any) -> None:
         """Put one payload for each of these change ids into the inbox, whole or not at all."""

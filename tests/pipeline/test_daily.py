@@ -1,14 +1,21 @@
 """`daily` on an ephemeral instance: what materialises, what its metadata says, what the checks say."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from dagster import AssetCheckSeverity, DagsterEventType, DagsterInstance, ExecuteInProcessResult
 
 from tests.pipeline.deployment import AT, DAY, Deployment, evaluations, materialised, verdicts
 
-ALL_PASS = {"nothing_blocked": True, "totals_reconcile": True, "every_log_verifies": True}
+ALL_PASS = {
+    "nothing_blocked": True,
+    "totals_reconcile": True,
+    "every_deployment_has_a_change": True,
+    "every_log_verifies": True,
+}
 UNGROUNDED = [
     {"control": "ITGC-CM-03", "text": "Load tests passed", "evidence": "tests", "quote": "500 users at once passed"}
 ]
@@ -28,6 +35,7 @@ def metadata_of(result: ExecuteInProcessResult, asset: str) -> dict[str, Any]:
 def test_a_day_with_nothing_to_do_succeeds_without_a_materialisation(
     deployment: Deployment, instance: DagsterInstance
 ) -> None:
+    assert materialised(deployment.daily(instance)) == [("source/inbox", DAY)]  # which was never read before
     result = deployment.daily(instance)
     assert result.success
     assert materialised(result) == []
@@ -37,7 +45,7 @@ def test_a_day_with_nothing_to_do_succeeds_without_a_materialisation(
 def test_only_the_stages_up_to_the_pause_materialise(deployment: Deployment, instance: DagsterInstance) -> None:
     deployment.drop("CHG-1")
     touched = ["change_record", "control_assertion", "grounding_gate", "sign_off", "audit_log"]
-    assert materialised(deployment.daily(instance)) == [(stage, DAY) for stage in touched]
+    assert materialised(deployment.daily(instance)) == [(stage, DAY) for stage in ("source/inbox", *touched)]
     deployment.sign_all("independent_review")
     assert materialised(deployment.daily(instance)) == [("sign_off", DAY), ("audit_log", DAY)]
     deployment.sign_all("maker_checker")
@@ -71,14 +79,29 @@ def test_the_dataset_of_a_stage_is_named_once_it_is_there(deployment: Deployment
     assert metadata["who_is_needed"] == "nobody"
 
 
-def test_what_was_read_is_an_observation_with_control_totals(deployment: Deployment, instance: DagsterInstance) -> None:
+def test_a_source_is_materialised_with_its_control_totals(deployment: Deployment, instance: DagsterInstance) -> None:
     deployment.drop("CHG-1")
-    deployment.drop("CHG-2", in_scope=False)
+    deployment.drop("CHG-2", system="intranet")
     deployment.drop("CHG-3", change_type="standard")
     result = deployment.daily(instance)
-    (seen,) = [event for event in result.all_events if event.event_type == DagsterEventType.ASSET_OBSERVATION]
-    readings = seen.asset_observation_data.asset_observation.metadata["readings"].value
-    assert readings == {"inbox": {"read": 3, "opened": 1, "known": 0, "refused": 1, "out_of_scope": 1}}
+    metadata = metadata_of(result, "source/inbox")
+    assert metadata["totals"] == {"read": 3, "opened": 1, "known": 0, "refused": 1, "out_of_scope": 1}
+    assert (metadata["reconciled"], metadata["extracts"]) == (True, "submitted payloads")
+
+
+def test_a_source_that_extracts_names_what_it_gave(deployment: Deployment, instance: DagsterInstance) -> None:
+    repository = deployment.folder / "service"
+    identity = ["-c", "user.name=Example Maker", "-c", "user.email=maker@example.com"]
+    subprocess.run(["git", "init", "-q", str(repository)], check=True)
+    subprocess.run(
+        ["git", "-C", str(repository), *identity, "commit", "-q", "--allow-empty", "-m", "First"], check=True
+    )
+    content = yaml.safe_load(deployment.policy.read_text())
+    content["sources"] = [{"name": "history", "adapter": "git", "path": str(repository)}]
+    deployment.policy.write_text(yaml.safe_dump(content))
+    metadata = metadata_of(deployment.daily(instance), "source/history")
+    (extract,) = (deployment.root / "extracts").iterdir()
+    assert f"| {extract.name} | 1 | {extract.stat().st_size} | git log" in metadata["extracts"]
 
 
 def test_a_blocked_change_fails_a_check_and_not_the_run(deployment: Deployment, instance: DagsterInstance) -> None:
@@ -103,6 +126,7 @@ def test_a_step_that_raises_fails_its_change_alone_and_is_retried(
     lost = deployment.root / "policies" / f"{deployment.engine().current.policy.digest}.json"
     kept = lost.read_bytes()
     deployment.policy.write_text(deployment.policy.read_text().replace("2026-11", "2026-12", 1))
+    deployment.adopt()
     lost.unlink()
     deployment.drop("CHG-2")
     result = deployment.daily(instance)
@@ -198,3 +222,19 @@ def test_an_older_day_is_worked_on_without_reading_the_sources(
     result = deployment.execute(instance, "daily", at=later, day=DAY)
     assert result.success
     assert deployment.runs() == {}
+
+
+def test_a_policy_that_is_not_adopted_stops_the_run_and_says_what_to_do(
+    deployment: Deployment, instance: DagsterInstance
+) -> None:
+    deployment.drop("CHG-1")
+    assert deployment.daily(instance).success
+    before = (deployment.root / "register.jsonl").read_bytes()
+    deployment.policy.write_text(deployment.policy.read_text().replace("2026-11", "2026-12", 1))
+    result = deployment.daily(instance)
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "countersign policy adopt --as PERSON" in str(failure.step_failure_data.error)
+    assert (deployment.root / "register.jsonl").read_bytes() == before
+    deployment.adopt()
+    assert deployment.daily(instance).success

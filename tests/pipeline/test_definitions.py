@@ -14,7 +14,8 @@ from pipeline_defs.home import REPOSITORY
 from tests.pipeline.deployment import Deployment
 
 DEPS = {
-    "change_record": [],
+    "source/inbox": [],
+    "change_record": ["source/inbox"],
     "control_assertion": ["change_record"],
     "grounding_gate": ["control_assertion"],
     "sign_off": ["grounding_gate"],
@@ -22,7 +23,12 @@ DEPS = {
     "handoff_report": ["workpaper"],
     "audit_log": ["handoff_report"],
 }
-CHECKS = {"grounding_gate:nothing_blocked", "change_record:totals_reconcile", "audit_log:every_log_verifies"}
+CHECKS = {
+    "grounding_gate:nothing_blocked",
+    "change_record:totals_reconcile",
+    "change_record:every_deployment_has_a_change",
+    "audit_log:every_log_verifies",
+}
 JOBS = {"daily", "advance", "record_sign_off", "integrity", "seal"}
 
 
@@ -41,8 +47,10 @@ def test_assets_and_what_they_depend_on(graph: AssetGraph) -> None:
 def test_every_asset_says_what_it_is_and_whose(graph: AssetGraph) -> None:
     for node in graph.asset_nodes:
         assert len(node.description or "") > 30, node.key
-        assert (node.group_name, node.owners) == ("evidence_chain", ["team:change-control"])
-        assert node.kinds == ({"parquet"} if node.key.path[-1] in ("workpaper", "handoff_report") else {"json"})
+        group = "sources" if node.key.path[0] == "source" else "evidence_chain"
+        assert (node.group_name, node.owners) == (group, ["team:change-control"])
+        kinds = {"inbox": {"files"}, "workpaper": {"parquet"}, "handoff_report": {"parquet"}}
+        assert node.kinds == kinds.get(node.key.path[-1], {"json"})
 
 
 def test_days_run_from_the_policys_first_to_today_in_its_zone(graph: AssetGraph) -> None:

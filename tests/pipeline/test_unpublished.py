@@ -27,7 +27,7 @@ def completed_but_not_published(engine: Engine, clean: PayloadFactory) -> str:
 
 def test_a_day_that_was_not_published_is_a_fact_until_it_is(engine: Engine, clean: PayloadFactory) -> None:
     completed_but_not_published(engine, clean)
-    reopened = Engine(engine.root.path, engine.current.policy, engine.current.catalogue, clock=engine.clock)
+    reopened = Engine(engine.root.path, engine.current.configuration, clock=engine.clock)
     fact = recorded_sign_offs(reopened)
     assert fact is not None
     assert fact.days == (reopened.today,)

@@ -1,13 +1,16 @@
-"""Payloads in files: a folder of them, a JSON file, a JSON Lines file, or a stream."""
+"""Payloads in files: a folder of them, a JSON file, a JSON Lines file, or a stream.
+
+Payloads are submitted, not extracted: what counts of each stands in the log of its run, so nothing else is kept.
+"""
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from countersign.changes.payload import parse_record
-from countersign.changes.sources.interface import Item, Record, Unreadable
+from countersign.changes.sources.interface import Item, Raw, Record, Unreadable
 from countersign.errors import PayloadError, SourceError
 from countersign.policy import Limits
 
@@ -22,6 +25,7 @@ class FilesSource:
     """
 
     adapter = "files"
+    extractor = "files/1"
 
     def __init__(self, path: Path, limits: Limits, *, name: str = "files") -> None:
         self.name = name
@@ -39,7 +43,10 @@ class FilesSource:
             found.update(f"\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}\0".encode())
         return found.hexdigest()
 
-    def items(self) -> Iterator[Item]:
+    def fetch(self, scratch: Path) -> Sequence[Raw]:
+        return []
+
+    def items(self, kept: Sequence[Path]) -> Iterator[Item]:
         for path in payload_files(self._path):
             try:
                 with path.open("rb") as file:
@@ -50,6 +57,9 @@ class FilesSource:
             except OSError as error:
                 raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
 
+    def rows(self) -> Sequence[int]:
+        return []
+
     def declared(self) -> int | None:
         return None
 
@@ -58,6 +68,7 @@ class StreamSource:
     """Payloads from an open stream: one a line, or one JSON document."""
 
     adapter = "files"
+    extractor = "files/1"
 
     def __init__(self, stream: BinaryIO, limits: Limits, *, name: str = "files") -> None:
         self.name = name
@@ -67,7 +78,10 @@ class StreamSource:
     def state(self) -> str | None:
         return None
 
-    def items(self) -> Iterator[Item]:
+    def fetch(self, scratch: Path) -> Sequence[Raw]:
+        return []
+
+    def items(self, kept: Sequence[Path]) -> Iterator[Item]:
         content = self._stream.read()
         try:
             parse_record(content, _limits_for(content, self._limits))
@@ -75,6 +89,9 @@ class StreamSource:
             yield from _lines(iter(content.splitlines(keepends=True)), "-", self._limits)
         else:
             yield from _values(content, "-", self._limits)
+
+    def rows(self) -> Sequence[int]:
+        return []
 
     def declared(self) -> int | None:
         return None

@@ -4,19 +4,16 @@ A payload here is a projection of one commit object, which never changes; what p
 out. Bytes that are not UTF-8 become backslash escapes, so that any name survives.
 """
 
-import os
 import re
-import subprocess
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from countersign.changes.sources.interface import Item, Record, Unreadable
+from countersign.changes.sources.git_command import git, git_into, refuse_shallow
+from countersign.changes.sources.interface import Item, Raw, Record, Unreadable
 from countersign.clocks.instant import stamp
-from countersign.environment import without_variables
 from countersign.errors import SourceError
 from countersign.policy import Policy, Trailer
 
@@ -24,8 +21,6 @@ from countersign.policy import Policy, Trailer
 _FIELDS = ("%H", "%an <%ae>", "%at", "%cn <%ce>", "%ct", "%(trailers:only=true,unfold=true)", "%B")
 _KINDS = {"approval": "approval", "test": "test", "ticket": "ticket"}
 _SHORT = 12
-# what would make git read another repository than the one named (a hook sets these), or hide some of its commits
-_ELSEWHERE = ("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +38,7 @@ class GitSource:
     """Commits, or merges only, whose committer time lies in [since, until)."""
 
     adapter = "git"
+    extractor = "git/1"
 
     def __init__(
         self,
@@ -66,12 +62,25 @@ class GitSource:
         self._until = until
         self._merges_only = merges_only
         self._revision = revision
+        self._rows = 0
 
     def state(self) -> str | None:
-        return self._git("rev-parse", "--verify", "--end-of-options", f"{self._revision}^{{commit}}").decode().strip()
+        asked = ("rev-parse", "--verify", "--end-of-options", f"{self._revision}^{{commit}}")
+        return git(self._path, *asked).decode().strip()
 
-    def items(self) -> Iterator[Item]:
-        for fields in self._log():
+    def fetch(self, scratch: Path) -> Sequence[Raw]:
+        refuse_shallow(self._path)
+        form = "%x00".join(_FIELDS)
+        asked = ["log", "-z", "--no-color", "--encoding=UTF-8", f"--format=tformat:{form}", *self._selection()]
+        raw = scratch / "git-log"
+        with raw.open("wb") as file:
+            git_into(self._path, ["-c", "log.showSignature=false", *asked], file)
+        return [Raw(raw, " ".join(["git", *asked]))]
+
+    def items(self, kept: Sequence[Path]) -> Iterator[Item]:
+        (log,) = kept
+        for fields in self._commits(log):
+            self._rows += 1
             where = f"{self._path}@{fields[0].strip()[:_SHORT]}"
             try:
                 commit = _commit(fields)
@@ -84,59 +93,29 @@ class GitSource:
             ):
                 yield Record(where, self._payload(commit))
 
+    def rows(self) -> Sequence[int]:
+        return [self._rows]
+
     def declared(self) -> int | None:
         """What `git rev-list --count` says; None for a range of dates, which git would judge by other rules."""
         if self._since or self._until:
             return None
-        counted = self._git("rev-list", "--count", *self._selection())
+        counted = git(self._path, "rev-list", "--count", *self._selection())
         return int(counted)
 
     def _selection(self) -> list[str]:
         # the closing `--` says that the revision is no path, whatever files lie there
         return [*(["--merges"] if self._merges_only else []), "--end-of-options", self._revision, "--"]
 
-    def _git(self, *arguments: str) -> bytes:
-        try:
-            done = subprocess.run(self._command(*arguments), env=_environment(), capture_output=True, check=False)
-        except OSError as error:
-            raise SourceError(f"{self._path}: git cannot be started: {error}; install it") from error
-        if done.returncode:
-            raise SourceError(self._said(done.stderr))
-        return done.stdout
-
-    def _command(self, *arguments: str) -> list[str]:
-        return ["git", "-C", str(self._path), "--no-replace-objects", *arguments]
-
-    def _said(self, stderr: bytes) -> str:
-        said = stderr.decode("utf-8", "backslashreplace").strip().splitlines()
-        return f"{self._path}: git cannot read it: {said[-1] if said else 'no message'}"
-
-    def _log(self) -> Iterator[list[str]]:
-        """The fields of every selected commit, oldest last, streamed from one `git log`."""
-        if self._git("rev-parse", "--is-shallow-repository").strip() == b"true":
-            raise SourceError(f"{self._path}: a shallow clone lacks older commits; `git fetch --unshallow` gets them")
-        form = "%x00".join(_FIELDS)
-        command = self._command(
-            "-c", "log.showSignature=false", "log", "-z", "--no-color", "--encoding=UTF-8", f"--format=tformat:{form}",
-            *self._selection(),
-        )  # fmt: skip
-        # warnings go to a file, since nobody would empty a second pipe while the first is read
-        with (
-            tempfile.TemporaryFile() as warnings,
-            subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, stderr=warnings) as process,
-        ):
-            assert process.stdout is not None
-            fields: list[str] = []
-            for field in _split(process.stdout):
+    def _commits(self, log: Path) -> Iterator[list[str]]:
+        """The fields of every commit in a fetched log, newest first."""
+        fields: list[str] = []
+        with log.open("rb") as file:
+            for field in _split(file):
                 fields.append(field.decode("utf-8", "backslashreplace"))
                 if len(fields) == len(_FIELDS):
                     yield fields
                     fields = []
-            process.wait()
-            warnings.seek(0)
-            said = warnings.read()
-        if process.returncode:
-            raise SourceError(self._said(said))
         if fields:
             raise SourceError(f"{self._path}: git stopped in the middle of a commit")
 
@@ -175,10 +154,6 @@ class GitSource:
         return payload
 
 
-def _environment() -> dict[str, str]:
-    return {**without_variables(_ELSEWHERE), "GIT_GRAFT_FILE": os.devnull}
-
-
 def _trailer_item(key: str, value: str, trailer: Trailer, committed: str) -> dict[str, Any]:
     """A trailer as evidence: the line itself. It was there when the commit was made, so no later than that."""
     item = {"kind": _KINDS[trailer.means], "text": f"{key}: {value}", "at": committed}
@@ -204,7 +179,7 @@ def _commit(fields: list[str]) -> _Commit:
     return _Commit(sha.strip(), author, times[0], committer, times[1], pairs, re.sub(r"\s+\Z", "\n", message))
 
 
-def _split(stream: Any) -> Iterator[bytes]:
+def _split(stream: BinaryIO) -> Iterator[bytes]:
     """NUL-terminated fields of a stream."""
     rest = b""
     while block := stream.read(1 << 16):

@@ -6,13 +6,13 @@ that a later export of the same pull request gives the same payload.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from countersign.changes.payload import parse_record
-from countersign.changes.sources.interface import Item, Record, Skipped, Unreadable
+from countersign.changes.sources.interface import Item, Raw, Record, Skipped, Unreadable, fetch_file, file_state
 from countersign.clocks.instant import parse_instant
 from countersign.errors import PayloadError, SourceError
 from countersign.policy import Limits, Policy
@@ -30,38 +30,26 @@ class GithubSource:
     """The pull requests of one export file."""
 
     adapter = "github"
+    extractor = "github/1"
 
     def __init__(self, path: Path, policy: Policy, *, merge_deploys: Any, name: str = "github") -> None:
         self.name = name
         self._path = path
         self._labels = {label.casefold() for label in policy.emergency_labels}
         self._merge_deploys = merge_deploys
-        self._content: list[Any] | None = None
-
-    def _pull_requests(self) -> list[Any]:
-        if self._content is None:
-            try:
-                raw = self._path.read_bytes()
-            except OSError as error:
-                raise SourceError(f"{self._path}: cannot be read: {error.strerror}") from error
-            try:
-                content = parse_record(raw, Limits(payload_bytes=max(len(raw), 1)))
-            except PayloadError as error:
-                raise SourceError(f"{self._path}: {error}; export it again, whole") from error
-            if not isinstance(content, list):
-                raise SourceError(f"{self._path}: not a list; export with `gh pr list --state merged --json {FIELDS}`")
-            self._content = content
-        return self._content
+        self._count: int | None = None
 
     def state(self) -> str | None:
-        try:
-            status = self._path.stat()
-        except OSError as error:
-            raise SourceError(f"{self._path}: cannot be read: {error.strerror}") from error
-        return f"{status.st_size}-{status.st_mtime_ns}"
+        return file_state(self._path)
 
-    def items(self) -> Iterator[Item]:
-        for position, pull_request in enumerate(self._pull_requests()):
+    def fetch(self, scratch: Path) -> Sequence[Raw]:
+        return [fetch_file(self._path, scratch)]
+
+    def items(self, kept: Sequence[Path]) -> Iterator[Item]:
+        (export,) = kept
+        pull_requests = self._pull_requests(export.read_bytes())
+        self._count = len(pull_requests)
+        for position, pull_request in enumerate(pull_requests):
             where = f"{self._path}[{position}]"
             try:
                 yield self._item(where, pull_request)
@@ -72,8 +60,20 @@ class GithubSource:
                 content = json.dumps(pull_request).encode()
                 yield Unreadable(where, str(number) if number is not None else None, reason, content)
 
+    def rows(self) -> Sequence[int]:
+        return [] if self._count is None else [self._count]
+
     def declared(self) -> int | None:
-        return len(self._pull_requests())
+        return self._count
+
+    def _pull_requests(self, raw: bytes) -> list[Any]:
+        try:
+            content = parse_record(raw, Limits(payload_bytes=max(len(raw), 1)))
+        except PayloadError as error:
+            raise SourceError(f"{self._path}: {error}; export it again, whole") from error
+        if not isinstance(content, list):
+            raise SourceError(f"{self._path}: not a list; export with `gh pr list --state merged --json {FIELDS}`")
+        return content
 
     def _item(self, where: str, pull_request: dict[str, Any]) -> Item:
         match = _URL.fullmatch(pull_request["url"])
@@ -140,7 +140,9 @@ def _merge(pull_request: dict[str, Any], change_id: str, deploys: bool) -> dict[
         f"at {pull_request['mergedAt']} as {commit or 'an unnamed commit'}, head {pull_request['headRefOid']}"
     )
     item = {"kind": "deployment" if deploys else "ticket", "text": text, "at": pull_request["mergedAt"]}
-    return {"merge": {**item, "uri": pull_request["url"], **({"by": merger} if merger else {})}}
+    item |= {"by": merger} if merger else {}
+    item |= {"revision": commit} if commit else {}  # what a deployment of it goes under
+    return {"merge": {**item, "uri": pull_request["url"]}}
 
 
 def _description(pull_request: dict[str, Any]) -> dict[str, Any]:

@@ -68,6 +68,10 @@ def test_a_payload_that_cannot_pass_ends_with_1_and_says_why(cli: Cli, write: Wr
         ("intake", "github", "FOLDER"),
         ("intake", "github", "FOLDER/binary"),
         ("intake", "github", "FOLDER/object.json"),
+        ("intake", "servicenow", "FOLDER/object.json"),
+        ("intake", "servicenow", "FOLDER/object.json", "--zone", "Mars/Olympus"),
+        ("intake", "servicenow", "FOLDER/object.json", "--zone", "UTC"),
+        ("intake", "servicenow", "FOLDER/none", "--zone", "UTC"),
         ("status", "--root", "FOLDER"),
         ("verify", "--root", "FOLDER"),
         ("status", "--root", "FOLDER/binary"),
@@ -100,7 +104,7 @@ def test_files_read_before_an_unreadable_one_are_still_reported(cli: Cli, write:
 
 def test_a_closed_standard_input_is_unreadable_and_not_unexpected(cli: Cli) -> None:
     answer = cli("run", "-", stdin=None)
-    assert (answer.code, answer.err) == (2, "countersign: -: cannot be read: standard input is closed\n")
+    assert (answer.code, answer.err.splitlines()[-1]) == (2, "countersign: -: cannot be read: standard input is closed")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +191,7 @@ def test_a_held_run_ends_with_1(cli: Cli, write: Write, root: Path) -> None:
 
 
 def test_an_unexpected_error_is_one_line_unless_a_developer_asks(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("countersign.cli.policy.load_versions", None)
+    monkeypatch.setattr("countersign.cli.policy.load_configuration", None)
     answer = cli("policy", "check")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "unexpected TypeError" in answer.err
@@ -200,7 +204,7 @@ def test_an_interrupted_command_says_that_it_can_go_on(cli: Cli, monkeypatch: py
     def interrupted(path: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("countersign.cli.policy.load_versions", interrupted)
+    monkeypatch.setattr("countersign.cli.policy.load_configuration", interrupted)
     answer = cli("policy", "check")
     assert (answer.code, answer.out) == (130, "")
     assert "the same command goes on from there" in answer.err

@@ -33,7 +33,9 @@ def chained(drafts: Iterable[Draft], *, prev: str = ZERO, seq: int = 0) -> bytes
 
 def opening(run_id: str = RUN, *, change_id: str = "CHG-1", day: date = DAY, supersedes: str | None = None) -> Draft:
     digest = run_id[-16:] * 4
-    return Opening(run_id, digest, change_id, "billing", "standard", day, "inbox", "submitted", supersedes).draft()
+    return Opening(
+        run_id, digest, change_id, "billing", "standard", day, "inbox", "submitted", supersedes, "c" * 64
+    ).draft()
 
 
 def pause(

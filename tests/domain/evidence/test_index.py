@@ -85,6 +85,7 @@ def test_an_opened_run_is_known_with_everything_its_opening_says(stage: Stage, i
         run_id=RUN, digest=RUN[-16:] * 4, change_id="CHG-1", system="billing", tier="standard", day=DAY,
         source="inbox", origin="submitted", opened_at=at, supersedes=None, superseded_by=None, head=ZERO,
         status="OPENED", pending=None, reason=None, since=at, closed=False, signed=False,
+        configuration="c" * 64,
     )  # fmt: skip
     assert index.run(RUN) == expected
     assert index.runs([RUN, run_id(1)]) == {RUN: expected}
@@ -271,7 +272,7 @@ _lines = st.one_of(
     st.builds(signed, st.integers(0, 3).map(run_id)),
     st.builds(intake, st.sampled_from(["inbox", "git"]), st.sampled_from("xy")),
     st.builds(dataset, st.sampled_from(["workpaper", "handoff_report"]), st.sampled_from("12")),
-    st.just(Draft("root_opened", "countersign")),
+    st.just(Draft("root_opened", "countersign", {"configuration": "c" * 64})),
 )
 
 

@@ -65,6 +65,20 @@ def test_an_event_line_is_compact_json_in_the_documented_order_and_its_texts_fol
     }
 
 
+def test_every_text_has_a_salt_of_its_own_from_the_source_it_was_given() -> None:
+    drawn: list[int] = []
+
+    def entropy(size: int) -> bytes:
+        drawn.append(size)
+        return bytes(range(size))
+
+    texts = {f"text {number}": "the same words" for number in range(12)}
+    lines = encode(Draft("ingested", "x", {}, texts), prev=ZERO, seq=0, at=AT, entropy=entropy).content.splitlines()
+    salts = [json.loads(line)["salt"] for line in lines[1:]]
+    assert drawn == [16 * 12]
+    assert [bytes.fromhex(salt) for salt in salts] == [bytes(range(16 * n, 16 * n + 16)) for n in range(12)]
+
+
 def test_each_event_carries_the_digest_of_the_event_line_before_it() -> None:
     lines = lines_of(_THREE)
     events = [line for line in lines if line.startswith(b'{"prev"')]

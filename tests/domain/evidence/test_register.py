@@ -15,7 +15,7 @@ _totals = st.builds(IntakeTotals, _counts, _counts, _counts, _counts, _counts)
 
 
 def test_an_opening_says_everything_about_the_run_with_the_day_as_text() -> None:
-    said = Opening(RUN, "d" * 64, "CHG-1", "billing", "standard", DAY, "inbox", "submitted", None)
+    said = Opening(RUN, "d" * 64, "CHG-1", "billing", "standard", DAY, "inbox", "submitted", None, "c" * 64)
     draft = said.draft()
     assert (draft.event, draft.data) == ("run_opened", {**asdict(said), "day": "2026-11-23"})
 

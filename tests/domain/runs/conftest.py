@@ -14,7 +14,8 @@ from countersign.controls.assessment import Assessment, Mapper
 from countersign.controls.rules import Rules
 from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog
-from countersign.policy import Policy
+from countersign.policy import Policy, complete
+from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.engine import Outcome
 from countersign.runs.run import Run, RunResult
 from countersign.runs.sign_offs import Determination, Receipt, SignOffDesk
@@ -36,6 +37,10 @@ class Bench:
 
     def fresh(self, *, mapper: MapperFactory = Rules, policy: Policy | None = None) -> Run:
         """Open the root anew, as a process does that starts after a crash."""
+        if policy is not None:
+            ConfigurationDesk(self.root, clock=self.clock).adopt(
+                complete(policy, POLICY), "process-owner", "A test needs it."
+            )
         policy = policy or self.policy
         self.run = Run(self.root, policy=policy, clock=self.clock, entropy=Counted(), mapper=mapper)
         self.desk = SignOffDesk(self.run.engine)
@@ -73,7 +78,7 @@ class Bench:
     def registered(self, event: str | None = None) -> list[dict[str, Any]]:
         """The lines of the register, or those of one event."""
         lines = [json.loads(line) for line in self.register.read_bytes().splitlines()]
-        return [line for line in lines if event in (None, line["event"])]
+        return [line for line in lines if "event" in line and event in (None, line["event"])]
 
     def contents(self) -> dict[str, bytes]:
         """The register and every log, byte by byte."""
@@ -83,7 +88,7 @@ class Bench:
     def cut_register(self, event: str) -> None:
         """Take the register back to before its last line of an event, as if that write had never happened."""
         lines = self.register.read_bytes().splitlines(keepends=True)
-        last = max(number for number, line in enumerate(lines) if json.loads(line)["event"] == event)
+        last = max(number for number, line in enumerate(lines) if json.loads(line).get("event") == event)
         self.register.write_bytes(b"".join(lines[:last]))
         self.forget_index()
 
@@ -117,7 +122,7 @@ def changed_results(change: Callable[[Assessment], Assessment]) -> MapperFactory
 
     def factory(*versions: Any) -> Mapper:
         rules = Rules(*versions)
-        return lambda payload, at: change(rules(payload, at))
+        return lambda case: change(rules(case))
 
     return factory
 

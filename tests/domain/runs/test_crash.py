@@ -1,5 +1,6 @@
 """What a power cut leaves between any two writes, and how executing again goes on from it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,27 @@ def test_a_log_that_is_ahead_of_the_register_is_taken_up_at_the_next_touch(bench
     assert (again.status, again.pending) == (result.status, result.pending)
     assert log_of(result).read_bytes() == before
     assert finish(bench).run_id == result.run_id
+
+
+def test_a_log_that_nobody_waited_for_is_on_disk_before_the_register_hears_of_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its writer was killed before one of its fsyncs: what reads well may still be in memory alone, its folder too."""
+    result = bench.execute()
+    bench.cut_register("run_head")
+    bench.fresh()
+    synced: list[int] = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append(os.fstat(handle).st_ino)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    bench.execute()
+    told = synced.index(bench.register.stat().st_ino)
+    for path in (log_of(result), result.rundir.parent):
+        assert path.stat().st_ino in synced[:told]
 
 
 @pytest.mark.parametrize("signed", [1, 2])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from countersign.changes.sources.interface import Item, Record, Skipped, Unreadable
+from countersign.changes.sources.interface import Item, Raw, Record, Skipped, Unreadable
 from countersign.errors import SourceError
 from countersign.evidence.register import IntakeTotals
 from countersign.policy import Policy
@@ -29,21 +29,39 @@ from countersign.runs.intake import take_in
 from tests.conftest import StepClock, payload_with
 from tests.domain.runs.conftest import Bench, changed_results, log_of, policy_with
 
-_GOOD, _OUTSIDE = payload_with(), payload_with(id="CHG-7", in_scope=False)
+_GOOD, _OUTSIDE = payload_with(), payload_with(id="CHG-7", system="intranet")
 
 
 class Given:
     """A source of given items; an exception among them is raised in its turn."""
 
     adapter = "files"
+    extractor = "files/1"
 
-    def __init__(self, items: Sequence[Item | Exception], *, declared: int | None = None, name: str = "given") -> None:
-        self.name, self._items, self._declared = name, items, declared
+    def __init__(
+        self,
+        items: Sequence[Item | Exception],
+        *,
+        declared: int | None = None,
+        name: str = "given",
+        raw: bytes | None = None,
+    ) -> None:
+        self.name, self._items, self._declared, self._raw = name, items, declared, raw
 
     def state(self) -> str | None:
         return None
 
-    def items(self) -> Iterator[Item]:
+    def fetch(self, scratch: Path) -> Sequence[Raw]:
+        if self._raw is None:
+            return []
+        (scratch / "export").write_bytes(self._raw)
+        return [Raw(scratch / "export", "what was asked")]
+
+    def rows(self) -> Sequence[int]:
+        return [] if self._raw is None else [len(self._items)]
+
+    def items(self, kept: Sequence[Path]) -> Iterator[Item]:
+        assert [path.read_bytes() for path in kept] == ([] if self._raw is None else [self._raw])
         for item in self._items:
             if isinstance(item, Exception):
                 raise item
@@ -61,7 +79,7 @@ _numbers = st.integers(0, 5)
 _items = st.one_of(
     _numbers.map(lambda n: Record("good", payload_with(id=f"CHG-{n}"))),
     _numbers.map(lambda n: Record("corrected", payload_with(id=f"CHG-{n}", summary="Corrected"))),
-    _numbers.map(lambda n: Record("outside", payload_with(id=f"OUT-{n}", in_scope=False))),
+    _numbers.map(lambda n: Record("outside", payload_with(id=f"OUT-{n}", system="intranet"))),
     _numbers.map(lambda n: Record("refused", payload_with(id=f"BAD-{n}", change_type="standard"))),
     _numbers.map(lambda n: Record("no object", n)),
     _numbers.map(lambda n: Skipped("skipped", f"PR-{n}", "not merged")),
@@ -152,7 +170,11 @@ def test_a_superseding_pair_in_one_reading_is_two_runs_in_order(bench: Bench) ->
 def test_a_conflicting_run_id_in_a_batch_refuses_that_record_alone(bench: Bench) -> None:
     opening = dict(bench.registered()[0])
     bench.execute()
-    opening = {key: value for key, value in bench.registered("run_opened")[0].items() if key not in opening}
+    opening = {
+        key: value
+        for key, value in bench.registered("run_opened")[0].items()
+        if key not in opening or key == "configuration"
+    }
     bench.cut_register("run_opened")
     bench.fresh().engine.register.append(
         "run_opened", "countersign", **opening | {"digest": opening["digest"][:16] + "0" * 48}
@@ -259,3 +281,25 @@ def test_one_failing_change_never_stops_the_others_of_its_batch(bench: Bench) ->
     intake = take_in(bench.run.engine, Given(records(*systems)))
     assert sorted(str(run.status) for run in intake.runs) == ["AWAITING_APPROVAL"] * 6 + ["FAILED"] * 3
     assert intake.totals.opened == 9
+
+
+def test_what_a_source_gave_is_kept_raw_and_registered_once(bench: Bench) -> None:
+    for _ in range(2):
+        take_in(bench.run.engine, Given(records(payload_with()), raw=b"the export"))
+    (line,) = bench.registered("extract")
+    expected = ("given", "files/1", "what was asked", 10, 1)
+    assert tuple(line[name] for name in ("source", "extractor", "query", "bytes", "rows")) == expected
+    kept = bench.root / "extracts" / line["digest"]
+    assert kept.read_bytes() == b"the export"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in kept.parent.iterdir()] == [line["digest"]]
+
+
+def test_what_a_source_gave_before_it_broke_off_is_kept_without_a_row_count(bench: Bench) -> None:
+    with pytest.raises(SourceError):
+        take_in(bench.run.engine, Given([SourceError("cut off")], raw=b"half an exp"))
+    (line,) = bench.registered("extract")
+    assert line["rows"] is None
+    assert (bench.root / "extracts" / line["digest"]).read_bytes() == b"half an exp"
+    bench.forget_index()
+    assert [one.rows for one in bench.fresh().engine.index.extracts("given")] == [None]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from countersign import AuditLog, Run, Status, record_approval
-from countersign.controls.assessment import Assessment, Mapper, Result
+from countersign.controls.assessment import Assessment, Case, Mapper, Result
 from countersign.controls.rules import Rules
 from countersign.errors import EvidenceError, PayloadError, SignOffRefused, UnknownRunError
 from countersign.policy import Key, Policy
@@ -56,7 +56,7 @@ def test_the_runbook_works_word_for_word(root: Path, policy: Policy, monkeypatch
     [
         (payload_with(), Status.AWAITING_APPROVAL, "independent_review is due", "sign_off_requested"),
         (payload_with(author="deployer"), Status.AWAITING_APPROVAL, "is due", "sign_off_requested"),
-        (payload_with(in_scope=False), Status.OUT_OF_SCOPE, "not in scope", "out_of_scope"),
+        (payload_with(system="intranet"), Status.OUT_OF_SCOPE, "out of scope", "out_of_scope"),
         (payload_with(evidence={}), Status.BLOCKED, "no assertion", "blocked"),
         (claiming(quote="Approved by the whole board."), Status.BLOCKED, "ITGC-CM-01 by payload", "blocked"),
         (claiming(quote="CHG-1001"), Status.BLOCKED, "at least 12", "blocked"),
@@ -131,8 +131,9 @@ def test_a_policy_changed_on_the_way_changes_nothing_for_a_run_that_was_assessed
     done = bench.complete()
     assert (done.run_id, done.status) == (result.run_id, Status.COMPLETED)
     assert done.state is not None
-    assert done.state.policy == bench.policy.digest != bench.run.engine.current.policy.digest
-    assert done.state.sign_offs[next(iter(done.state.sign_offs))].policy == bench.run.engine.current.policy.digest
+    assert done.state.configuration["policy"] == bench.policy.digest != bench.run.engine.current.policy.digest
+    in_force = bench.run.engine.current.configuration.digest
+    assert {signed.configuration for signed in done.state.sign_offs.values()} == {in_force}
     assert bench.faults() == []
 
 
@@ -149,11 +150,11 @@ class _Flaky:
     def factory(self, *versions: Any) -> Mapper:
         rules = Rules(*versions)
 
-        def judge(change: Any, at: Any) -> Assessment:
+        def judge(case: Case) -> Assessment:
             self.calls += 1
             if self.error is not None:
                 raise self.error
-            return rules(change, at)
+            return rules(case)
 
         return judge
 

@@ -43,7 +43,7 @@ def test_a_root_with_runs_of_every_status_has_no_fault(bench: Bench) -> None:
     done = bench.complete(payload_with())
     for payload in (
         payload_with(id="CHG-2"),
-        payload_with(id="CHG-3", in_scope=False),
+        payload_with(id="CHG-3", system="intranet"),
         payload_with(id="CHG-4", evidence={}),
         UNGROUNDED | {"id": "CHG-5"},
     ):
@@ -162,6 +162,29 @@ def test_a_sign_off_by_somebody_who_may_not_is_void(
         forger.line("signed_off").event["actor"] = signer
 
     assert forge(bench, result, other_name) == ["sign_off_void"]
+    assert why in bench.faults()[0].detail
+
+
+@pytest.mark.parametrize(
+    ("acting_for", "fault", "why"),
+    [
+        ("second-reviewer", "sign_off_void", "a sign-off of reviewer for themself"),
+        ("nobody", "sign_off_void", "a sign-off of reviewer for themself"),
+        (["reviewer"], "inconsistent", "whom it acts for is no id"),
+        (None, "inconsistent", "whom it acts for is no id"),
+    ],
+)
+def test_a_sign_off_for_somebody_the_roster_does_not_say_is_found(
+    bench: Bench, acting_for: object, fault: str, why: str
+) -> None:
+    result = bench.execute()
+    bench.sign(result, "independent_review", "reviewer")
+    bench.execute()
+
+    def for_another(forger: Forger) -> None:
+        forger.line("signed_off").event["acting_for"] = acting_for
+
+    assert forge(bench, result, for_another) == [fault]
     assert why in bench.faults()[0].detail
 
 

@@ -13,7 +13,7 @@ from countersign.changes.sources.files import FilesSource, StreamSource, payload
 from countersign.changes.sources.interface import Item, Record, Unreadable
 from countersign.errors import PayloadError, SourceError
 from countersign.policy import Limits
-from tests.conftest import payload_with
+from tests.conftest import items_of, payload_with
 
 LIMITS = Limits()
 ONE, TWO = payload_with(id="CHG-1"), payload_with(id="CHG-2")
@@ -26,11 +26,11 @@ def ids(items: list[Item]) -> list[str | None]:
 
 
 def read(path: Path, limits: Limits = LIMITS) -> list[Item]:
-    return list(FilesSource(path, limits).items())
+    return items_of(FilesSource(path, limits))
 
 
 def stream(content: bytes, limits: Limits = LIMITS) -> list[Item]:
-    return list(StreamSource(io.BytesIO(content), limits).items())
+    return items_of(StreamSource(io.BytesIO(content), limits))
 
 
 CONTENT: dict[str, tuple[str, bytes, list[str | None]]] = {
@@ -108,7 +108,7 @@ def test_an_empty_folder_has_nothing_and_a_missing_one_is_an_error(tmp_path: Pat
     assert read(tmp_path) == []
     for source in (FilesSource(tmp_path / "missing", LIMITS), FilesSource(tmp_path / "no" / "such.json", LIMITS)):
         with pytest.raises(SourceError, match="cannot be read: No such file or directory; name a file or a folder"):
-            list(source.items())
+            items_of(source)
         with pytest.raises(SourceError):
             source.state()
 
@@ -124,7 +124,7 @@ def test_a_file_that_breaks_off_is_an_error_and_not_a_smaller_population(name: s
 def test_a_file_that_vanishes_while_reading_is_an_error(tmp_path: Path) -> None:
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_bytes(LINE_1)
-    items = FilesSource(tmp_path, LIMITS).items()
+    items = FilesSource(tmp_path, LIMITS).items([])
     next(items)
     (tmp_path / "b.json").unlink()
     with pytest.raises(SourceError, match=r"b\.json"):

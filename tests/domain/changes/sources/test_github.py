@@ -13,6 +13,7 @@ from countersign.changes.sources.build import github_source
 from countersign.changes.sources.interface import Item, Record, Skipped, Unreadable
 from countersign.errors import SourceError
 from countersign.policy import Policy
+from tests.conftest import items_of
 
 HEAD, OLD = "4f2a9c1d7e" + "0" * 30, "5" * 40
 BEFORE, AT, AFTER = "2026-11-20T09:00:00Z", "2026-11-20T10:00:00Z", "2026-11-20T10:00:01Z"
@@ -53,8 +54,10 @@ def read(tmp_path: Path, policy: Policy) -> Read:
     def items(*pull_requests: Any, policy: Policy = policy) -> list[Item]:
         (tmp_path / "export.json").write_text(json.dumps(pull_requests))
         source = github_source(policy, tmp_path / "export.json")
+        found = items_of(source)
         assert source.declared() == len(pull_requests)
-        return list(source.items())
+        assert source.rows() == [len(pull_requests)]
+        return found
 
     return items
 
@@ -303,14 +306,13 @@ def test_a_damaged_export_is_an_error_and_not_a_smaller_population(
 ) -> None:
     (tmp_path / "export.json").write_bytes(content)
     source = github_source(policy, tmp_path / "export.json")
-    for reading in (source.declared, lambda: list(source.items())):
-        with pytest.raises(SourceError, match=says):
-            reading()
+    with pytest.raises(SourceError, match=says):
+        items_of(source)
 
 
 def test_a_missing_export_is_an_error(tmp_path: Path, policy: Policy) -> None:
     source = github_source(policy, tmp_path / "export.json")
-    for reading in (source.declared, source.state, lambda: list(source.items())):
+    for reading in (source.state, lambda: items_of(source)):
         with pytest.raises(SourceError, match=r"export\.json: cannot be read: No such file"):
             reading()
 

@@ -1,0 +1,49 @@
+"""The policy: who may sign, what counts as what, and how long things may take."""
+
+from countersign.policy.configuration import Configuration, complete, load_configuration
+from countersign.policy.document import (
+    UNASSIGNED,
+    Catalogue,
+    Control,
+    Limits,
+    Policy,
+    SourceSpec,
+    Target,
+    TieredTarget,
+    Trailer,
+    Wording,
+)
+from countersign.policy.load import load_calendar, load_catalogue, load_policy, read_calendar
+from countersign.policy.roster import Delegation, Person, SigningKey, noreply_login
+from countersign.policy.systems import Authority, System, Template
+from countersign.policy.words import Key, Kind, Role
+
+__all__ = [
+    "UNASSIGNED",
+    "Authority",
+    "Catalogue",
+    "Configuration",
+    "Control",
+    "Delegation",
+    "Key",
+    "Kind",
+    "Limits",
+    "Person",
+    "Policy",
+    "Role",
+    "SigningKey",
+    "SourceSpec",
+    "System",
+    "Target",
+    "Template",
+    "TieredTarget",
+    "Trailer",
+    "Wording",
+    "complete",
+    "load_calendar",
+    "load_catalogue",
+    "load_configuration",
+    "load_policy",
+    "noreply_login",
+    "read_calendar",
+]

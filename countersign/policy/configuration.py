@@ -1,0 +1,68 @@
+"""The configuration: every controlled document, taking effect together and named by one digest.
+
+What belongs here: which documents there are, and their manifest. What does not: which configuration is in force, which
+the register says.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import rfc8785
+
+from countersign.clocks.calendar import Calendar
+from countersign.policy.document import Catalogue, Policy
+from countersign.policy.load import load_calendar, load_catalogue, load_policy
+from countersign.policy.section import Kept
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One version of policy, catalogue and business calendar."""
+
+    policy: Policy
+    catalogue: Catalogue
+    calendar: Calendar
+
+    @property
+    def documents(self) -> dict[str, Kept | Calendar]:
+        """The documents by name; each is kept in the evidence root under its own digest."""
+        return {"policy": self.policy, "catalogue": self.catalogue, "calendar": self.calendar}
+
+    @cached_property
+    def manifest(self) -> dict[str, str]:
+        """SHA-256 of each document, and of the parts of the policy that people ask after by themselves."""
+        documents = {name: document.digest for name, document in self.documents.items()}
+        return {**documents, "roster": self.policy.digest_of("people"), "systems": self.policy.digest_of("systems")}
+
+    @cached_property
+    def named(self) -> dict[str, str]:
+        """How a run's log and a workpaper name it: the digest, the manifest, and what the owners call the documents."""
+        versions = {
+            "policy_version": self.policy.version,
+            "catalogue_version": self.catalogue.version,
+            "calendar_version": self.calendar.version,
+        }
+        return {"digest": self.digest, **self.manifest, **versions}
+
+    @cached_property
+    def canonical(self) -> bytes:
+        """RFC 8785 bytes of the manifest, which is kept in the evidence root beside the documents."""
+        return rfc8785.dumps(self.manifest)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of `canonical`, in hexadecimal."""
+        return hashlib.sha256(self.canonical).hexdigest()
+
+
+def load_configuration(policy_path: Path) -> Configuration:
+    """The policy in a file and the documents that it names. Raises PolicyError naming the file and the field."""
+    policy = load_policy(policy_path)
+    return complete(policy, policy_path)
+
+
+def complete(policy: Policy, policy_path: Path) -> Configuration:
+    """A policy with the documents that it names, relative to a policy file's folder. Raises PolicyError."""
+    return Configuration(policy, load_catalogue(policy, policy_path), load_calendar(policy, policy_path))

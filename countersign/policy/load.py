@@ -1,0 +1,64 @@
+"""Policy, catalogue and calendar from YAML. What belongs here: strict reading, with one error for what is wrong."""
+
+import json
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from countersign.clocks.calendar import Calendar
+from countersign.errors import PolicyError
+from countersign.policy.document import Catalogue, Policy
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice, since the second would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_Document = TypeVar("_Document", bound=BaseModel)
+
+
+def _read(path: Path, document: type[_Document]) -> _Document:
+    try:
+        # YAML → JSON → model: the JSON mode of strict validation is the one that reads enumerations from text
+        content = _StrictLoader(path.read_text(encoding="utf-8")).get_single_data()
+        return document.model_validate_json(json.dumps(content))
+    except FileNotFoundError as error:
+        raise PolicyError(f"{path}: not found; name it with --policy or run where it lies") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise PolicyError(
+            f"{path}: {where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
+        ) from error
+    except (OSError, ValueError, yaml.YAMLError, TypeError, RecursionError) as error:
+        raise PolicyError(f"{path}: cannot be read: {error}") from error
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy in a YAML file. Raises PolicyError naming the file and the field."""
+    return _read(path, Policy)
+
+
+def load_catalogue(policy: Policy, policy_path: Path) -> Catalogue:
+    """The catalogue that a policy names, relative to the policy's own folder. Raises PolicyError."""
+    return _read(policy_path.parent / policy.catalogue, Catalogue)
+
+
+def load_calendar(policy: Policy, policy_path: Path) -> Calendar:
+    """The business calendar that a policy names, relative to the policy's own folder. Raises PolicyError."""
+    return read_calendar(policy_path.parent / policy.calendar)
+
+
+def read_calendar(path: Path) -> Calendar:
+    """A business calendar from a file. Raises PolicyError naming the file and the field."""
+    return _read(path, Calendar)

@@ -1,0 +1,127 @@
+"""Which configuration is in force: the genesis, then whatever a named owner adopted, from then on and never before.
+
+What belongs here: adopting, and what an adoption would change. What does not: keeping and
+building configurations (`versions`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from countersign.environment import Clock, Entropy, random_bytes, utc_now
+from countersign.errors import AdoptionRefused, EvidenceError
+from countersign.evidence.index import Index
+from countersign.evidence.indexed import IndexedRun
+from countersign.evidence.lines import Draft
+from countersign.evidence.register import Register
+from countersign.evidence.root import EvidenceRoot
+from countersign.policy import Configuration
+from countersign.runs.versions import Versions, VersionStore
+
+OWNERS = ("control_owner", "process_owner")
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """A configuration that is in force from now on; `repeated` says that it was already."""
+
+    configuration: str
+    previous: str
+    by: str
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field that an adoption would change, by its dotted path; None where it is not there."""
+
+    where: str
+    before: str | None
+    after: str | None
+
+
+class ConfigurationDesk:
+    """Shows and adopts configurations of an evidence root that is there. Raises EvidenceError where there is none."""
+
+    def __init__(self, path: Path, *, clock: Clock = utc_now, entropy: Entropy = random_bytes) -> None:
+        self._root = EvidenceRoot(path)
+        if not self._root.register.is_file():
+            raise EvidenceError(f"{path}: no evidence root; `countersign run` makes one, --root names another")
+        self._register = Register(self._root, clock=clock, entropy=entropy)
+        self._index = Index(self._root, self._register)
+        self._index.sync()
+        self._versions = VersionStore(self._root)
+
+    def in_force(self) -> Versions:
+        """The configuration adopted last. Raises EvidenceError where its documents are gone."""
+        digest = self._index.configuration()
+        if digest is None:
+            raise EvidenceError(f"{self._root.register}: names no configuration; restore it from a copy (SEV-1)")
+        return self._versions.at(digest)
+
+    def adopt(self, configuration: Configuration, by: str, reason: str) -> Adoption:
+        """Put a configuration in force from now on; runs that are open keep the one they were opened under.
+
+        Who may adopt is judged by the configuration in force. The same again is harmless. Raises AdoptionRefused.
+        """
+        before = self.in_force()
+        previous = before.configuration.digest
+        if previous == configuration.digest:
+            return Adoption(previous, previous, by, repeated=True)
+        person = before.policy.person(by)
+        if person is None:
+            raise AdoptionRefused(f"{by!r} is not on the roster in force; adopt as one of its ids")
+        if not set(person.roles) & set(OWNERS):
+            raise AdoptionRefused(f"{by!r} has none of the roles {', '.join(OWNERS)} that adopt a configuration")
+        if not reason.strip():
+            raise AdoptionRefused("an adoption needs a reason")
+        self._versions.keep(configuration)
+        data = {"configuration": configuration.digest, "manifest": configuration.manifest, "previous": previous}
+        with self._register.writing() as writer:
+            self._index.sync(writer)
+            if self._index.configuration() != previous:
+                raise AdoptionRefused("another configuration was adopted in the meantime; look at the difference again")
+            writer.append([Draft("configuration_adopted", by, data, {"reason": reason})])
+            self._index.sync(writer)
+        return Adoption(configuration.digest, previous, by, repeated=False)
+
+    def differences(self, configuration: Configuration) -> list[Difference]:
+        """What adopting a configuration would change, field by field."""
+        before = self.in_force().configuration.documents
+        found: list[Difference] = []
+        for name, document in configuration.documents.items():
+            found += _differences(name, before[name].model_dump(mode="json"), document.model_dump(mode="json"))
+        return found
+
+    def touched_runs(self) -> list[IndexedRun]:
+        """Open runs that were opened under an earlier configuration or the one in force, and would keep it.
+
+        Who may sign them follows from the configuration in force when they are signed.
+        """
+        return [run for run in self._index.all_runs() if not run.closed and run.superseded_by is None]
+
+
+def _differences(where: str, before: Any, after: Any) -> list[Difference]:
+    if before == after:
+        return []
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        found = []
+        for key in dict.fromkeys([*before, *after]):
+            found += _differences(f"{where}.{key}", before.get(key), after.get(key))
+        return found
+    if isinstance(before, list) and isinstance(after, list):
+        one, other = _by_id(before), _by_id(after)
+        if one is not None and other is not None:
+            return _differences(where, one, other)
+    return [Difference(where, _shown(before), _shown(after))]
+
+
+def _by_id(items: list[Any]) -> dict[str, Any] | None:
+    """List entries by their `id` or `name`, so that an added entry does not shift all the others; None without them."""
+    named = {str(item.get("id") or item.get("name")): item for item in items if isinstance(item, Mapping)}
+    return named if len(named) == len(items) and "None" not in named else None
+
+
+def _shown(value: Any) -> str | None:
+    return None if value is None else str(value)
