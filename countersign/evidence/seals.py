@@ -141,7 +141,7 @@ def _meet(path: Path, sizes: set[int]) -> _Met:
             if size in sizes:
                 met.at[size] = (head, tree.size, tree.root.hex())
             if met.first is None:
-                met.first = (head, str((parse_line(line) or {}).get("ts", "")))
+                met.first = (hashlib.sha256(line).hexdigest(), str((parse_line(line) or {}).get("ts", "")))
             if b'"event":"sealed"' in line:
                 note = parse_line(line) or {}
                 met.notes.setdefault(str(note.get("number")), []).append(note)
