@@ -183,7 +183,9 @@ class Verifier:
         where = str(path)
         if state.ingested and state.payload.digest != run.digest:
             yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
-        if run.status and state.status != run.status and state.error is None:
+        # a run that could not be gone on with is FAILED in the register alone, since its log could not be written
+        held = run.status == Status.FAILED and state.closed_as is None
+        if run.status and state.status != run.status and state.error is None and not held:
             yield RunFault(run.run_id, "status_differs", where, f"the status that the register knows, {run.status}")
         if not state.ingested:
             return
