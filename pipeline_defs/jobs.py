@@ -1,6 +1,7 @@
 """The jobs: `daily` over the evidence chain, and the op jobs that work on what run config names."""
 
 from datetime import date
+from pathlib import Path
 
 from dagster import (
     AssetMaterialization,
@@ -10,7 +11,10 @@ from dagster import (
     DefaultScheduleStatus,
     JobDefinition,
     OpExecutionContext,
+    RunRequest,
     ScheduleDefinition,
+    ScheduleEvaluationContext,
+    SkipReason,
     define_asset_job,
     in_process_executor,
     job,
@@ -22,11 +26,15 @@ from pydantic import Field
 from assets.checks import log_evaluations
 from assets.evidence_chain import POOL
 from assets.metadata import stage_metadata
+from countersign.errors import SignatureError
+from countersign.evidence.sealing import Sealer
 from countersign.runs.daywork import needs_somebody, work_days
 from countersign.runs.sign_offs import SignOffDesk
 from resources.evidence import Evidence, WallClock
 
-DAILY, ADVANCE, RECORD_SIGN_OFF, INTEGRITY = "daily", "advance", "record_sign_off", "integrity"
+DAILY, ADVANCE, RECORD_SIGN_OFF, INTEGRITY, SEAL = "daily", "advance", "record_sign_off", "integrity", "seal"
+
+NO_SEAL_KEY = "no key seals this evidence root; name one with COUNTERSIGN_SEAL_KEY and start again"
 
 
 class AdvanceConfig(Config):
@@ -68,6 +76,16 @@ def sign(context: OpExecutionContext, config: SignOffConfig, evidence: Evidence,
         context.log.info(f"{receipt.key} of {receipt.run_id} {was}: {receipt.decision} by {receipt.by}")
 
 
+@op(pool=POOL)
+def seal_root(context: OpExecutionContext, evidence: Evidence, clock: WallClock) -> None:
+    """Seal the evidence root as it is now. Fails where no key is configured."""
+    engine = evidence.engine(clock)
+    if not evidence.seal_key:
+        raise SignatureError(NO_SEAL_KEY)
+    made = Sealer(engine.root, Path(evidence.seal_key), clock=engine.clock).seal(engine.current.configuration.digest)
+    context.log.info(f"seal {made.number} of {made.lines} register lines, SHA-256 {made.digest}")
+
+
 def daily_job(chain: AssetsDefinition) -> UnresolvedAssetJobDefinition:
     """All seven stages of one day, without check steps: the step itself logs the evaluations."""
     return define_asset_job(
@@ -99,17 +117,33 @@ def op_jobs() -> list[JobDefinition]:
     def record_sign_off() -> None:
         sign()
 
-    return [advance, record_sign_off]
+    @job(name=SEAL, executor_def=in_process_executor, description="Sign what the whole evidence root is now.")
+    def seal() -> None:
+        seal_root()
+
+    return [advance, record_sign_off, seal]
 
 
-def schedules(time_zone: str) -> list[ScheduleDefinition]:
-    """What happens by the clock: the integrity of everything, every night."""
+def schedules(time_zone: str, seal_key: str) -> list[ScheduleDefinition]:
+    """What happens by the clock, every night: a seal where there is a key, then the integrity of everything."""
+
+    def sealing(_: ScheduleEvaluationContext) -> RunRequest | SkipReason:
+        return RunRequest() if seal_key else SkipReason(NO_SEAL_KEY)
+
     return [
+        ScheduleDefinition(
+            name="nightly_seal",
+            job_name=SEAL,
+            cron_schedule="0 2 * * *",
+            execution_timezone=time_zone,
+            execution_fn=sealing,
+            default_status=DefaultScheduleStatus.RUNNING if seal_key else DefaultScheduleStatus.STOPPED,
+        ),
         ScheduleDefinition(
             name="nightly_integrity",
             job_name=INTEGRITY,
             cron_schedule="30 2 * * *",
             execution_timezone=time_zone,
             default_status=DefaultScheduleStatus.RUNNING,
-        )
+        ),
     ]

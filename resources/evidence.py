@@ -32,10 +32,11 @@ class WallClock(ConfigurableResource[None]):
 
 
 class Evidence(ConfigurableResource[None]):
-    """The evidence root and policy of this deployment, as absolute paths."""
+    """The evidence root and policy of this deployment, as absolute paths; `seal_key` too, empty where none seals."""
 
     root: str
     policy: str
+    seal_key: str = ""
 
     def engine(self, clock: WallClock) -> Engine:
         """The engine on the root, which is created where there is none. Raises UnadoptedError for a changed file."""

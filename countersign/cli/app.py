@@ -18,6 +18,7 @@ from countersign.cli import (
     payload,
     people,
     policy,
+    prove,
     sample,
     seal,
     show,
@@ -25,6 +26,7 @@ from countersign.cli import (
     sla,
     status,
     verify,
+    witness,
 )
 from countersign.cli.output import say
 from countersign.errors import (
@@ -56,6 +58,8 @@ app.command("show")(show.show)
 app.command("verify")(verify.verify)
 app.command("seal")(seal.seal)
 app.add_typer(sign_off.app, name="sign-off", help="Sign on another machine: what to sign, and what was signed.")
+app.command("prove")(prove.prove_run)
+app.command("witness")(witness.witness)
 app.add_typer(intake.app, name="intake", help="Read changes from a source; each becomes a run.")
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
 app.add_typer(calendar.app, name="calendar", help="The business calendar.")

@@ -187,9 +187,12 @@ def newest_head(root: EvidenceRoot, run_id: str) -> str | None:
     Raises TamperedError for a line about the run that is not one of a register; only a scan judges the others.
     """
     found: str | None = None
-    for line in _lines_of(root.register, run_id):
+    for line, following in _lines_of(root.register, run_id):
         event = parse_line(line)
         if event is None:
+            # what a torn write left of a line is no line, once the `recovered` event after it says so
+            if (parse_line(following) or {}).get("damaged") == hashlib.sha256(line).hexdigest():
+                continue
             raise TamperedError(f"{root.register}: a line that names {run_id} cannot be read (SEV-1)")
         if event.get("run_id") != run_id:
             continue
@@ -200,8 +203,8 @@ def newest_head(root: EvidenceRoot, run_id: str) -> str | None:
     return found
 
 
-def _lines_of(path: Path, run_id: str) -> Iterator[bytes]:
-    """The complete lines of a file that contain a run id, in order, without parsing the others."""
+def _lines_of(path: Path, run_id: str) -> Iterator[tuple[bytes, bytes]]:
+    """The complete lines of a file that contain a run id, each with the one after it, without parsing the others."""
     needle = f'"run_id":"{run_id}"'.encode("utf-8", "surrogateescape")
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size == 0:
@@ -213,5 +216,5 @@ def _lines_of(path: Path, run_id: str) -> Iterator[bytes]:
                 end = content.find(b"\n", at)
                 if end < 0:
                     return
-                yield content[start : end + 1]
+                yield content[start : end + 1], content[end + 1 : content.find(b"\n", end + 1) + 1]
                 at = content.find(needle, end)

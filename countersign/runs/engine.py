@@ -54,6 +54,7 @@ _STAGE_OF_EVENT = {
     "workpaper": "workpaper",
     "handed_off": "handoff_report",
 }
+_FEW = 8  # a register with more events has begun, whatever they are; so it is not read for nothing
 Progress = Callable[[int], None]
 _T = TypeVar("_T")
 
@@ -143,7 +144,7 @@ class Engine:
         if not self.root.register.exists() and any((self.root.path / "runs").glob("*/*/*/*")):
             raise TamperedError(f"{self.root.register}: gone, though runs are there; restore it from a copy (SEV-1)")
         with self.register.writing() as writer:
-            if writer.tail.size == 0:
+            if _not_begun(writer):
                 self.versions.keep(configuration)
                 writer.append([genesis(configuration)])
                 return True
@@ -318,6 +319,11 @@ class Engine:
 
 def _fault(error: CountersignError | OSError) -> str:
     return f"its log cannot be written: {error}" if isinstance(error, OSError) else str(error)
+
+
+def _not_begun(register: Writer) -> bool:
+    """Whether the register holds nothing yet, but for what crashes have left of its first line."""
+    return register.tail.seq < _FEW and all(entry.event == "recovered" for entry in register.entries())
 
 
 def job_of(run: IndexedRun) -> Job:

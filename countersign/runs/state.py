@@ -333,7 +333,10 @@ def _judged(state: RunState, entry: Entry, row: Mapping[str, Any], judged_by: st
         quote = text[slice(*span)]
     elif cited is not None:
         quote = entry.texts[cited]
-    return Judged(row["control"], Result(row["result"]), entry.texts[row["reason"]], evidence, quote, span, judged_by)
+    result = Result(row["result"])
+    cites = result in (Result.MET, Result.EXCEPTION)
+    _expect(state, entry, cites == (evidence is not None), "met and exception cite evidence, and nothing else does")
+    return Judged(row["control"], result, entry.texts[row["reason"]], evidence, quote, span, judged_by)
 
 
 def _gated(state: RunState, entry: Entry) -> None:

@@ -64,10 +64,6 @@ class Account:
     in_force: str = ""
     datasets: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
 
-    def digests(self) -> dict[tuple[str, str], str]:
-        """The registered digest of every dataset file."""
-        return {key: digest for key, (digest, _) in self.datasets.items()}
-
     def published(self, day: date) -> dict[str, set[str]]:
         """By asset, the runs of a day that were there when its file was registered last."""
         lines = {asset: line for (asset, of), (_, line) in self.datasets.items() if of == day.isoformat()}
@@ -139,12 +135,14 @@ class Verifier:
         faults += self._configurations(account)
         known = account.runs
         if run_ids is None:
-            faults += map(_of_root, check_contents(self._root, account.digests()))
+            faults += map(_of_root, check_contents(self._root, account.datasets))
             faults += self._unregistered(known)
         for run_id in run_ids or ():
             if run_id not in known:
                 raise UnknownRunError(f"{run_id}: no such run in {self._root.path}; `countersign status` lists them")
         chosen = sorted((known[run_id] for run_id in run_ids or known), key=lambda run: (run.day, run.run_id))
+        days = None if run_ids is None else {run.day.isoformat() for run in chosen}
+        faults += map(_of_root, self._take_out_unsound(account, days))
         for day, runs in groupby(chosen, key=lambda run: run.day):
             published = Published(self._root, day)
             for run in runs:
@@ -154,8 +152,6 @@ class Verifier:
                 faults += wrong
                 if progress:
                     progress(1)
-            if run_ids is not None:
-                faults += map(_of_root, self._dataset_files(account, day))
             faults += map(_of_root, published.compare(account.published(day), whole=run_ids is None))
         trust = min((_vouched(sealed, run) for run in chosen), key=_STRENGTH.index, default=_STRENGTH[0])
         demo = len(self._attestations.demo)
@@ -172,10 +168,12 @@ class Verifier:
         except EvidenceError as error:
             yield RunFault(None, "configuration_unreadable", where, str(error))
 
-    def _dataset_files(self, account: Account, day: date) -> Iterator[RootFault]:
-        for (asset, of), digest in account.digests().items():
-            if of == day.isoformat():
-                yield from check_dataset(self._root, asset, of, digest)
+    def _take_out_unsound(self, account: Account, days: set[str] | None) -> Iterator[RootFault]:
+        """Datasets, of these days or all, whose file is not the registered one: their rows are not looked at."""
+        for (asset, day), (digest, _) in list(account.datasets.items()):
+            for fault in check_dataset(self._root, asset, day, digest) if days is None or day in days else ():
+                del account.datasets[asset, day]
+                yield fault
 
     def _unregistered(self, known: dict[str, Registered]) -> Iterator[RunFault]:
         """Logs that lie in the root and that the register does not know there."""
@@ -212,7 +210,9 @@ class Verifier:
         where = str(path)
         if state.ingested and state.payload.digest != run.digest:
             yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
-        if run.status and state.status != run.status and state.error is None:
+        # a run that could not be gone on with is FAILED in the register alone, since its log could not be written
+        held = run.status == Status.FAILED and state.closed_as is None
+        if run.status and state.status != run.status and state.error is None and not held:
             yield RunFault(run.run_id, "status_differs", where, f"the status that the register knows, {run.status}")
         if not state.ingested:
             return

@@ -29,7 +29,7 @@ CHECKS = {
     "change_record:every_deployment_has_a_change",
     "audit_log:every_log_verifies",
 }
-JOBS = {"daily", "advance", "record_sign_off", "integrity"}
+JOBS = {"daily", "advance", "record_sign_off", "integrity", "seal"}
 
 
 @pytest.fixture
@@ -95,10 +95,12 @@ def test_sensors_and_schedules_are_running_by_default(deployment: Deployment) ->
     sensors = {sensor.name: [target.job_name for target in sensor.targets] for sensor in repository.sensor_defs}
     assert sensors == {"intake_sensor": ["daily"], "approval_sensor": ["advance"], "failed_run_sensor": []}
     assert {sensor.default_status for sensor in repository.sensor_defs} == {DefaultSensorStatus.RUNNING}
-    (nightly,) = repository.schedule_defs
+    nightly, sealing = sorted(repository.schedule_defs, key=lambda schedule: schedule.name)
     assert (nightly.name, nightly.job_name, nightly.cron_schedule) == ("nightly_integrity", "integrity", "30 2 * * *")
     assert nightly.execution_timezone == "America/New_York"
     assert nightly.default_status is DefaultScheduleStatus.RUNNING
+    assert (sealing.name, sealing.job_name, sealing.cron_schedule) == ("nightly_seal", "seal", "0 2 * * *")
+    assert sealing.default_status is DefaultScheduleStatus.STOPPED  # this deployment has no key
 
 
 def test_loading_the_code_location_imports_no_heavy_library() -> None:

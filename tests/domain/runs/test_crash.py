@@ -351,3 +351,29 @@ def test_what_a_writer_chains_is_what_the_forger_chains(bench: Bench) -> None:
     assert bench.contents() == before
     assert [line.name for line in read_lines(log_of(result))] == events(result)
     assert AuditLog(log_of(result)).verify()
+
+
+@pytest.mark.parametrize("torn", [1, 60, 200])
+def test_a_root_whose_very_first_line_was_torn_is_opened_all_the_same(bench: Bench, torn: int) -> None:
+    bench.forget_index()
+    bench.register.write_bytes(bench.register.read_bytes()[:torn])
+    assert bench.fresh().engine.genesis
+    assert bench.complete().status is Status.COMPLETED
+    assert bench.faults() == []
+    assert not bench.fresh().engine.genesis
+    opened = [entry.event for entry in bench.run.engine.register.records()]
+    assert opened[:2] == ["recovered", "root_opened"]
+
+
+def test_a_register_line_that_was_torn_after_the_runs_name_does_not_make_the_run_unreadable(bench: Bench) -> None:
+    result = bench.execute()
+    content = bench.register.read_bytes()
+    bench.register.write_bytes(content[: content.rindex(b'"head"')])
+    bench.forget_index()
+    bench.fresh()
+    assert bench.kinds() == ["unregistered_tail"]
+    assert bench.complete().run_id == result.run_id
+    assert bench.faults() == []
+    recovered = bench.register.read_bytes()
+    bench.register.write_bytes(recovered.replace(b'"damaged":"', b'"damaged":"0', 1))
+    assert bench.kinds() != []
