@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from countersign.clocks.allowance import Allowance, ClockKind, Tier, Unit
 from countersign.errors import PolicyError
+from countersign.policy.model import ModelSpec
 from countersign.policy.roster import Day, Person, one_owner_each
 from countersign.policy.section import Kept, Pattern, Section
 from countersign.policy.systems import Authority, System, Template
@@ -112,6 +113,7 @@ class Policy(Kept):
     emergency_labels: list[str]
     merge_deploys: list[str]
     extractors: list[Literal["git", "github", "servicenow"]]
+    model: ModelSpec | None = None
     sources: list[SourceSpec]
 
     @model_validator(mode="after")
