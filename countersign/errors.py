@@ -68,3 +68,7 @@ class SignOffRefused(CountersignError):
 
 class SamplingError(CountersignError):
     """A sample cannot be planned, drawn or evaluated as asked."""
+
+
+class EvaluationError(CountersignError):
+    """A mapper cannot be evaluated as asked."""

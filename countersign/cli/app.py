@@ -9,7 +9,20 @@ from typing import NoReturn
 
 import typer
 
-from countersign.cli import advance, approve, calendar, intake, payload, policy, sample, show, sla, status, verify
+from countersign.cli import (
+    advance,
+    approve,
+    calendar,
+    evaluate,
+    intake,
+    payload,
+    policy,
+    sample,
+    show,
+    sla,
+    status,
+    verify,
+)
 from countersign.cli.output import say
 from countersign.errors import (
     AdoptionRefused,
@@ -37,6 +50,7 @@ app.command("approve")(approve.approve)
 app.command("status")(status.status)
 app.command("show")(show.show)
 app.command("verify")(verify.verify)
+app.command("evaluate")(evaluate.evaluate)
 app.add_typer(intake.app, name="intake", help="Read changes from a source; each becomes a run.")
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
 app.add_typer(calendar.app, name="calendar", help="The business calendar.")
