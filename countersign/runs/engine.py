@@ -1,4 +1,4 @@
-"""The engine: moves runs from pause to pause, many at once, with one durable write each.
+"""The engine: moves runs from pause to pause, many at once, with one durable write each, two where a model answered.
 
 Order of writes: register (opened) → log → fsync → register (head) → index → datasets. Locks in the order runs,
 dataset day, register. A crash between any two is repaired by going on from the log. What belongs here: that order.
@@ -292,6 +292,7 @@ class Engine:
         if job.arrival is not None:
             self._keep_attachments(job.arrival.payload.change)
         writer.commit()
+        durable.sync_folder(self.root.rundir(job.day, job.run_id).parent)
 
     def _keep_attachments(self, change: Change) -> None:
         """Attachment contents are on disk before a log names them."""

@@ -13,6 +13,9 @@ from countersign.changes.classification import classify
 from countersign.clocks.instant import parse_instant
 from countersign.controls import gate
 from countersign.controls.assessment import Assertion
+from countersign.controls.model.combined import claims_of, read
+from countersign.controls.model.reply import Reply
+from countersign.controls.quote import fold_quote
 from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
 from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog
@@ -148,6 +151,9 @@ class Verifier:
             yield RunFault(run.run_id, "gate_forged", where, detail)
         if [judged.control for judged in state.judged] != list(versions.catalogue.by_id):
             yield RunFault(run.run_id, "controls_differ", where, "a result for every control of the catalogue")
+        if not _claims_follow(state, versions):
+            detail = "what a model asserted, as it follows from its logged answer, where the policy names a model"
+            yield RunFault(run.run_id, "claims_differ", where, detail)
         for signed in state.sign_offs.values():
             yield from self._sign_off(state, signed, versions, where)
         if state.workpaper is not None and dict(state.workpaper) != dict(workpaper_event(state).data):
@@ -185,6 +191,16 @@ class Verifier:
         if self._register.head_at(signed.register_size) != signed.register_head:
             detail = f"a register that had the head {signed.register_head} at {signed.register_size} bytes"
             yield RunFault(state.run_id, "sign_off_register", where, detail)
+
+
+def _claims_follow(state: RunState, versions: Versions) -> bool:
+    """Whether a model was asked where the policy names one, and its assertions are those of its answer."""
+    if state.asked is None or versions.policy.model is None:
+        return state.asked is None and versions.policy.model is None and not state.claims
+    reply = read(state.asked)
+    said = claims_of(state.asked, reply) if isinstance(reply, Reply) else ()
+    logged = [(one.control, one.result, one.evidence, fold_quote(one.quote or ""), one.reason) for one in state.claims]
+    return logged == [(one.control, one.result, one.evidence, fold_quote(one.quote), one.text) for one in said]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,15 @@ def test_the_rules_with_the_baseline_beside_them(cli: Cli) -> None:
     assert document["difference"]["baseline"]["f1"]["low"] > 0
 
 
+def test_the_figures_in_the_readme_are_those_of_the_command(cli: Cli) -> None:
+    document = cli("evaluate", "--json").document
+    readme = (POLICY.parent / "README.md").read_text("utf-8")
+    for name in ("f1", "deficiency_accuracy", "gate_efficacy", "grounding_rate"):
+        found = [document[name], document["beside"]["baseline"][name]]
+        shown = [f"{one['value']:.3f} [{one['low']:.3f}, {one['high']:.3f}]" for one in found]
+        assert f"| {shown[0]} | {shown[1]} |" in readme
+
+
 def test_for_people(cli: Cli) -> None:
     answered = cli("evaluate")
     assert (answered.code, answered.err) == (0, "")

@@ -24,7 +24,7 @@ from countersign.runs.workpaper import workpaper_document
 from tests.conftest import Counted, StepClock, payload_with
 from tests.domain.controls.model.conftest import KEY, answer, claim, model_of, sent, spec_of
 from tests.domain.controls.model.scripted import MODEL, Body, Request, Script, Silence, Status, Step, Text, serving
-from tests.domain.runs.conftest import Bench, events, log_of, policy_with
+from tests.domain.runs.conftest import Bench, Forger, events, log_of, policy_with
 
 ASKED = ["ITGC-CM-01", "ITGC-CM-02", "ITGC-CM-03", "ITGC-CM-05", "ITGC-CM-06", "ITGC-CM-07"]
 QUOTES = {
@@ -35,6 +35,7 @@ QUOTES = {
     "ITGC-CM-06": ("deployment", "Deployed 4f2a9c1d7e to production."),
 }
 AGREES = [claim(control, *cited) for control, cited in QUOTES.items()]
+BROUGHT = {"control": "ITGC-CM-03", "text": "tested", "evidence": "tests", "quote": "48 passed, 0 failed"}
 SELF_APPROVED = deepcopy(payload_with()["evidence"]) | {
     "approval": {
         "kind": "approval",
@@ -112,6 +113,19 @@ def test_a_fabricated_quote_is_blocked_with_prompt_and_answer_in_the_log(bench: 
     assert event.texts["model/output"] == said
     assert event.texts["model/evidence"] == script.requests[0].evidence
     assert at.verifies()
+
+
+def test_a_log_that_leaves_out_what_the_model_asserted_does_not_verify(bench: Bench) -> None:
+    """What it asserted is taken out and the gate decided anew, so that every chain and head fits again."""
+    with serving(Text(answer(AGREES))) as script:
+        at = ModelBench(bench, script)
+        result = at.run().execute(payload_with())
+    forger = Forger(Bench(at.root, at.policy, bench.clock), result)
+    del forger.line("assessed").event["claims"]
+    gated = forger.line("gated").event
+    gated["assertions"] = [row for row in gated["assertions"] if row["made_by"] != f"openai/{MODEL}"]
+    forger.write()
+    assert [fault.kind for fault in Verifier(at.root).verify().faults] == ["claims_differ"]
 
 
 def test_an_instruction_in_evidence_passes_nothing_even_where_the_model_obeys(bench: Bench) -> None:
@@ -267,9 +281,8 @@ def test_the_workpaper_says_what_the_model_asserted_and_where_its_answer_lies(be
 
 
 def test_a_failure_to_answer_stands_in_the_workpaper(bench: Bench) -> None:
-    brought = {"control": "ITGC-CM-03", "text": "tested", "evidence": "tests", "quote": "48 passed, 0 failed"}
     with serving(Status(500)) as script:
-        result = ModelBench(bench, script).run().execute(payload_with(assertions=[brought]))
+        result = ModelBench(bench, script).run().execute(payload_with(assertions=[BROUGHT]))
     assert result.status == "AWAITING_APPROVAL"
     assert result.state is not None
     page = workpaper_page({**workpaper_document(result.state), "draft": True, "status": "AWAITING_APPROVAL"})
