@@ -5,7 +5,6 @@ What belongs here: mappers that no run uses. What does not: how they score.
 
 from countersign.controls.assessment import Assertion, Assessment, Case, ControlResult, Mapper, Result
 from countersign.controls.model.combined import claims_of, read
-from countersign.controls.model.reply import Reply
 from countersign.controls.wording import first_quote
 from countersign.policy import Catalogue, Control
 
@@ -35,9 +34,7 @@ def by_itself(rules: Mapper) -> Mapper:
     def assess(case: Case) -> Assessment:
         asked = case.asked
         assert asked is not None
-        reply = read(asked)
-        claims = claims_of(asked, reply) if isinstance(reply, Reply) else ()
-        said = {claim.control: claim for claim in claims}
+        said = {claim.control: claim for claim in claims_of(asked, read(asked))}
         return Assessment(
             asked.reader, tuple(_said(result, said.get(result.control)) for result in rules(case).results)
         )

@@ -14,7 +14,6 @@ from countersign.clocks.instant import parse_instant
 from countersign.controls import gate
 from countersign.controls.assessment import Assertion
 from countersign.controls.model.combined import claims_of, read
-from countersign.controls.model.reply import Reply
 from countersign.controls.quote import fold_quote
 from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
 from countersign.evidence.lines import ZERO
@@ -197,8 +196,7 @@ def _claims_follow(state: RunState, versions: Versions) -> bool:
     """Whether a model was asked where the policy names one, and its assertions are those of its answer."""
     if state.asked is None or versions.policy.model is None:
         return state.asked is None and versions.policy.model is None and not state.claims
-    reply = read(state.asked)
-    said = claims_of(state.asked, reply) if isinstance(reply, Reply) else ()
+    said = claims_of(state.asked, read(state.asked))
     logged = [(one.control, one.result, one.evidence, fold_quote(one.quote or ""), one.reason) for one in state.claims]
     return logged == [(one.control, one.result, one.evidence, fold_quote(one.quote), one.text) for one in said]
 

@@ -13,12 +13,14 @@ So words that talk a model into something change no exception into anything and 
 the model goes to the gate whatever it was worth, and one that no evidence says blocks the run.
 """
 
+from dataclasses import dataclass, replace
+
 from countersign.changes.people import People
 from countersign.controls.assessment import Assertion, Assessment, Case, ControlResult, Mapper, Result
 from countersign.controls.model.interface import Asked
 from countersign.controls.model.redaction import restored
 from countersign.controls.model.reply import Abstention, Claim, Reply, Unusable, parse
-from countersign.controls.rules import VERSION, Rules
+from countersign.controls.rules import Rules
 from countersign.policy import Catalogue, Policy
 
 
@@ -40,51 +42,63 @@ class RulesAndModel:
         if asked is None:
             raise ValueError("the policy names a model, and nothing was asked of it")
         by_rules = self._rules(case)
-        reader = f"{asked.reader} {asked.prompt.template}"
         reply = read(asked)
-        results = tuple(_together(result, asked, reply, reader) for result in by_rules.results)
-        claims = claims_of(asked, reply) if isinstance(reply, Reply) else ()
-        return Assessment(f"{VERSION} + {reader}", results, claims)
+        together = _Together(by_rules.mapper, f"{asked.reader} {asked.prompt.template}", asked.prompt.controls, reply)
+        results = tuple(together.judge(result) for result in by_rules.results)
+        return Assessment(together.both, results, claims_of(asked, reply))
 
 
 def read(asked: Asked) -> Reply | Unusable:
-    """What a model said, its placeholders replaced by the words that they stand for."""
+    """What a model said, the placeholders in its quotes replaced by the words that they stand for.
+
+    The gate looks for words that stand in the evidence. In the model's own sentences they stay hidden.
+    """
     said = asked.said
     if said.failure is not None or said.text is None:
         return Unusable(said.failure or "no answer")
     reply = parse(said.text, asked.prompt.controls)
     if isinstance(reply, Unusable):
         return reply
-    return reply.with_words(lambda words: restored(words, asked.prompt.redactions))
+    return reply.quoting(lambda words: restored(words, asked.prompt.redactions))
 
 
-def claims_of(asked: Asked, reply: Reply) -> tuple[Assertion, ...]:
-    """What a model asserted, as the gate judges it."""
+def claims_of(asked: Asked, reply: Reply | Unusable) -> tuple[Assertion, ...]:
+    """What a model asserted, as the gate judges it; nothing where its answer is unusable."""
+    if isinstance(reply, Unusable):
+        return ()
     return tuple(
         Assertion(claim.control, Result(claim.result), claim.reason, claim.evidence, claim.quote, asked.reader)
         for claim in reply.assertions
     )
 
 
-def _together(result: ControlResult, asked: Asked, reply: Reply | Unusable, reader: str) -> ControlResult:
-    if result.result is Result.NOT_APPLICABLE or result.control not in asked.prompt.controls:
-        return _judged(result, VERSION)
-    if isinstance(reply, Unusable):
-        reason = f"the model gave no usable answer: {reply.why}; the rules alone: {_by_rules(result)}"
-        return ControlResult(result.control, Result.ABSTAINED, reason, judged_by=reader)
-    said = reply.of(result.control)
-    agrees = isinstance(said, Claim) and Result(said.result) is result.result
-    both = f"{VERSION} + {reader}"
-    if agrees:
-        return _judged(result, both)
-    shown = f"{_by_rules(result)}; the model {_by_model(said)}"
-    if result.result is Result.EXCEPTION:
-        return ControlResult(result.control, result.result, shown, result.assertion, VERSION)
-    return ControlResult(result.control, Result.ABSTAINED, f"rules: {shown}", judged_by=both)
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """The table above: `rules` and `reader` are how a log names the two."""
 
+    rules: str
+    reader: str
+    controls: tuple[str, ...]
+    reply: Reply | Unusable
 
-def _judged(result: ControlResult, judged_by: str) -> ControlResult:
-    return ControlResult(result.control, result.result, result.reason, result.assertion, judged_by)
+    @property
+    def both(self) -> str:
+        return f"{self.rules} + {self.reader}"
+
+    def judge(self, by_rules: ControlResult) -> ControlResult:
+        """One control."""
+        if by_rules.result is Result.NOT_APPLICABLE or by_rules.control not in self.controls:
+            return replace(by_rules, judged_by=self.rules)
+        if isinstance(self.reply, Unusable):
+            reason = f"the model gave no usable answer: {self.reply.why}; the rules alone: {_by_rules(by_rules)}"
+            return ControlResult(by_rules.control, Result.ABSTAINED, reason, judged_by=self.reader)
+        said = self.reply.of(by_rules.control)
+        if isinstance(said, Claim) and Result(said.result) is by_rules.result:
+            return replace(by_rules, judged_by=self.both)
+        shown = f"{_by_rules(by_rules)}; the model {_by_model(said)}"
+        if by_rules.result is Result.EXCEPTION:
+            return replace(by_rules, reason=shown, judged_by=self.rules)
+        return ControlResult(by_rules.control, Result.ABSTAINED, f"rules: {shown}", judged_by=self.both)
 
 
 def _by_rules(result: ControlResult) -> str:

@@ -78,20 +78,13 @@ class Reply(_Part):
         """What is said of a control, or None."""
         return next((one for one in self.every() if one.control == control), None)
 
-    def with_words(self, change: Callable[[str], str]) -> "Reply":
-        """The same answer, its words changed one by one."""
+    def quoting(self, change: Callable[[str], str]) -> "Reply":
+        """The same answer, the words that it takes from evidence changed; its own stay as they are."""
         assertions = [
-            claim.model_copy(
-                update={
-                    "evidence": change(claim.evidence),
-                    "quote": change(claim.quote),
-                    "reason": change(claim.reason),
-                }
-            )
+            claim.model_copy(update={"evidence": change(claim.evidence), "quote": change(claim.quote)})
             for claim in self.assertions
         ]
-        abstentions = [one.model_copy(update={"reason": change(one.reason)}) for one in self.abstentions]
-        return self.model_copy(update={"assertions": assertions, "abstentions": abstentions})
+        return self.model_copy(update={"assertions": assertions})
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,13 +94,14 @@ def test_an_answer_that_failed_is_not_read() -> None:
     assert assess(Result.MET, None)[0].reason.startswith("the model gave no usable answer: no answer;")
 
 
-def test_every_assertion_goes_to_the_gate_with_its_words_put_back() -> None:
+def test_every_assertion_goes_to_the_gate_with_the_words_of_its_quote_put_back() -> None:
     placeholder = "[email-1-0123456789abcdef]"
     text = answer([{**MET, "quote": f"approved by {placeholder}", "evidence": placeholder, "reason": placeholder}])
     _, assessment = assess(Result.ABSTAINED, text, redactions={placeholder: "authoriser@example.com" * 20})
     (made,) = assessment.claims
     mail = "authoriser@example.com" * 20
-    assert (made.quote, made.evidence, made.text, made.made_by) == (f"approved by {mail}", mail, mail, READER)
+    assert (made.quote, made.evidence, made.made_by) == (f"approved by {mail}", mail, READER)
+    assert made.text == placeholder
 
 
 def test_a_model_that_was_not_asked_is_an_error() -> None:
