@@ -23,6 +23,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from assets.metadata import judgement_metadata
 from countersign.runs.daywork import (
     Judgement,
+    every_deployment_has_a_change,
     every_log_verifies,
     nothing_blocked,
     totals_reconcile,
@@ -64,6 +65,13 @@ CHECKS = (
         "read = opened + already known + refused + out of scope, for the latest reading of every source.",
         AssetCheckSeverity.ERROR,
         lambda engine, _: totals_reconcile(engine),
+    ),
+    Check(
+        "every_deployment_has_a_change",
+        "change_record",
+        "Every deployment in scope is named by a change that no other supersedes; one that is not skipped the process.",
+        AssetCheckSeverity.ERROR,
+        lambda engine, _: every_deployment_has_a_change(engine),
     ),
     Check(
         "every_log_verifies",

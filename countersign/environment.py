@@ -54,3 +54,9 @@ def default_root() -> Path:
 def default_policy() -> Path:
     """The policy file: environment `COUNTERSIGN_POLICY`, else `./policy.yaml`."""
     return Path(os.environ.get("COUNTERSIGN_POLICY") or "policy.yaml")
+
+
+def default_seal_key() -> Path | None:
+    """The key that seals: environment `COUNTERSIGN_SEAL_KEY`, a private key file or the public one of an agent's."""
+    path = os.environ.get("COUNTERSIGN_SEAL_KEY")
+    return Path(path) if path else None

@@ -54,12 +54,20 @@ class TamperedError(EvidenceError):
     """Evidence does not follow from what came before it: a control incident, SEV-1, see ESCALATION.md."""
 
 
+class SignatureError(EvidenceError):
+    """A signature cannot be made, or is not what it has to be."""
+
+
 class BusyError(EvidenceError):
     """Another writer holds the lock; the same call later is harmless."""
 
 
 class UnknownRunError(CountersignError):
     """No run of that id in this evidence root."""
+
+
+class FindingRefused(CountersignError):
+    """An acknowledgement or a disposition was not taken; nothing was written."""
 
 
 class SignOffRefused(CountersignError):

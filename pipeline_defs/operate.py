@@ -31,6 +31,7 @@ from rich.text import Text
 from countersign.errors import CountersignError
 from countersign.evidence.register import IntakeTotals
 from countersign.runs.daywork import Reading, needs_somebody
+from countersign.runs.deployments import never_deployed
 from countersign.runs.engine import Engine
 from pipeline_defs.home import REPOSITORY, AlreadyLive, DaemonLock, daemon_lock, fresh_daemon_ids, prepare_home
 from pipeline_defs.jobs import ADVANCE, DAILY
@@ -135,6 +136,7 @@ def print_summary(engine: Engine, readings: Sequence[Reading], before: dict[str,
         standing.add_row("(superseded)", str(superseded))
     console.print(standing)
     _print_needed(engine, console)
+    _print_undeployed(engine, console)
     _print_refused(engine, console)
     done = sum(1 for run in runs if before.get(run.run_id) != (run.status, run.head))
     if before and not done:
@@ -164,6 +166,18 @@ def _print_needed(engine: Engine, console: Console) -> None:
     console.print(table)
     if len(needed) > _MOST_ROWS:
         console.print(f"… and {len(needed) - _MOST_ROWS} more: `.venv/bin/countersign status` lists them all")
+
+
+def _print_undeployed(engine: Engine, console: Console) -> None:
+    waiting = never_deployed(engine.index)
+    if waiting:
+        table = Table("change", "system", "run", title=f"Never deployed ({len(waiting)})", title_justify="left")
+        for run in waiting[:_MOST_ROWS]:
+            table.add_row(Text(run.change_id), Text(run.system), Text(run.run_id))
+        console.print(table)
+        if len(waiting) > _MOST_ROWS:
+            more = len(waiting) - _MOST_ROWS
+            console.print(f"… and {more} more: `.venv/bin/countersign status --not-deployed` lists them all")
 
 
 def _print_refused(engine: Engine, console: Console) -> None:

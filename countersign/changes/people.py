@@ -1,129 +1,126 @@
 """People, compared as people: a login, an e-mail or a name that points to one person is that person.
 
-What belongs here: reading an identity from text, and the one question `compare`. What does not: what follows from
-the answer. Two identities that share nothing comparable are neither the same nor different, and absence is not
-consent: whoever asks must treat that as a no.
+What belongs here: what the roster, the bots and the pipelines of a policy add to a text: who it is and why, what they
+may do on a day, and for whom. What does not: reading and comparing identities as such, which is `identity`, and what
+follows from the answer.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 
-from countersign.changes.invisible import without_invisible
+from countersign.changes.identity import Identity, Likeness, identity_of, likeness, parse_identity
+from countersign.changes.spelling import fold
+from countersign.changes.standing import Standing, Standings, said_on
+from countersign.clocks.instant import local_day
+from countersign.errors import PolicyError
 from countersign.patterns import Patterns
-from countersign.policy import Person, Policy
+from countersign.policy import Authority, Person, Policy, Role
 
-_ADDRESS = re.compile(r"\s*(?P<name>[^<>]*?)\s*<\s*(?P<email>[^<>\s]*)\s*>\s*")
-_EMAIL = re.compile(r"[^@\s<>]+@[^@\s<>]+")
-_NOREPLY = re.compile(r"(?:\d+\+)?(?P<login>[^@+]+)@users\.noreply\.github\.com")
-
-
-class Likeness(Enum):
-    """What can be said of two identities."""
-
-    SAME = "same"
-    DIFFERENT = "different"
-    UNKNOWN = "unknown"
+__all__ = ["Identity", "Likeness", "People", "Resolution", "Standing", "fold", "parse_identity"]
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """What is known of somebody, folded for comparison; `text` is how they were written."""
+class Resolution:
+    """Who a text names, by the roster: each step of why, or what the roster would have to say."""
 
     text: str
-    names: frozenset[str]
-    logins: frozenset[str]
-    emails: frozenset[str]
-    person: str | None = None
-
-    @property
-    def resolvable(self) -> bool:
-        """Whether a login or an e-mail stands behind it: a bare name could be anybody's."""
-        return bool(self.logins or self.emails)
-
-
-def fold(text: str) -> str:
-    """A name, login or e-mail as it is compared: NFKC, case-folded, white space collapsed, nothing invisible."""
-    folded = unicodedata.normalize("NFKC", without_invisible(text)).casefold()
-    return " ".join(unicodedata.normalize("NFKC", folded).split())
-
-
-def parse_identity(text: str) -> Identity:
-    """`Name <mail>`, a mail, a login (one word, with or without @), or a bare name."""
-    name = login = email = ""
-    if match := _ADDRESS.fullmatch(text):
-        name, email = match["name"].strip('"'), match["email"]
-    elif _EMAIL.fullmatch(text.strip()):
-        email = text
-    elif len(text.split()) == 1 and any(character.isalnum() for character in text):
-        login = text.strip().removeprefix("@")
-    else:
-        name = text
-    if email and (match := _NOREPLY.fullmatch(fold(email))):
-        login, email = match["login"], ""
-    return Identity(text, _set(name), _set(login), _set(email))
-
-
-def _set(text: str) -> frozenset[str]:
-    folded = fold(text)
-    return frozenset([folded] if folded else [])
+    person: Person | None
+    why: tuple[str, ...]
+    missing: str | None = None
 
 
 class People:
     """The roster, the bots and the pipelines of a policy."""
 
     def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._persons = {person.id: person for person in policy.people}
         self._identities = {person.id: _roster_identity(person) for person in policy.people}
         self._by_handle: dict[str, str] = {}
-        self._by_name: dict[str, set[str]] = {}
+        self._by_mark: dict[str, set[str]] = {}
         for person_id, identity in self._identities.items():
             for handle in identity.logins | identity.emails:
-                self._by_handle[handle] = person_id
-            for name in identity.names:
-                self._by_name.setdefault(name, set()).add(person_id)
+                owner = self._by_handle.setdefault(handle, person_id)
+                if owner != person_id:  # letters that show nothing are printable to Python, and folded away here
+                    raise PolicyError(f"people: {handle!r} reads the same for {owner!r} and {person_id!r}; change one")
+            for mark in identity.marks.same | identity.marks.looks:
+                self._by_mark.setdefault(mark, set()).add(person_id)
+        self._standings = Standings(policy.people)
         self._bots = Patterns(policy.bots)
         self._pipelines = Patterns(policy.pipelines)
+        self._pipelines_of = {system.id: Patterns(system.pipelines) for system in policy.systems}
+        self._every_pipeline = Patterns(
+            [*policy.pipelines, *(one for each in policy.systems for one in each.pipelines)]
+        )
         self.identify = lru_cache(maxsize=4096)(self._identify)
+        self.is_bot = lru_cache(maxsize=4096)(self._is_bot)
 
     def _identify(self, text: str) -> Identity:
         """The identity in a text, with everything that the roster knows of the person.
 
         A login or an e-mail of the roster names a person for certain; a name only where one entry has it and no other
-        login or e-mail contradicts.
+        login or e-mail contradicts. A text that only looks like the roster's names nobody.
         """
         seen = parse_identity(text)
-        handle = next(iter(seen.logins | seen.emails), None)
-        person_id = self._by_handle.get(handle) if handle is not None else None
-        if person_id is not None:
-            known = self._identities[person_id]
-            return Identity(
-                text, seen.names | known.names, seen.logins | known.logins, seen.emails | known.emails, person_id
-            )
-        named = {person_id for name in seen.names for person_id in self._by_name.get(name, ())}
-        if len(named) == 1 and not seen.resolvable:
-            known = self._identities[next(iter(named))]
-            return Identity(text, seen.names | known.names, known.logins, known.emails, next(iter(named)))
-        return seen
+        person_id = self._by_handle.get(_handle(seen)) or self._named(seen)
+        return seen if person_id is None else seen.known_as(self._identities[person_id])
+
+    def _named(self, seen: Identity) -> str | None:
+        named = self._having(seen.marks.same) if not seen.resolvable else set()
+        return next(iter(named)) if len(named) == 1 else None
+
+    def _having(self, marks: Iterable[str]) -> set[str]:
+        return {person_id for mark in marks for person_id in self._by_mark.get(mark, ())}
+
+    def resolve(self, text: str, at: datetime | None = None) -> Resolution:
+        """Who a text names on the roster, and why; or what is missing there. `at` asks for the roles of that day."""
+        seen = parse_identity(text)
+        person = self._persons.get(self.identify(text).person or "")
+        others = sorted(self._having(seen.marks.same) - {person.id if person else None})
+        if person is None:
+            return self._unresolved(seen, others)
+        handle = _handle(seen)
+        how = f"{handle!r} is {_field(person, handle)}" if handle else "only one entry has the name:"
+        why = [f"{how} {person.id}"]
+        if others:
+            why.append(f"the name beside it is that of {', '.join(others)}, and a login or an e-mail says more")
+        if self.is_bot(text):
+            why.append("the policy's bots match it, and a bot is nobody's checker")
+        if at is not None:
+            day = local_day(at, self._policy.zone)
+            why.append(said_on(person, day))
+            why += [f"may act for {other.id}" for other in self._standings.principals(person, day)]
+        return Resolution(text, person, tuple(why))
+
+    def _unresolved(self, seen: Identity, named: list[str]) -> Resolution:
+        handle, whose = _handle(seen), " and ".join(named)
+        why = []
+        if named and handle:
+            why.append(f"the name is that of {whose}: compared as them until the roster says otherwise, with no role")
+        elif named:
+            why.append(f"the name is that of {whose}, and none of them for certain")
+        if alike := sorted(self._having(seen.marks.looks) - set(named)):
+            why.append(f"it looks like {' and '.join(alike)}, in other letters")
+        if self.is_bot(seen.text):
+            missing = "the policy's bots match it, and a bot is nobody's checker"
+        elif handle:
+            field = "emails" if seen.emails else "logins"
+            missing = f"no entry has {handle!r}; add it to the {field} of {whose or 'whoever it is'}"
+        elif named:
+            missing = "a login or an e-mail beside the name"
+        else:
+            missing = "no entry has this name; add it to the other_names of whoever it is, or give a login or an e-mail"
+        return Resolution(seen.text, None, tuple(why), missing)
+
+    def acting(self, giver: Identity, for_whom: str) -> Identity:
+        """Somebody who acts for another, compared as both."""
+        return replace(giver, acts_for=self.identify(for_whom))
 
     def compare(self, one: Identity, other: Identity) -> Likeness:
-        """Whether two identities are one person.
-
-        Two different roster entries are two people. Otherwise any shared login, e-mail or name makes them one, and
-        only a differing login against a login, or e-mail against an e-mail, makes them two. A name that is the
-        other's login (`maker <new@example.com>`) leaves it open.
-        """
-        if one.person is not None and other.person is not None:
-            return Likeness.SAME if one.person == other.person else Likeness.DIFFERENT
-        if one.logins & other.logins or one.emails & other.emails or one.names & other.names:
-            return Likeness.SAME
-        if one.names & other.logins or one.logins & other.names:
-            return Likeness.UNKNOWN
-        if (one.logins and other.logins) or (one.emails and other.emails):
-            return Likeness.DIFFERENT
-        return Likeness.UNKNOWN
+        """Whether two identities are one person; see `identity.likeness`."""
+        return likeness(one, other)
 
     def compare_all(self, one: Identity, others: Iterable[Identity]) -> tuple[Likeness, Identity | None]:
         """SAME with whom, else UNKNOWN against whom, else DIFFERENT from all."""
@@ -138,28 +135,94 @@ class People:
                     pass
         return (Likeness.UNKNOWN, doubtful) if doubtful else (Likeness.DIFFERENT, None)
 
-    def is_bot(self, text: str) -> bool:
-        """Whether the policy says that this identity is nobody's checker."""
-        identity = parse_identity(text)
+    def has_authority(
+        self, giver: Identity, association: str | None, authority: Authority, at: datetime | None
+    ) -> Standing:
+        """Whether a person may authorise, where `association` is what the source calls their relation to the system.
+
+        None where nothing says yes and something that could is not known: whose text it is, when it was given, or the
+        association that the policy asks for.
+        """
+        if giver.person is not None and "auditor" in self._persons[giver.person].roles:
+            return Standing(False, f"{giver.person!r} is an auditor, and an auditor only reads")
+        if authority.anyone:
+            return Standing(True, "anyone may authorise here")
+        unknown, refused = [], []
+        if authority.associations:
+            if association in authority.associations:
+                return Standing(True, f"{association} at the source")
+            wanted = " or ".join(authority.associations)
+            if association is None:
+                unknown.append(f"the source does not say whether they are {wanted}")
+            else:
+                refused.append(f"{association} at the source, and not {wanted}")
+        if authority.roles or authority.teams:
+            by_roster = self._on_the_roster(giver, authority.roles, authority.teams, at)
+            if by_roster.holds:
+                return by_roster
+            (refused if by_roster.holds is False else unknown).append(by_roster.why)
+        return Standing(None if unknown else False, "; ".join(unknown or refused))
+
+    def holds_role(self, person_id: str, role: Role, at: datetime) -> Standing:
+        """Whether somebody holds a role at an instant, by themself or as a delegate; `person_id` is the roster's."""
+        return self._standings.of(self._persons[person_id], [role], [], local_day(at, self._policy.zone))
+
+    def holding(self, role: Role, at: datetime) -> list[str]:
+        """Everybody who holds a role at an instant, by themself or as a delegate, in the order of the roster."""
+        return list(self._standings.holding(role, local_day(at, self._policy.zone)))
+
+    def _on_the_roster(self, giver: Identity, roles: list[Role], teams: list[str], at: datetime | None) -> Standing:
+        person = self._persons.get(giver.person or "")
+        if person is None:
+            return Standing(None, f"the roster does not know {giver.text!r}")
+        if at is None:
+            return Standing(None, f"it is not known when {person.id} gave it")
+        return self._standings.of(person, roles, teams, local_day(at, self._policy.zone))
+
+    def _is_bot(self, text: str) -> bool:
+        """Whether the policy says that this identity is nobody's checker.
+
+        Beside a login or an e-mail of the roster a name says nothing: anybody can call themself a bot.
+        """
+        seen = parse_identity(text)
         # the text as it is written and each of its parts, so that an anchor may name an address
-        return any(self._bots.match(part) for part in (text, *identity.names, *identity.logins, *identity.emails))
+        parts: Iterable[str] = (text, *seen.names, *seen.logins, *seen.emails)
+        if _handle(seen) in self._by_handle:
+            parts = seen.logins | seen.emails
+        return any(self._bots.match(part) for part in parts)
 
     def is_pipeline(self, text: str) -> bool:
-        """Whether the policy lets this automation deploy in place of a person.
+        """Whether this is automation that may deploy some system, and so is nobody; `may_deploy` asks for which."""
+        return any(self._every_pipeline.match(handle) for handle in _handles(text))
 
-        Beside a login or an e-mail a name says nothing: anybody can call themself like a pipeline.
+    def may_deploy(self, text: str, system: str) -> bool:
+        """Whether the policy lets this automation deploy that system in place of a person.
+
+        A system of the inventory has its own pipelines and no others; the policy's are for all other systems.
         """
-        identity = parse_identity(text)
-        parts = (identity.logins | identity.emails) or identity.names
-        return any(self._pipelines.match(part) for part in parts)
+        known = self._policy.system(system)
+        patterns = self._pipelines_of[known.id] if known else self._pipelines
+        return any(patterns.match(handle) for handle in _handles(text))
+
+
+def _handles(text: str) -> frozenset[str]:
+    """What automation is known by: beside a login or an e-mail a name says nothing, anybody can call themself so."""
+    seen = parse_identity(text)
+    return (seen.logins | seen.emails) or seen.names
+
+
+def _handle(identity: Identity) -> str:
+    """The one login or e-mail in a text, or nothing."""
+    return next(iter(identity.logins | identity.emails), "")
 
 
 def _roster_identity(person: Person) -> Identity:
-    addresses = [parse_identity(email) for email in person.emails]
-    return Identity(
-        person.id,
-        frozenset(fold(name) for name in (person.name, *person.other_names)),
-        frozenset(fold(login) for login in (person.id, *person.logins)).union(*(one.logins for one in addresses)),
-        frozenset().union(*(one.emails for one in addresses)),
-        person.id,
-    )
+    names, logins = [person.name, *person.other_names], [person.id, *person.logins]
+    return replace(identity_of(person.id, names, logins, person.emails), person=person.id)
+
+
+def _field(person: Person, handle: str) -> str:
+    """Which field of an entry holds a folded login or e-mail, in words."""
+    if handle == fold(person.id):
+        return "the id of"
+    return "a login of" if "@" not in handle else "an e-mail of"

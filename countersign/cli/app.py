@@ -14,10 +14,13 @@ from countersign.cli import (
     approve,
     calendar,
     evaluate,
+    finding,
     intake,
     payload,
+    people,
     policy,
     sample,
+    seal,
     show,
     sla,
     status,
@@ -27,6 +30,7 @@ from countersign.cli.output import say
 from countersign.errors import (
     AdoptionRefused,
     CountersignError,
+    FindingRefused,
     PayloadError,
     SignOffRefused,
     TamperedError,
@@ -51,10 +55,13 @@ app.command("status")(status.status)
 app.command("show")(show.show)
 app.command("verify")(verify.verify)
 app.command("evaluate")(evaluate.evaluate)
+app.command("seal")(seal.seal)
 app.add_typer(intake.app, name="intake", help="Read changes from a source; each becomes a run.")
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
 app.add_typer(calendar.app, name="calendar", help="The business calendar.")
+app.add_typer(finding.app, name="finding", help="What went wrong, and who answers for it.")
 app.add_typer(sla.app, name="sla", help="How long people have.")
+app.add_typer(people.app, name="people", help="Who is who, by the roster of the policy.")
 app.add_typer(policy.app, name="policy", help="The policy of an evidence root.")
 app.add_typer(sample.app, name="sample", help="The monthly sample: how many items, and what a result supports.")
 
@@ -63,7 +70,14 @@ def main() -> NoReturn:
     """Run the command line; no traceback reaches a user unless COUNTERSIGN_DEBUG is set."""
     try:
         app()
-    except (AdoptionRefused, PayloadError, SignOffRefused, TamperedError, UnadoptedError) as error:
+    except (
+        AdoptionRefused,
+        FindingRefused,
+        PayloadError,
+        SignOffRefused,
+        TamperedError,
+        UnadoptedError,
+    ) as error:
         _end(error, NO)
     except CountersignError as error:
         _end(error, UNUSABLE)

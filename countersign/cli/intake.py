@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import typer
 
 from countersign.changes.sources.build import git_source, github_source
+from countersign.changes.sources.deployments import DeploymentsSource
 from countersign.changes.sources.files import FilesSource, StreamSource
 from countersign.changes.sources.interface import Source
 from countersign.changes.sources.servicenow import ServicenowSource
@@ -17,8 +18,10 @@ from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_e
 from countersign.cli.output import print_json, print_table, progress, say
 from countersign.clocks.instant import parse_instant
 from countersign.errors import SourceError
+from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.register import IntakeTotals
 from countersign.policy import Limits, Policy
+from countersign.runs.deployments import never_deployed
 from countersign.runs.engine import Engine, Outcome
 from countersign.runs.intake import Intake, take_in
 from countersign.runs.state import Status
@@ -96,6 +99,18 @@ def github_command(
     _read_all(engine, [github_source(engine.current.policy, file)], as_json)
 
 
+@app.command("deployments")
+def deployments_command(
+    file: Annotated[Path, typer.Argument(help="An export of deployments: JSON Lines, or CSV with a header.")],
+    root: Root = ROOT,
+    policy: PolicyFile = POLICY,
+    as_json: Json = False,
+) -> None:
+    """Read deployments; each is joined to its changes, or becomes a run of its own where no change names it."""
+    engine = open_engine(root, policy)
+    _read_all(engine, [DeploymentsSource(file, engine.current.policy.limits)], as_json)
+
+
 @app.command("servicenow")
 def servicenow_command(
     file: Annotated[Path, typer.Argument(help="An export of change_request, CSV or JSON.")],
@@ -138,14 +153,17 @@ def _read_all(engine: Engine, sources: Sequence[Source], as_json: bool) -> None:
     with progress("going on") as advance:
         found |= {outcome.run_id: outcome for outcome in engine.advance(run_ids=list(found), progress=advance)}
     if intakes:
-        _report(intakes, list(found.values()), as_json)
+        undeployed = never_deployed(engine.index) if any(intake.followed for intake in intakes) else []
+        _report(intakes, list(found.values()), undeployed, as_json)
     if broken:
         raise SourceError("\n".join(map(str, broken)))
     if any(intake.refusals for intake in intakes) or any(outcome.status in _NO for outcome in found.values()):
         raise typer.Exit(1)
 
 
-def _report(intakes: Sequence[Intake], runs: Sequence[Outcome], as_json: bool) -> None:
+def _report(
+    intakes: Sequence[Intake], runs: Sequence[Outcome], undeployed: Sequence[IndexedRun], as_json: bool
+) -> None:
     totals = sum((intake.totals for intake in intakes), IntakeTotals())
     refusals = [refusal for intake in intakes for refusal in intake.refusals]
     if as_json:
@@ -161,14 +179,35 @@ def _report(intakes: Sequence[Intake], runs: Sequence[Outcome], as_json: bool) -
                 for intake in intakes
                 for skipped in intake.skipped
             ],
+            **_deployments_document(intakes, undeployed),
         }
         print_json(document)
         return
     print_outcomes(runs)
+    alone = [deployment for intake in intakes for found in intake.followed for deployment in found.without_change]
+    if alone:
+        without = [(one.id, one.system, one.revision, one.deployed_by, one.deployed_at) for one in alone]
+        print_table(("deployment", "system", "revision", "by", "at"), without, title="Without a change")
+    if undeployed:
+        waiting = [(run.change_id, run.system, run.run_id) for run in undeployed]
+        print_table(("change", "system", "run"), waiting, title="Never deployed")
     if refusals:
         rows = [(refusal.change_id, refusal.where, refusal.reason) for refusal in refusals]
         print_table(("change", "where", "refused because"), rows)
     print_totals(totals)
+
+
+def _deployments_document(
+    intakes: Sequence[Intake], undeployed: Sequence[IndexedRun]
+) -> dict[str, dict[str, list[str]]]:
+    """The deployments that were read by whether a change is theirs, and changes without one; nothing if none were."""
+    followed = [found for intake in intakes for found in intake.followed]
+    if not followed:
+        return {}
+    matched = [deployment.id for found in followed for deployment in found.matched]
+    alone = [deployment.id for found in followed for deployment in found.without_change]
+    waiting = [run.change_id for run in undeployed]
+    return {"deployments": {"matched": matched, "without_change": alone, "never_deployed": waiting}}
 
 
 def outcome_document(outcome: Outcome) -> dict[str, str | None]:

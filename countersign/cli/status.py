@@ -9,11 +9,13 @@ from countersign.cli.output import print_json, print_table
 from countersign.errors import UnknownRunError
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.root import EvidenceRoot
+from countersign.runs.deployments import never_deployed
 
 
 def status(
     run_id: Annotated[str | None, typer.Argument(help="One run; all of them without it.")] = None,
     only: Annotated[str | None, typer.Option("--status", help="Only runs of this status, such as BLOCKED.")] = None,
+    undeployed: Annotated[bool, typer.Option("--not-deployed", help="Only changes that were never deployed.")] = False,
     root: Root = ROOT,
     policy: PolicyFile = POLICY,
     as_json: Json = False,
@@ -21,7 +23,8 @@ def status(
     """List the runs and what each waits for."""
     evidence, index = open_index(root)
     if run_id is None:
-        runs = [run for run in index.all_runs() if only is None or run.status == only.upper()]
+        listed = never_deployed(index) if undeployed else index.all_runs()
+        runs = [run for run in listed if only is None or run.status == only.upper()]
     else:
         found = index.run(run_id)
         if found is None:

@@ -1,4 +1,4 @@
-"""`verify`: whether the evidence still says what it said."""
+"""`verify`: whether the evidence still says what it said, and how far to believe the answer."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,29 +7,42 @@ import typer
 
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
 from countersign.cli.output import print_json, print_lines, print_table, progress
-from countersign.runs.verification import Verifier
+from countersign.environment import utc_now
+from countersign.runs.verification import Verified, Verifier
+
+_TRUST = {
+    "register": "each log is whole and is the one that the register knows",
+    "seal": "each log is whole and is the one that the register knew when it was sealed",
+    "witness": "each log is whole and is the one of the seal that was held elsewhere",
+}
 
 
 def verify(
     run_id: Annotated[str | None, typer.Argument(help="One run; all of them without it.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every run, the register and the folders.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every run, the register, seals and files.")] = False,
+    allowed_signers: Annotated[
+        Path | None, typer.Option(help="Who may seal, as ssh-keygen reads it; else each seal's own key is believed.")
+    ] = None,
+    witness: Annotated[Path | None, typer.Option(help="A seal that was kept elsewhere, to go on from.")] = None,
     root: Root = ROOT,
     policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
-    """Verify logs against their chain, the register, and everything that can be decided again. Exit 1 on any fault."""
+    """Verify logs against their chain, register and seals, and all that can be decided again. Exit 1 on any fault."""
     if run_id is not None and everything:
         raise typer.BadParameter("name one run or --all, not both")
     with progress("verifying") as advance:
-        verified = Verifier(Path(root)).verify([run_id] if run_id else None, advance)
+        verifier = Verifier(Path(root), allowed_signers=allowed_signers, witness=witness, now=utc_now())
+        verified = verifier.verify([run_id] if run_id else None, advance)
     if as_json:
         faults = [
             {"run_id": fault.run_id, "kind": fault.kind, "where": fault.where, "detail": fault.detail}
             for fault in verified.faults
         ]
-        print_json({"ok": verified.ok, "checked": verified.checked, "faults": faults})
+        answer = {"ok": verified.ok, "checked": verified.checked, "faults": faults}
+        print_json({**answer, "trust": verified.trust, "self_attested_since": verified.since})
     elif verified.ok:
-        print_lines([f"{verified.checked} runs verified: each log is whole and is the one that the register knows"])
+        print_lines([f"{verified.checked} runs verified: {_TRUST[verified.trust]}", _attested(verified)])
     else:
         rows = [(fault.run_id, fault.kind, fault.where, f"expected: {fault.detail}") for fault in verified.faults]
         print_table(("run", "fault", "where", "detail"), rows)
@@ -38,3 +51,9 @@ def verify(
         )
     if not verified.ok:
         raise typer.Exit(1)
+
+
+def _attested(verified: Verified) -> str:
+    if verified.since is None:
+        return "self-attested"
+    return f"self-attested since {verified.since}: nobody else holds a seal (--witness) of what came after"

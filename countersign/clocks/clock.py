@@ -119,7 +119,7 @@ def judge(
 ) -> Judgement:
     """How a clock stands `now`, or stood when it was stopped; what was recorded after that does not count."""
     seen = max(start, now if stopped is None else stopped)
-    begun = [pause for pause in pauses if pause.begin < seen]
+    begun = [pause for pause in pauses if pause.begin <= seen]
     as_seen = [Pause(pause.begin, min(pause.end or seen, seen), pause.reason, pause.by) for pause in begun]
     due = deadline(business, allowance, start, as_seen)
     if seen > due:

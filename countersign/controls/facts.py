@@ -5,20 +5,20 @@ count for nothing. What does not: met, exception or abstained.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
 from countersign.changes.classification import Classification, classify
+from countersign.changes.deployment import stands_for_deployment
 from countersign.changes.origin import EXTRACTED
 from countersign.changes.payload import ChangeType, Evidence
-from countersign.changes.people import Identity, Likeness, People
+from countersign.changes.people import Identity, Likeness, People, Standing
 from countersign.controls.assessment import Case
-from countersign.controls.authority import may_authorise
 from countersign.controls.wording import Reader, Reading, Says, first_quote, names_another_change
 from countersign.policy import Kind, Policy
 
-_HASH = re.compile(r"[0-9a-f]{7,64}")
 _ATTEMPT = re.compile(r"[-_ #](?:(?:re)?run|retry|attempt|repeat)[-_ #]?\d*\Z")
 
 
@@ -29,8 +29,8 @@ _CLOSEST = (Likeness.SAME, Likeness.UNKNOWN, Likeness.DIFFERENT)
 class Approval:
     """An approval that counts: words that approve this change, by an identifiable person who is no bot.
 
-    `attested` says that it was extracted, or submitted by a source that the policy trusts; `authorised` that its giver
-    may authorise changes of this system, None where that cannot be told.
+    `attested` says that it was extracted, or submitted by a source that the policy trusts; `standing` whether its giver
+    may authorise changes of this system, and why.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Approval:
     likeness: Likeness
     maker: Identity | None
     attested: bool
-    authorised: bool | None
+    standing: Standing
 
     def not_after(self, instant: datetime) -> bool:
         """Whether it was given by then; an approval without a time never was."""
@@ -79,6 +79,11 @@ class Facts:
     def of_kind(self, kind: Kind) -> list[tuple[str, Evidence]]:
         """Evidence items of a kind, in the order of the payload."""
         return [(name, item) for name, item in self.change.evidence.items() if item.kind is kind]
+
+    @property
+    def without_change(self) -> bool:
+        """Whether this stands for a deployment that no change record names; whoever claims it gains an exception."""
+        return stands_for_deployment(self.change.id)
 
     @cached_property
     def makers(self) -> tuple[Identity, ...]:
@@ -138,17 +143,23 @@ class Facts:
             return "its words do not clearly approve"
         if reading.quote is None:
             return "its words are too short to be quoted"
-        likeness, maker = self._likeness_to_makers(item, giver)
+        standing = self.people.has_authority(giver, item.authority, self.policy.authority(self.change.system), item.at)
+        likeness, maker = self._likeness_to_makers(giver, item.on_behalf_of, standing.acting_for)
         attested = item.origin == EXTRACTED or self.trusts_the_source
-        authority = self.policy.authority(self.change.system)
-        authorised = may_authorise(giver, item.authority, authority, self.policy)
-        return Approval(name, item, reading.quote, giver, likeness, maker, attested, authorised)
+        return Approval(name, item, reading.quote, giver, likeness, maker, attested, standing)
 
-    def _likeness_to_makers(self, item: Evidence, giver: Identity) -> tuple[Likeness, Identity | None]:
-        """The giver, and whoever they acted for, against every maker: the closer of the two counts."""
-        acting = [giver, *([self.people.identify(item.on_behalf_of)] if item.on_behalf_of else [])]
+    def _likeness_to_makers(
+        self, giver: Identity, on_behalf_of: str | None, may_act_for: Sequence[str]
+    ) -> tuple[Likeness, Identity | None]:
+        """The giver against every maker, as themself and as whom they act for.
+
+        Whom the source names counts. Where it names nobody and the authority is only a delegated one, it is that of
+        whichever delegator is furthest from the makers.
+        """
+        principals = (on_behalf_of,) if on_behalf_of else may_act_for
+        acting = [self.people.acting(giver, principal) for principal in principals] or [giver]
         found = [self.people.compare_all(one, self.makers) for one in acting]
-        return min(found, key=lambda answer: _CLOSEST.index(answer[0]))
+        return max(found, key=lambda answer: _CLOSEST.index(answer[0]))
 
     @cached_property
     def trusts_the_source(self) -> bool:
@@ -181,16 +192,3 @@ class Facts:
     def deployments(self) -> list[tuple[str, Evidence, str | None]]:
         """Deployment records with the words to quote, or None where there are none."""
         return [(name, item, first_quote(item.text)) for name, item in self.of_kind(Kind.DEPLOYMENT)]
-
-
-def same_revision(one: str, other: str) -> bool:
-    """Whether two revisions are one: equal, or one an abbreviated hash (of at least 7 digits) of the other.
-
-    Anything else that begins alike is two: `release-1` is not `release-10`.
-    """
-    short, long = sorted((one.casefold(), other.casefold()), key=len)
-    if short == long:
-        return True
-    # a number without letters may be a build number, unless the other is a whole hash
-    hashes = _HASH.fullmatch(short) and _HASH.fullmatch(long) and (len(long) in (40, 64) or not short.isdigit())
-    return bool(hashes) and long.startswith(short)

@@ -7,14 +7,16 @@ what is missing. Rules never look at assertions that came with a payload.
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from countersign.changes.deployment import foreign_revisions
 from countersign.changes.origin import EXTRACTED
 from countersign.changes.payload import ChangeType
 from countersign.changes.people import Likeness, People
 from countersign.clocks.instant import stamp
 from countersign.controls.assessment import Assertion, Assessment, Case, ControlResult, Result
-from countersign.controls.facts import Approval, Facts, Test, same_revision
+from countersign.controls.facts import Approval, Facts, Test
 from countersign.controls.wording import Reader, Says, first_quote, quote_naming
 from countersign.policy import Catalogue, Policy
+from countersign.revisions import same_revision
 
 VERSION = "rules/2"
 
@@ -115,18 +117,35 @@ def _best(approvals: Sequence[Approval]) -> Approval:
 
 def _authorising(facts: Facts, approvals: Sequence[Approval]) -> Approval | Answer:
     """The approval to cite for an authorisation, or why none of these is one."""
-    if standing := [approval for approval in approvals if approval.attested and approval.authorised]:
+    entitled = [approval for approval in approvals if approval.standing.holds]
+    if standing := [approval for approval in entitled if approval.attested and not _for_a_maker(approval)]:
         return _best(standing)
     system = facts.change.system
-    if doubtful := [approval for approval in approvals if approval.authorised is None]:
-        reason = f"it cannot be told whether {_best(doubtful).item.by} may authorise changes of {system}"
-        return Answer.abstained(f"{reason}; the roster has to say")
-    if submitted := [approval for approval in approvals if approval.authorised]:
-        return _only_submitted(facts, _best(submitted))
+    if doubtful := [approval for approval in approvals if approval.standing.holds is None]:
+        best = _best(doubtful)
+        reason = f"it cannot be told whether {best.item.by} may authorise changes of {system}"
+        return Answer.abstained(f"{reason}: {best.standing.why}")
+    if entitled:
+        return _not_entitled_after_all(facts, _best(entitled))
     best = _best(approvals)
-    said = f" ({best.item.authority})" if best.item.authority else ""
-    reason = f"approved only by {best.item.by}{said}, who may not authorise changes of {system}"
+    reason = f"approved only by {best.item.by}, who may not authorise changes of {system}: {best.standing.why}"
     return Answer.exception(reason, best.name, best.quote)
+
+
+def _for_a_maker(approval: Approval) -> bool:
+    """Whether it rests on acting for somebody who may have made the change: nobody delegates their own approval."""
+    return bool(approval.standing.acting_for) and approval.likeness is not Likeness.DIFFERENT
+
+
+def _not_entitled_after_all(facts: Facts, approval: Approval) -> Answer:
+    """Why an approval by somebody with the authority is no authorisation."""
+    if not _for_a_maker(approval):
+        return _only_submitted(facts, approval)
+    why = approval.standing.why
+    if approval.likeness is Likeness.UNKNOWN:
+        return Answer.abstained(f"{why}, and it cannot be told whether that is a maker of the change")
+    reason = f"approved only by {approval.item.by} for a maker of the change: {why}"
+    return Answer.exception(reason, approval.name, approval.quote)
 
 
 def _only_submitted(facts: Facts, approval: Approval) -> Answer:
@@ -143,6 +162,8 @@ def _on_trust(facts: Facts, approval: Approval) -> str:
 
 def authorised_before_deployment(facts: Facts) -> Answer:
     """ITGC-CM-01."""
+    if facts.without_change:
+        return _deployed_without_change(facts)
     if (rejected := _standing_rejection(facts)) is not None:
         return rejected
     if not facts.approvals:
@@ -163,6 +184,14 @@ def authorised_before_deployment(facts: Facts) -> Answer:
     assert late.item.at is not None
     reason = f"approved by {late.item.by} only at {stamp(late.item.at)}, after the deployment at {stamp(deployed)}"
     return Answer.exception(reason, late.name, late.quote)
+
+
+def _deployed_without_change(facts: Facts) -> Answer:
+    """What skipped the process was authorised by nobody, whatever else lies beside it."""
+    for name, _, quote in facts.deployments:
+        if quote is not None:
+            return Answer.exception("deployed without a change record, so nobody authorised it", name, quote)
+    return Answer.abstained("stands for a deployment without a change record, and no deployment record can be quoted")
 
 
 def approver_independent(facts: Facts) -> Answer:
@@ -291,6 +320,8 @@ def approved_what_was_deployed(facts: Facts) -> Answer:
         return _no_approval(facts) if not facts.approvals else Answer.abstained("no approval before the deployment")
     if revision is None:
         return Answer.abstained("the final revision is not known")
+    for name, deployed in foreign_revisions(facts.change):
+        return Answer.abstained(f"{name} put {deployed} into production, which is no revision of this change")
     named = [(approval, approval.item.revision) for approval in approvals if approval.item.revision]
     for approval, given_on in named:
         if same_revision(given_on, revision):
@@ -309,6 +340,8 @@ def approved_what_was_deployed(facts: Facts) -> Answer:
 
 def deployer_is_not_author(facts: Facts) -> Answer:
     """ITGC-CM-06."""
+    if facts.without_change:
+        return Answer.abstained("no change record says who made what was deployed")
     if not facts.deployments:
         return Answer.abstained("the evidence holds no deployment record")
     declared = facts.change.deployed_by
@@ -320,7 +353,7 @@ def deployer_is_not_author(facts: Facts) -> Answer:
             answers.append(Answer.abstained(f"{name} does not say who deployed"))
         elif declared is not None and _contradict(facts, deployer, declared):
             answers.append(Answer.abstained(f"{name} says that {deployer} deployed, the change says {declared}"))
-        elif facts.people.is_pipeline(deployer):
+        elif facts.people.may_deploy(deployer, facts.change.system):
             answers.append(Answer.met(f"deployed by the approved pipeline {deployer}", name, quote))
         else:
             likeness = facts.people.compare(facts.people.identify(deployer), author)

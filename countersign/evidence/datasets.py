@@ -75,6 +75,19 @@ class Dataset:
         """How many rows a day's file has."""
         return sum(batch.num_rows for batch in self._batches(self.path(day), [KEY]))
 
+    def table(self, day: date) -> pa.Table:
+        """Every row of a day's file. Raises EvidenceError for one that cannot be read."""
+        return pa.Table.from_batches(self._batches(self.path(day)), schema=self.schema)
+
+    def keep_only(self, day: date, digest: str | None) -> None:
+        """Remove a day's file unless its SHA-256 is this one. The caller holds `locked(day)`."""
+        path = self.path(day)
+        if path.exists():
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != digest:
+                path.unlink()
+
     def merge(self, day: date, batches: Iterable[pa.RecordBatch]) -> Draft | None:
         """Add rows to a day's file, those of a run that is there already left out; None when nothing was new.
 

@@ -63,6 +63,19 @@ def publish(temporary: Path, path: Path) -> None:
     sync_folder(path.parent)
 
 
+def create_file(path: Path, content: bytes) -> None:
+    """Put content under a name that nothing has yet, whole or not at all. Raises FileExistsError."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        write_all(handle, content)
+        os.fsync(handle)
+        path.hardlink_to(temporary)  # unlike a rename, it never replaces
+    finally:
+        os.close(handle)
+        Path(temporary).unlink()
+    sync_folder(path.parent)
+
+
 def digest_of(content: bytes) -> str:
     """SHA-256 in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

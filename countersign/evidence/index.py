@@ -5,6 +5,7 @@ nothing; the next use rebuilds it. SQLite by default, any SQLAlchemy URL otherwi
 """
 
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -35,7 +36,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from countersign.errors import TamperedError
+from countersign.evidence import deployment_index, durable
 from countersign.evidence.chain import Tail, Writer, read_tail
+from countersign.evidence.deployment_index import DeploymentIndex
 from countersign.evidence.indexed import OPENED, IndexedIntake, IndexedRun
 from countersign.evidence.lines import ZERO, Entry, Scan
 from countersign.evidence.register import IntakeTotals, KeptExtract, Refusal, Register
@@ -121,6 +124,7 @@ _datasets = Table(
     Column("digest", String(64), nullable=False),
     Column("rows", Integer, nullable=False),
 )
+_TABLES = (_metadata, deployment_index.metadata)
 
 
 class Index:
@@ -129,8 +133,10 @@ class Index:
     def __init__(self, root: EvidenceRoot, register: Register, url: str | None = None) -> None:
         self._register = register
         self._engine = _engine(url or f"sqlite:///{root.index}")
+        self.deployments = DeploymentIndex(self._connect)
         with self._alone() as connection:
-            _metadata.create_all(connection)
+            for tables in _TABLES:
+                tables.create_all(connection)
 
     def sync(self, writer: Writer | None = None) -> None:
         """Take in every register line since the last time; pass the writer while holding the register's lock.
@@ -176,8 +182,9 @@ class Index:
     def rebuild(self) -> None:
         """Forget everything and take the whole register in again."""
         with self._alone() as connection:
-            _metadata.drop_all(connection)
-            _metadata.create_all(connection)
+            for tables in _TABLES:
+                tables.drop_all(connection)
+                tables.create_all(connection)
         self.sync()
 
     def configuration(self) -> str | None:
@@ -318,6 +325,9 @@ def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url)
     engine = create_engine(url, connect_args={"timeout": 60})
+    if engine.url.database is not None:
+        # SQLite would let others read it; its other files take their mode from this one
+        os.close(os.open(engine.url.database, os.O_RDWR | os.O_CREAT, durable.FILE_MODE))
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: Any) -> None:
@@ -357,11 +367,11 @@ def _apply(connection: Connection, entries: Iterable[Entry]) -> None:
 def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> None:
     if not batch:
         return
+    deployment_index.take_in(connection, kind, batch)
     match kind:
         case "run_opened":
             connection.execute(insert(_runs), [_opened(data) for data in batch])
-            replaced = [{"old": data["supersedes"], "new": data["run_id"]} for data in batch if data["supersedes"]]
-            if replaced:
+            if replaced := deployment_index.superseded(batch):
                 connection.execute(
                     update(_runs).where(_runs.c.run_id == bindparam("old")).values(superseded_by=bindparam("new")),
                     replaced,

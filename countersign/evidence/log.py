@@ -11,7 +11,8 @@ from countersign.evidence.lines import ZERO, Fault, Scan
 from countersign.evidence.register import newest_head
 from countersign.evidence.root import EvidenceRoot
 
-Trust = Literal["chain", "register"]
+# `seal` and `witness` are for who judges the seals too: the verification of runs
+Trust = Literal["chain", "register", "seal", "witness"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ What belongs here: the register's own events. What does not: the meaning of a ru
 import mmap
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import TamperedError
 from countersign.evidence.chain import ChainFile, read_tail
+from countersign.evidence.deployed import Trace
 from countersign.evidence.lines import ZERO, Draft, parse_line
 from countersign.evidence.root import EvidenceRoot
 
@@ -33,6 +34,7 @@ class Opening:
     origin: str
     supersedes: str | None
     configuration: str
+    trace: Trace | None = None
 
     def draft(self) -> Draft:
         data = {
@@ -46,6 +48,7 @@ class Opening:
             "origin": self.origin,
             "supersedes": self.supersedes,
             "configuration": self.configuration,
+            "trace": asdict(self.trace) if self.trace else None,
         }
         return Draft("run_opened", ACTOR, data)
 

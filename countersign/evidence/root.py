@@ -12,6 +12,7 @@ from countersign.evidence import durable
 
 REGISTER = "register.jsonl"
 LOG = "audit.jsonl"
+FINDINGS = "findings.jsonl"
 
 
 class EvidenceRoot:
@@ -34,6 +35,14 @@ class EvidenceRoot:
     @property
     def register(self) -> Path:
         return self.path / REGISTER
+
+    @property
+    def findings(self) -> Path:
+        return self.path / FINDINGS
+
+    @property
+    def seals(self) -> Path:
+        return self.path / "seals"
 
     @property
     def index(self) -> Path:

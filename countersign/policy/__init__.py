@@ -14,7 +14,7 @@ from countersign.policy.document import (
     Wording,
 )
 from countersign.policy.load import load_calendar, load_catalogue, load_policy, read_calendar
-from countersign.policy.roster import Person
+from countersign.policy.roster import Delegation, Person, SigningKey, noreply_login
 from countersign.policy.systems import Authority, System, Template
 from countersign.policy.words import Key, Kind, Role
 
@@ -24,12 +24,14 @@ __all__ = [
     "Catalogue",
     "Configuration",
     "Control",
+    "Delegation",
     "Key",
     "Kind",
     "Limits",
     "Person",
     "Policy",
     "Role",
+    "SigningKey",
     "SourceSpec",
     "System",
     "Target",
@@ -42,5 +44,6 @@ __all__ = [
     "load_catalogue",
     "load_configuration",
     "load_policy",
+    "noreply_login",
     "read_calendar",
 ]

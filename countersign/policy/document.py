@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from countersign.clocks.allowance import Allowance, ClockKind, Tier, Unit
 from countersign.errors import PolicyError
 from countersign.policy.model import ModelSpec
+from countersign.policy.references import wrong_references
 from countersign.policy.roster import Day, Person, one_owner_each
 from countersign.policy.section import Kept, Pattern, Section
 from countersign.policy.systems import Authority, System, Template
@@ -68,20 +69,32 @@ class Trailer(Section):
 
 
 class SourceSpec(Section):
-    """A source that the daily graph reads; `zone` and `approvals` belong to ServiceNow, whose times name no zone."""
+    """A source that the daily graph reads.
+
+    `zone` and `approvals` belong to ServiceNow, whose times name no zone; `tags` (a pattern of git) and `environment`
+    to tags that deploy a system.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
-    adapter: Literal["files", "git", "github", "servicenow"]
+    adapter: Literal["files", "git", "github", "servicenow", "deployments", "git_tags"]
     path: str
     system: str | None = None
     since: str | None = None
     approvals: str | None = None
     zone: str | None = None
+    tags: str | None = None
+    environment: str = "production"
 
     @model_validator(mode="after")
     def _zoned(self) -> "SourceSpec":
         if self.adapter == "servicenow" and self.zone not in available_timezones():
             raise ValueError("zone: name the IANA zone of the exported times, such as America/New_York, or UTC")
+        return self
+
+    @model_validator(mode="after")
+    def _tagged(self) -> "SourceSpec":
+        if self.adapter == "git_tags" and not (self.system and self.tags):
+            raise ValueError("tags: name the `tags` that deploy, such as release-*, and the `system` that they deploy")
         return self
 
 
@@ -112,7 +125,8 @@ class Policy(Kept):
     change_ids: list[Pattern]
     emergency_labels: list[str]
     merge_deploys: list[str]
-    extractors: list[Literal["git", "github", "servicenow"]]
+    deployment_environments: list[str] = Field(default=["production", "prod"], min_length=1)
+    extractors: list[Literal["git", "github", "servicenow", "deployments", "git_tags"]]
     model: ModelSpec | None = None
     sources: list[SourceSpec]
 
@@ -124,6 +138,8 @@ class Policy(Kept):
             raise ValueError("emergency_approval: the unit must be hours; it is measured 24 by 7 from the deployment")
         if set(self.sign_off) != set(Key):
             raise ValueError(f"sign_off: name a role for each of {', '.join(Key)}")
+        if readers := [key for key, role in self.sign_off.items() if role == "auditor"]:
+            raise ValueError(f"sign_off: an auditor only reads, and cannot give {', '.join(readers)}")
         one_owner_each(self.people)
         if len({system.id for system in self.systems}) != len(self.systems):
             raise ValueError("systems: two entries share one id")
@@ -131,6 +147,8 @@ class Policy(Kept):
             raise ValueError("templates: two entries share one id")
         if len({source.name for source in self.sources}) != len(self.sources):
             raise ValueError("sources: two entries share one name")
+        if wrong := list(wrong_references(self.people, self.systems, self.templates, self.unknown_systems)):
+            raise ValueError("; ".join(wrong))
         return self
 
     @cached_property

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from countersign.changes.sources.build import source_of
+from countersign.changes.sources.build import DEPLOYMENT_ADAPTERS, source_of
 from countersign.changes.sources.interface import Source
 from countersign.errors import CountersignError, SourceError
 from countersign.evidence.indexed import IndexedRun
@@ -63,9 +63,13 @@ class DayReport:
 
 
 def sources_of(engine: Engine, base: Path) -> list[Source]:
-    """The sources that the policy names; relative paths start at `base`."""
+    """The sources that the policy names, changes before deployments, so that none seems to be without a change.
+
+    Relative paths start at `base`.
+    """
     policy = engine.current.policy
-    return [source_of(policy, spec, base) for spec in policy.sources]
+    specs = sorted(policy.sources, key=lambda spec: spec.adapter in DEPLOYMENT_ADAPTERS)
+    return [source_of(policy, spec, base) for spec in specs]
 
 
 def work_day(
@@ -167,6 +171,14 @@ def totals_reconcile(engine: Engine) -> Judgement:
     return Judgement(
         not wrong, f"{wrong} sources do not reconcile" if wrong else "every source reconciles", tuple(rows)
     )
+
+
+def every_deployment_has_a_change(engine: Engine) -> Judgement:
+    """Every deployment in scope is named by a change that stands; a deployment whose change turned up is."""
+    alone = engine.index.deployments.without_change()
+    rows = tuple((one.system, f"{one.id}: {one.revision} by {one.deployed_by} at {one.deployed_at}") for one in alone)
+    says = f"{len(alone)} deployments without a change; see RUNBOOK.md" if alone else "every deployment has a change"
+    return Judgement(not alone, says, rows)
 
 
 def every_log_verifies(engine: Engine) -> Judgement:

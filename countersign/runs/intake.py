@@ -10,16 +10,20 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from countersign.changes.classification import classify
+from countersign.changes.deployment import Deployment, out_of_scope, stands_for_deployment
 from countersign.changes.origin import EXTRACTED, as_extracted, as_submitted
-from countersign.changes.payload import accept
+from countersign.changes.payload import Payload, accept
 from countersign.changes.sources.build import origin_of
 from countersign.changes.sources.interface import Item, Origin, Record, Skipped, Source, Unreadable
 from countersign.errors import PayloadError, SourceError
 from countersign.evidence import durable
+from countersign.evidence.deployed import RegisteredDeployment
 from countersign.evidence.durable import digest_of
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
 from countersign.evidence.register import IntakeTotals, KeptExtract, Opening, Refusal
+from countersign.policy import Limits
+from countersign.runs.deployments import Followed, follow, register, settle
 from countersign.runs.engine import CHUNK, Engine, Job, Outcome, Progress, chunks, job_of
 from countersign.runs.state import Status
 from countersign.runs.steps import Arrival
@@ -29,7 +33,8 @@ from countersign.runs.steps import Arrival
 class Intake:
     """One reading of a source: totals, and what became of everything that was read.
 
-    `runs` are those that this reading opened or found; `fresh` says that it found other things than the one before.
+    `runs` are those that this reading opened or found; `fresh` says that it found other things than the one before. A
+    deployment counts as opened when it is registered; what followed from all of them stands in `followed`.
     """
 
     source: str
@@ -42,6 +47,8 @@ class Intake:
     fresh: bool = False
     extracts: list[KeptExtract] = field(default_factory=list)
     state: str | None = None
+    deployments: list[RegisteredDeployment] = field(default_factory=list)
+    followed: list[Followed] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -49,6 +56,7 @@ class _Sorted:
     """The items of a chunk by what they are."""
 
     arrivals: dict[str, Arrival] = field(default_factory=dict)
+    deployments: list[Deployment] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     repeated: int = 0
@@ -73,6 +81,7 @@ def take_in(engine: Engine, source: Source, *, progress: Progress | None = None)
     if intake.declared is not None and intake.declared != intake.totals.read:
         reason = f"read {intake.totals.read} records, but the source counts {intake.declared}; read it again"
         raise SourceError(f"{source.name}: {reason}")
+    _follow(engine, source, intake)
     _register(engine, intake)
     engine.views.publish(engine.today)
     return intake
@@ -108,28 +117,53 @@ def _read(
         found = _sort(engine, source, chunk)
         for mark in (*found.arrivals, *(refusal.record for refusal in found.refusals)):
             prints.update(mark.encode())
+        if found.deployments:
+            extract = kept[0].digest if kept else None
+            _register_deployments(engine, source, found, extract, intake)
+            prints.update(b"".join(deployment.content for deployment in found.deployments))
         _open_and_work(engine, found, day, intake, len(chunk))
         if progress:
             progress(len(chunk))
     intake.fingerprint = prints.hexdigest()
 
 
+def _register_deployments(engine: Engine, source: Source, found: _Sorted, extract: str | None, intake: Intake) -> None:
+    """The deployments of a chunk on record; what they say of changes is followed once all of them were read."""
+    origin = origin_of(engine.current.policy, source)
+    done = register(engine, found.deployments, source.name, origin, extract)
+    found.refusals += done.conflicts
+    found.repeated += done.known
+    intake.totals += IntakeTotals(opened=len(done.deployments) - done.known)
+    intake.deployments += done.deployments
+
+
+def _follow(engine: Engine, source: Source, intake: Intake) -> None:
+    """Every deployment of the reading joined to its changes, or a run of its own, to the first pause."""
+    origin = origin_of(engine.current.policy, source)
+    for chunk in chunks(intake.deployments, CHUNK):
+        found = follow(engine, chunk, source.name, origin)
+        outcomes = engine.work(_open(engine, found.arrivals, [], engine.today).jobs)
+        standing = engine.index.runs(found.standing)
+        intake.runs += [*outcomes, *found.unreadable, *map(engine.outcome_of, standing.values())]
+        intake.followed.append(found)
+
+
 def take_in_one(engine: Engine, value: object, *, source: str, where: str, origin: Origin) -> Outcome:
     """One payload, to its next pause, waiting for whoever else is at it. Raises PayloadError, after it is on record."""
     try:
-        payload = accept(as_submitted(value), engine.current.policy.limits)
+        payload = _accepted(as_submitted(value), engine.current.policy.limits)
     except PayloadError as error:
-        _open(engine, {}, [_refusal(source, where, error.change_id, str(error), _written(value))], engine.today)
+        _open(engine, [], [_refusal(source, where, error.change_id, str(error), _written(value))], engine.today)
         raise
     arrival = Arrival(payload, source, where, origin, None)
-    jobs, conflicts = _open(engine, {payload.run_id: arrival}, [], engine.today)
-    if conflicts:
-        raise PayloadError(conflicts[0].reason, change_id=payload.change.id)
-    run = engine.index.runs([payload.run_id])[payload.run_id]
+    opened = _open(engine, [arrival], [], engine.today)
+    if opened.conflicts:
+        raise PayloadError(opened.conflicts[0].reason, change_id=payload.change.id)
+    (run,) = engine.index.runs(opened.run_ids).values()
     if run.superseded_by is not None:
         stands = engine.outcome_of(run)
         return replace(stands, reason=f"superseded by {run.superseded_by}; that run goes on")
-    job = next(iter(jobs), job_of(run))
+    job = next(iter(opened.jobs), job_of(run))
     (outcome,) = engine.work([job], blocking=True)
     engine.views.publish(outcome.day)
     return outcome
@@ -143,12 +177,17 @@ def _sort(engine: Engine, source: Source, items: Sequence[Item]) -> _Sorted:
         match item:
             case Skipped():
                 found.skipped.append(item)
+            case Deployment():
+                if (reason := out_of_scope(policy, item)) is not None:
+                    found.skipped.append(Skipped(item.where, item.change_id, reason))
+                else:
+                    found.deployments.append(item)
             case Unreadable(where, change_id, reason, content):
                 found.refusals.append(_refusal(source.name, where, change_id, reason, content))
             case Record(where, value):
                 try:
                     marked = as_extracted(value) if origin == EXTRACTED else as_submitted(value)
-                    payload = accept(marked, policy.limits)
+                    payload = _accepted(marked, policy.limits)
                 except PayloadError as error:
                     content = _written(value)
                     found.refusals.append(_refusal(source.name, where, error.change_id, str(error), content))
@@ -158,6 +197,15 @@ def _sort(engine: Engine, source: Source, items: Sequence[Item]) -> _Sorted:
                 else:
                     found.arrivals[payload.run_id] = Arrival(payload, source.name, where, origin, None)
     return found
+
+
+def _accepted(value: object, limits: Limits) -> Payload:
+    """A payload under an id that is its own: those that stand for deployments are given here and by nobody else."""
+    payload = accept(value, limits)
+    if stands_for_deployment(payload.change.id):
+        reason = "stands for a deployment that no change record names; give the change an id of its own"
+        raise PayloadError(reason, field="id", change_id=payload.change.id)
+    return payload
 
 
 def _written(value: object) -> bytes:
@@ -173,19 +221,19 @@ def _refusal(source: str, where: str, change_id: str | None, reason: str, conten
 
 
 def _open_and_work(engine: Engine, found: _Sorted, day: date, intake: Intake, read: int) -> None:
-    jobs, conflicts = _open(engine, found.arrivals, found.refusals, day)
-    outcomes = engine.work(jobs)
-    fresh = {job.run_id: job for job in jobs if job.reason != _RESUMED}
+    opened = _open(engine, found.arrivals.values(), found.refusals, day)
+    outcomes = engine.work(opened.jobs)
+    fresh = {job.run_id: job for job in opened.jobs if job.reason != _RESUMED}
     outside = sum(outcome.status == Status.OUT_OF_SCOPE for outcome in outcomes if outcome.run_id in fresh)
-    refusals = found.refusals + conflicts
+    refusals = found.refusals + opened.conflicts
     intake.totals += IntakeTotals(
         read=read,
         opened=len(fresh) - outside,
-        known=len(found.arrivals) - len(fresh) - len(conflicts) + found.repeated,
+        known=len(found.arrivals) - len(fresh) - len(opened.conflicts) + found.repeated,
         refused=len(refusals),
         out_of_scope=len(found.skipped) + outside,
     )
-    known = engine.index.runs(found.arrivals.keys() - {outcome.run_id for outcome in outcomes})
+    known = engine.index.runs(set(opened.run_ids) - {outcome.run_id for outcome in outcomes})
     intake.runs += [*outcomes, *(engine.outcome_of(run) for run in known.values())]
     intake.refusals += refusals
     intake.skipped += found.skipped
@@ -194,34 +242,41 @@ def _open_and_work(engine: Engine, found: _Sorted, day: date, intake: Intake, re
 _RESUMED = "opened, but its log was never begun"
 
 
-def _open(
-    engine: Engine, arrivals: dict[str, Arrival], refusals: Sequence[Refusal], day: date
-) -> tuple[list[Job], list[Refusal]]:
-    """Register what is new before its first step; returns what is to be worked, and id conflicts (SEV-1)."""
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What became of arrivals: what is to be worked, the runs that they are, and id conflicts (SEV-1)."""
+
+    jobs: list[Job]
+    run_ids: list[str]
+    conflicts: list[Refusal]
+
+
+def _open(engine: Engine, arrivals: Iterable[Arrival], refusals: Sequence[Refusal], day: date) -> _Opened:
+    """Register what is new before its first step."""
     with engine.register.writing() as writer:
         engine.index.sync(writer)
-        known = engine.index.runs(arrivals)
+        settled = settle(engine.index, arrivals)
+        known = engine.index.runs(settled)
         conflicts = [
-            _conflict(arrivals[run_id], run)
+            _conflict(settled[run_id], run)
             for run_id, run in known.items()
-            if run.digest != arrivals[run_id].payload.digest
+            if settled[run_id].trace is not None and run.digest != settled[run_id].payload.digest
         ]
         openings = _openings(
-            engine, {run_id: arrival for run_id, arrival in arrivals.items() if run_id not in known}, day
+            engine, {run_id: arrival for run_id, arrival in settled.items() if run_id not in known}, day
         )
         drafts = [opening.draft() for opening in openings]
         drafts += [refusal.draft() for refusal in _unknown(engine, [*refusals, *conflicts])]
         if drafts:
             writer.append(drafts)
             engine.index.sync(writer)
-    jobs = [_job(opening, arrivals[opening.run_id]) for opening in openings]
-    in_conflict = {conflict.where for conflict in conflicts}
+    jobs = [_job(opening, settled[opening.run_id]) for opening in openings]
     for run_id, run in known.items():
-        arrival = arrivals[run_id]
-        if run.head == ZERO and arrival.where not in in_conflict:
+        arrival = settled[run_id]
+        if run.head == ZERO and run.digest == arrival.payload.digest:
             again = replace(arrival, supersedes=run.supersedes)
             jobs.append(replace(job_of(run), reason=_RESUMED, arrival=again))
-    return jobs, conflicts
+    return _Opened(jobs, list(settled), conflicts)
 
 
 def _job(opening: Opening, arrival: Arrival) -> Job:
@@ -249,6 +304,7 @@ def _openings(engine: Engine, new: dict[str, Arrival], day: date) -> list[Openin
                 origin=arrival.origin,
                 supersedes=newest.get(key),
                 configuration=engine.current.configuration.digest,
+                trace=arrival.trace,
             )
         )
         newest[key] = run_id

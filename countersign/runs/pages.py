@@ -31,6 +31,8 @@ def workpaper_page(document: dict[str, Any]) -> list[str]:
             ("supersedes", change["supersedes"]),
         ]
     )
+    lines += ["", "DEPLOYMENTS"] if document["deployments"] else []
+    lines += [f"  {_deployment(deployment)}" for deployment in document["deployments"]]
     lines += ["", "CONTROLS"]
     for control in document["controls"]:
         lines += _control(control, versions["mapper"])
@@ -102,6 +104,13 @@ def evidence_page(state: RunState) -> list[str]:
     return lines
 
 
+def _deployment(deployment: dict[str, Any]) -> str:
+    said = (("by", deployment["by"]), ("at", deployment["at"]), ("revision", deployment["revision"]))
+    return f"{deployment['evidence']}  " + ", ".join(
+        [*(f"{name} {value}" for name, value in said if value), deployment["origin"]]
+    )
+
+
 def _control(control: dict[str, Any], mapper: str) -> list[str]:
     lines = [f"  {control['id']:<12}{_MARKS[control['result']]:<12}{control['reason']}"]
     if control["quote"] is not None:
@@ -131,7 +140,9 @@ def _sign_offs(sign_offs: Sequence[dict[str, Any]]) -> list[str]:
     if not sign_offs:
         return ["  none yet"]
     return [
-        f"  {signed['key']:<20}{signed['decision']} by {signed['by']} ({signed['role']}) at {signed['signed_at']}"
+        f"  {signed['key']:<20}{signed['decision']} by {signed['by']}"
+        + (f" for {signed['acting_for']}" if signed["acting_for"] else "")
+        + f" ({signed['role']}) at {signed['signed_at']}"
         + (f": {signed['reason']}" if signed["reason"] else "")
         for signed in sign_offs
     ]

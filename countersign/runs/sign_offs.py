@@ -7,11 +7,12 @@ A sign-off attests the assessment, not the change. What belongs here: eligibilit
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from countersign.changes.payload import Change
-from countersign.changes.people import Identity, Likeness, People
+from countersign.changes.people import Identity, Likeness, People, Standing
 from countersign.controls import gate
 from countersign.controls.assessment import Assertion, Result
 from countersign.errors import CountersignError, SignOffRefused, UnknownRunError
@@ -47,40 +48,70 @@ class Receipt:
     repeated: bool
 
 
-def membership_objection(key: Key, signer: str, policy: Policy, people: People) -> str | None:
-    """Why the roster does not let this person give this sign-off, or None."""
-    person = policy.person(signer)
-    role = policy.sign_off[key]
-    if person is None:
-        return f"{signer!r} is not on the roster; sign as one of its ids"
-    if people.is_bot(signer):
-        return f"{signer!r} is a bot, and a bot is nobody's checker"
-    if role not in person.roles:
-        return f"{signer!r} does not have the role {role!r} that {key} needs"
-    return None
-
-
-def independence_objection(
-    state: RunState, key: Key, signer: str, people: People, determined_on: Iterable[str] = ()
+def acting_for(
+    state: RunState,
+    key: Key,
+    signer: str,
+    at: datetime,
+    current: Versions,
+    assessed: Versions,
+    determined_on: Sequence[str] = (),
 ) -> str | None:
-    """Why this person is too close to the change to give this sign-off, or None. What cannot be told is too close.
+    """For whom a person gives this sign-off at an instant: None for themself, else the id of whom they act for.
 
-    `determined_on` names the evidence that a review's determinations cite, beside what the assessment cites.
+    The role is asked of the current roster. Independence has to hold under the one the run was assessed with too, so
+    that no later roster makes somebody independent; a delegate is compared as themself and as whom they act for.
+    `determined_on` names the evidence that a review's determinations cite. Raises SignOffRefused with why not.
     """
-    identity = people.identify(signer)
+    standing = _membership(key, signer, current.policy, current.people, at)
+    objections = []
+    for principal in standing.acting_for or (None,):
+        against = None
+        for people in (current.people, assessed.people):
+            against = against or _too_close(state, key, signer, principal, people, determined_on)
+        if against is None:
+            return principal
+        objections.append(against)
+    raise SignOffRefused(objections[0])
+
+
+def _membership(key: Key, signer: str, policy: Policy, people: People, at: datetime) -> Standing:
+    """What lets this person give this sign-off at an instant. Raises SignOffRefused where nothing does."""
+    if policy.person(signer) is None:
+        raise SignOffRefused(f"{signer!r} is not on the roster; sign as one of its ids")
+    if people.is_bot(signer):
+        raise SignOffRefused(f"{signer!r} is a bot, and a bot is nobody's checker")
+    standing = people.holds_role(signer, policy.sign_off[key], at)
+    if not standing.holds:
+        raise SignOffRefused(f"{key} is not for {signer!r} to give: {standing.why}")
+    return standing
+
+
+def _too_close(
+    state: RunState, key: Key, signer: str, principal: str | None, people: People, determined_on: Iterable[str]
+) -> str | None:
+    """Why this person is too close to the change to give this sign-off, or None. What cannot be told is too close."""
+    identity = _identity(people, signer, principal)
+    who = repr(signer) if principal is None else f"{signer!r}, who acts for {principal!r},"
     for part, text in _parts(state.change, people):
         doubt = _doubt(people, identity, text)
         if doubt is not None:
-            return f"{signer!r} {doubt} the {part} of this change, {text!r}"
+            return f"{who} {doubt} the {part} of this change, {text!r}"
     for other, signed in state.sign_offs.items():
-        if other is not key and people.compare(identity, people.identify(signed.by)) is not Likeness.DIFFERENT:
-            return f"{signer!r} gave {other} already; the two sign-offs need two people"
+        giver = _identity(people, signed.by, signed.acting_for)
+        if other is not key and people.compare(identity, giver) is not Likeness.DIFFERENT:
+            return f"{who} gave {other} already; the two sign-offs need two people"
     if key is Key.INDEPENDENT_REVIEW:
-        for name, giver in _cited(state, determined_on):
-            doubt = _doubt(people, identity, giver) if not people.is_bot(giver) else None
+        for name, by in _cited(state, determined_on):
+            doubt = _doubt(people, identity, by) if not people.is_bot(by) else None
             if doubt is not None:
-                return f"{signer!r} {doubt} who gave the cited evidence {name!r}, {giver!r}"
+                return f"{who} {doubt} who gave the cited evidence {name!r}, {by!r}"
     return None
+
+
+def _identity(people: People, signer: str, principal: str | None) -> Identity:
+    identity = people.identify(signer)
+    return identity if principal is None else people.acting(identity, principal)
 
 
 def _doubt(people: People, signer: Identity, text: str) -> str | None:
@@ -138,11 +169,7 @@ def determination_rows(
 
 
 class SignOffDesk:
-    """Takes sign-offs for the runs of an engine's evidence root.
-
-    Who may sign follows from the current roster; how close a signer is to the change has to hold under the current
-    roster and under the one the run was assessed with, so that no later roster makes somebody independent.
-    """
+    """Takes sign-offs for the runs of an engine's evidence root, under its current versions."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -201,11 +228,13 @@ class SignOffDesk:
                 return Receipt(run_id, key, signer, decision, state.head, repeated=True)
             if determinations and key is not Key.INDEPENDENT_REVIEW:
                 raise SignOffRefused("abstentions are determined in the independent review only")
-            self._refuse_unless_due(state, key, signer, decision, reason, determinations)
+            self._refuse_unless_due(state, key, decision, reason)
             versions = self._engine.versions.at(state.configuration["digest"])
+            determined_on = [determination.evidence for determination in determinations]
+            principal = acting_for(state, key, signer, self._engine.clock(), self._versions, versions, determined_on)
             rows, texts = determination_rows(state, determinations, signer, versions)
             size, head = self._engine.register.size_and_head()
-            data = {
+            data: dict[str, Any] = {
                 "key": key.value,
                 "role": self._versions.policy.sign_off[key],
                 "decision": decision,
@@ -215,6 +244,8 @@ class SignOffDesk:
                 "configuration": self._versions.configuration.digest,
                 "determinations": rows,
             }
+            if principal is not None:
+                data["acting_for"] = principal
             if reason is not None:
                 texts[f"reason/{key}"] = reason
             new_head = writer.append([Draft("signed_off", signer, data, texts)])
@@ -223,15 +254,7 @@ class SignOffDesk:
         self._engine.index.sync()
         return Receipt(run_id, key, signer, decision, new_head, repeated=False)
 
-    def _refuse_unless_due(
-        self,
-        state: RunState,
-        key: Key,
-        signer: str,
-        decision: str,
-        reason: str | None,
-        determinations: Sequence[Determination],
-    ) -> None:
+    def _refuse_unless_due(self, state: RunState, key: Key, decision: str, reason: str | None) -> None:
         if state.pending is not key:
             waits = f"{state.pending} is" if state.pending else "no sign-off is"
             raise SignOffRefused(f"{key} is not pending on {state.run_id}: {waits} (status {state.status})")
@@ -242,12 +265,6 @@ class SignOffDesk:
             raise SignOffRefused(f"{state.run_id} is superseded by {successor}; sign that run")
         if decision == "rejected" and not (reason or "").strip():
             raise SignOffRefused("a rejection needs a reason")
-        against = membership_objection(key, signer, self._versions.policy, self._versions.people)
-        determined_on = [determination.evidence for determination in determinations]
-        for people in (self._versions.people, self._engine.versions.at(state.configuration["digest"]).people):
-            against = against or independence_objection(state, key, signer, people, determined_on)
-        if against is not None:
-            raise SignOffRefused(against)
 
 
 def _is_same(

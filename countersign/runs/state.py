@@ -75,7 +75,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class SignOff:
-    """A sign-off given: by whom (roster id), on which log and register heads, and what it determined."""
+    """A sign-off given: by whom (roster ids), on which log and register heads, and what it determined."""
 
     key: Key
     by: str
@@ -88,6 +88,7 @@ class SignOff:
     register_head: str
     configuration: str
     determinations: tuple[Judged, ...]
+    acting_for: str | None
 
 
 @dataclass(slots=True)
@@ -218,12 +219,12 @@ class RunState:
 def read_state(run_id: str, entries: Iterable[Entry], blobs: Path | None = None) -> RunState:
     """Fold a run's events. Raises TamperedError for an event that cannot stand where it stands."""
     state = RunState(run_id)
-    for entry in _without_voided(entries):
+    for entry in without_voided(entries):
         apply(state, entry, blobs)
     return state
 
 
-def _without_voided(entries: Iterable[Entry]) -> Iterator[Entry]:
+def without_voided(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Leave out an event whose texts a power cut took, which the `recovered` event after it declares void."""
     held: Entry | None = None
     for entry in entries:
@@ -362,6 +363,7 @@ def _signed(state: RunState, entry: Entry) -> None:
     _expect(state, entry, data["request"] == state.requests[key].head, "it answers another request")
     _expect(state, entry, data["log_head"] == state.head, "it was given on another head of this log")
     _expect(state, entry, data["decision"] in ("approved", "rejected"), "no such decision")
+    _expect(state, entry, isinstance(data.get("acting_for", ""), str), "whom it acts for is no id")
     determinations = tuple(
         _judged(state, entry, row, f"{data['role']}:{entry.actor}") for row in data["determinations"]
     )
@@ -385,4 +387,5 @@ def _signed(state: RunState, entry: Entry) -> None:
         data["register"]["head"],
         data["configuration"],
         determinations,
+        data.get("acting_for"),
     )

@@ -17,6 +17,7 @@ from countersign.controls import gate
 from countersign.controls.assessment import Assertion, Assessment, Case, ControlResult, Result, brought
 from countersign.controls.quote import find
 from countersign.errors import TamperedError
+from countersign.evidence.deployed import Trace
 from countersign.evidence.lines import Draft
 from countersign.policy import Catalogue, Key, Policy
 from countersign.runs.concealment import conceal
@@ -31,13 +32,14 @@ ENGINE = "countersign"
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A payload that has arrived for a run, and from where."""
+    """A payload that has arrived for a run, and from where; `trace` is None while it is as its source gave it."""
 
     payload: Payload
     source: str
     where: str
     origin: Origin
     supersedes: str | None
+    trace: Trace | None = None
 
 
 def ingest(arrival: Arrival, versions: Versions, now: datetime) -> list[Draft]:
@@ -185,16 +187,15 @@ def _notice(policy: Policy, about: str, controls: list[str]) -> Draft:
     return Draft("noticed", ENGINE, {"to": observers, "about": about, "severity": severity, "controls": controls})
 
 
-def ask(state: RunState, key: Key, versions: Versions) -> list[Draft]:
+def ask(state: RunState, key: Key, versions: Versions, now: datetime) -> list[Draft]:
     """Ask for a sign-off, saying what is handed to whom; or end the run where it was rejected."""
     if key in state.sign_offs:
         return [_notice(versions.policy, "block", []), Draft("blocked", ENGINE, {"step": key.value})]
     role = versions.policy.sign_off[key]
-    eligible = [person.id for person in versions.policy.people if role in person.roles]
     data = {
         "key": key.value,
         "role": role,
-        "to": eligible,
+        "to": versions.people.holding(role, now),
         "tier": state.tier,
         "handed": {"log_head": state.head, "controls": _tally(state.results)},
     }
@@ -228,7 +229,7 @@ def next_drafts(state: RunState, arrival: Arrival | None, versions: Versions, no
         case Step.GATE:
             return pass_gate(state, versions)
         case Step.INDEPENDENT_REVIEW | Step.MAKER_CHECKER as step:
-            return ask(state, Key(step.value), versions)
+            return ask(state, Key(step.value), versions, now)
         case Step.WORKPAPER:
             check_gate_again(state, versions)
             return [workpaper_event(state)]

@@ -5,8 +5,9 @@ index, and nothing needs the policy file: the versions of then lie in the eviden
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from itertools import groupby
 from pathlib import Path
 
 from countersign.changes.classification import classify
@@ -15,14 +16,17 @@ from countersign.controls import gate
 from countersign.controls.assessment import Assertion
 from countersign.controls.model.combined import claims_of, read
 from countersign.controls.quote import fold_quote
-from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
+from countersign.errors import CountersignError, EvidenceError, SignOffRefused, TamperedError, UnknownRunError
+from countersign.evidence.contents import check_contents, check_dataset
 from countersign.evidence.lines import ZERO
-from countersign.evidence.log import AuditLog
+from countersign.evidence.log import AuditLog, Trust
 from countersign.evidence.register import Register
 from countersign.evidence.root import LOG, EvidenceRoot
+from countersign.evidence.seals import RootFault, Sealed, check_seals
 from countersign.policy import Key
 from countersign.runs.handoff import handoff_event
-from countersign.runs.sign_offs import independence_objection, membership_objection
+from countersign.runs.published import Published
+from countersign.runs.sign_offs import acting_for
 from countersign.runs.state import RunState, SignOff, Status, read_state
 from countersign.runs.steps import asserted, verdict_rows
 from countersign.runs.versions import Versions, VersionStore
@@ -41,7 +45,7 @@ class RunFault:
 
 @dataclass(slots=True)
 class Registered:
-    """What the register says of a run."""
+    """What the register says of a run, and the number of the line that says it."""
 
     run_id: str
     digest: str
@@ -49,55 +53,104 @@ class Registered:
     configuration: str
     head: str = ZERO
     status: str = ""
+    line: int = 0
 
 
-def registered_runs(register: Register) -> dict[str, Registered]:
-    """Every run by id, from the register's own lines. Raises TamperedError for a broken register."""
-    runs: dict[str, Registered] = {}
+@dataclass(slots=True)
+class Account:
+    """What the register says: runs by id, and by asset and day the dataset's digest and the line that says it."""
+
+    runs: dict[str, Registered] = field(default_factory=dict)
+    datasets: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+
+    def digests(self) -> dict[tuple[str, str], str]:
+        """The registered digest of every dataset file."""
+        return {key: digest for key, (digest, _) in self.datasets.items()}
+
+    def published(self, day: date) -> dict[str, set[str]]:
+        """By asset, the runs of a day that were there when its file was registered last."""
+        lines = {asset: line for (asset, of), (_, line) in self.datasets.items() if of == day.isoformat()}
+        return {
+            asset: {run.run_id for run in self.runs.values() if run.day == day and run.line < line}
+            for asset, line in lines.items()
+        }
+
+
+def read_account(register: Register) -> Account:
+    """What the register's own lines say. Raises TamperedError for a broken register."""
+    account = Account()
     for entry in register.records():
         data = entry.data
-        if entry.event == "run_opened":
+        if entry.event == "dataset":
+            account.datasets[data["asset"], data["day"]] = (data["digest"], entry.line)
+        elif entry.event == "run_opened":
             day = date.fromisoformat(data["day"])
-            runs[data["run_id"]] = Registered(data["run_id"], data["digest"], day, data["configuration"])
-        elif entry.event in ("run_head", "run_closed"):
-            runs[data["run_id"]].head, runs[data["run_id"]].status = data["head"], data["status"]
-        elif entry.event == "signed_off":
-            runs[data["run_id"]].head = data["head"]
-    return runs
+            opened = Registered(data["run_id"], data["digest"], day, data["configuration"], line=entry.line)
+            account.runs[data["run_id"]] = opened
+        elif entry.event in ("run_head", "run_closed", "signed_off"):
+            run = account.runs[data["run_id"]]
+            run.head, run.line = data["head"], entry.line
+            if entry.event != "signed_off":
+                run.status = data["status"]
+    return account
 
 
 class Verifier:
-    """Verifies the runs of one evidence root."""
+    """Verifies the runs of one evidence root.
 
-    def __init__(self, path: Path) -> None:
+    `allowed_signers` says who may seal, `witness` is a seal that was held elsewhere, `now` finds what no seal covers.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        allowed_signers: Path | None = None,
+        witness: Path | None = None,
+        now: datetime | None = None,
+    ) -> None:
         self._root = EvidenceRoot(path)
         if not self._root.register.is_file():
             raise EvidenceError(f"{path}: no evidence root (register.jsonl is missing); name one with --root")
         self._register = Register(self._root)
         self._versions = VersionStore(self._root)
+        self._allowed_signers, self._witness, self._now = allowed_signers, witness, now
 
     def verify(self, run_ids: list[str] | None = None, progress: Callable[[int], None] | None = None) -> "Verified":
-        """Verify these runs, or all of them with the register and the folders. Raises UnknownRunError."""
+        """Verify these runs, or all of them with the register and every file. Raises UnknownRunError."""
+        sealed = check_seals(self._root, allowed_signers=self._allowed_signers, witness=self._witness, now=self._now)
+        faults = [_of_root(fault) for fault in sealed.faults]
         try:
-            known = registered_runs(self._register)
+            account = read_account(self._register)
         except (EvidenceError, KeyError, ValueError, TypeError) as error:
-            return Verified(0, [RunFault(None, "register", str(self._root.register), str(error))])
-        faults: list[RunFault] = []
+            return Verified(0, [RunFault(None, "register", str(self._root.register), str(error)), *faults])
+        known = account.runs
         if run_ids is None:
+            faults += map(_of_root, check_contents(self._root, account.digests()))
             faults += self._unregistered(known)
-            chosen = list(known)
-        else:
-            chosen = run_ids
-            for run_id in run_ids:
-                if run_id not in known:
-                    raise UnknownRunError(
-                        f"{run_id}: no such run in {self._root.path}; `countersign status` lists them"
-                    )
-        for run_id in chosen:
-            faults += self.verify_run(known[run_id])
-            if progress:
-                progress(1)
-        return Verified(len(chosen), faults)
+        for run_id in run_ids or ():
+            if run_id not in known:
+                raise UnknownRunError(f"{run_id}: no such run in {self._root.path}; `countersign status` lists them")
+        chosen = sorted((known[run_id] for run_id in run_ids or known), key=lambda run: (run.day, run.run_id))
+        for day, runs in groupby(chosen, key=lambda run: run.day):
+            published = Published(self._root, day)
+            for run in runs:
+                wrong = list(self.verify_run(run, published))
+                if wrong:
+                    published.leave_out(run.run_id)
+                faults += wrong
+                if progress:
+                    progress(1)
+            if run_ids is not None:
+                faults += map(_of_root, self._dataset_files(account, day))
+            faults += map(_of_root, published.compare(account.published(day), whole=run_ids is None))
+        trust = min((_vouched(sealed, run) for run in chosen), key=_STRENGTH.index, default=_STRENGTH[0])
+        return Verified(len(chosen), faults, trust, sealed.since)
+
+    def _dataset_files(self, account: Account, day: date) -> Iterator[RootFault]:
+        for (asset, of), digest in account.digests().items():
+            if of == day.isoformat():
+                yield from check_dataset(self._root, asset, of, digest)
 
     def _unregistered(self, known: dict[str, Registered]) -> Iterator[RunFault]:
         """Logs that lie in the root and that the register does not know there."""
@@ -106,7 +159,7 @@ class Verifier:
             if path not in places:
                 yield RunFault(path.parent.name, "unregistered", str(path), "the register opens no such run there")
 
-    def verify_run(self, run: Registered) -> Iterator[RunFault]:
+    def verify_run(self, run: Registered, published: Published) -> Iterator[RunFault]:
         """Everything wrong with one run; the chain first, since nothing else counts without it."""
         path = self._root.log(run.day, run.run_id)
         if not path.exists():
@@ -123,6 +176,8 @@ class Verifier:
             if report.head != run.head:
                 run = replace(run, head=report.head, status="")  # it went on since the register was read
             yield from self._decided_again(run, state, path)
+            if state.closed_as is Status.COMPLETED:
+                published.take(state)
         except TamperedError as error:
             yield RunFault(run.run_id, "inconsistent", str(path), str(error))
         except CountersignError as error:
@@ -173,10 +228,14 @@ class Verifier:
     def _sign_off(self, state: RunState, signed: SignOff, versions: Versions, where: str) -> Iterator[RunFault]:
         key = Key(signed.key)
         then = self._versions.at(signed.configuration)
-        against = membership_objection(key, signed.by, then.policy, then.people)
         determined_on = [judged.evidence for judged in signed.determinations if judged.evidence is not None]
-        for people in (then.people, versions.people):
-            against = against or independence_objection(state, key, signed.by, people, determined_on)
+        try:
+            principal = acting_for(state, key, signed.by, signed.at, then, versions, determined_on)
+            if principal != signed.acting_for:
+                detail = f"a sign-off of {signed.by} for {principal or 'themself'}, not for {signed.acting_for}"
+                yield RunFault(state.run_id, "sign_off_void", where, detail)
+        except SignOffRefused as refusal:
+            yield RunFault(state.run_id, "sign_off_void", where, str(refusal))
         for judged in signed.determinations:
             claim = Assertion(
                 judged.control, judged.result, judged.reason, judged.evidence or "", judged.quote or "", signed.by
@@ -185,8 +244,6 @@ class Verifier:
             if not verdict.grounded:
                 detail = f"a determination of {judged.control} that passes the gate: {verdict.why}"
                 yield RunFault(state.run_id, "determination_forged", where, detail)
-        if against is not None:
-            yield RunFault(state.run_id, "sign_off_void", where, against)
         if self._register.head_at(signed.register_size) != signed.register_head:
             detail = f"a register that had the head {signed.register_head} at {signed.register_size} bytes"
             yield RunFault(state.run_id, "sign_off_register", where, detail)
@@ -201,12 +258,32 @@ def _claims_follow(state: RunState, versions: Versions) -> bool:
     return logged == [(one.control, one.result, one.evidence, fold_quote(one.quote), one.text) for one in said]
 
 
+_STRENGTH: tuple[Trust, ...] = ("register", "seal", "witness")
+
+
+def _vouched(sealed: Sealed, run: Registered) -> Trust:
+    """What stands behind the register's newest line about a run."""
+    if run.line <= sealed.witnessed:
+        return "witness"
+    return "seal" if run.line <= sealed.lines else "register"
+
+
+def _of_root(fault: RootFault) -> RunFault:
+    return RunFault(None, fault.kind, fault.where, fault.detail)
+
+
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a verification found; `checked` counts runs."""
+    """What a verification found; `checked` counts runs.
+
+    `trust` is how far the answer reaches for every one of them. What came after `since` nobody but whoever runs this
+    root vouches for.
+    """
 
     checked: int
     faults: list[RunFault]
+    trust: Trust = "register"
+    since: str | None = None
 
     @property
     def ok(self) -> bool:

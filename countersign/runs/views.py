@@ -20,6 +20,15 @@ from countersign.runs import handoff, workpaper
 from countersign.runs.state import RunState, Status, read_state
 
 _READ_AT_ONCE = 200
+Row = Callable[[RunState], dict[str, Any]]
+
+
+def datasets_of(root: EvidenceRoot) -> list[tuple[Dataset, Row]]:
+    """The datasets of an evidence root, and what makes a completed run's row of each."""
+    return [
+        (Dataset(root, workpaper.DATASET, schema_of(workpaper.COLUMNS)), workpaper.workpaper_row),
+        (Dataset(root, handoff.DATASET, schema_of(handoff.COLUMNS)), handoff.handoff_row),
+    ]
 
 
 class Views:
@@ -29,10 +38,7 @@ class Views:
         self._root = root
         self._register = register
         self._index = index
-        self._parts: list[tuple[Dataset, Callable[[RunState], dict[str, Any]]]] = [
-            (Dataset(root, workpaper.DATASET, schema_of(workpaper.COLUMNS)), workpaper.workpaper_row),
-            (Dataset(root, handoff.DATASET, schema_of(handoff.COLUMNS)), handoff.handoff_row),
-        ]
+        self._parts = datasets_of(root)
         self._waiting: dict[tuple[str, date], list[pa.RecordBatch]] = {}
         self._added: Counter[tuple[str, date]] = Counter()
 
@@ -45,10 +51,16 @@ class Views:
                 self._waiting.setdefault((dataset.asset, day), []).append(batch)
 
     def publish(self, day: date) -> dict[str, int]:
-        """Bring a day's files up to date with the register; returns the rows of each asset's file."""
+        """Bring a day's files up to date with the register; returns the rows of each asset's file.
+
+        A file that is not the one that the register knows is made anew from the logs, so that no row in it is taken
+        over, whether a crash kept its digest out of the register or somebody wrote it.
+        """
         rows = {}
         for dataset, row in self._parts:
             with dataset.locked(day):
+                self._index.sync()
+                dataset.keep_only(day, self._index.dataset_digest(dataset.asset, day))
                 batches = self._waiting.pop((dataset.asset, day), [])
                 known = {run_id for batch in batches for run_id in batch.column(0).to_pylist()}
                 known |= dataset.run_ids(day)

@@ -13,7 +13,7 @@ from countersign.clocks.instant import stamp
 from countersign.controls.assessment import Result
 from countersign.evidence.columns import Column
 from countersign.evidence.lines import Draft
-from countersign.policy import Key
+from countersign.policy import Key, Kind
 from countersign.runs.state import RunState
 
 DATASET = "workpaper"
@@ -91,6 +91,7 @@ def _sign_off(state: RunState, key: Key) -> dict[str, Any]:
     return {
         "key": key.value,
         "by": signed.by,
+        "acting_for": signed.acting_for,
         "role": signed.role,
         "decision": signed.decision,
         "reason": signed.reason,
@@ -150,6 +151,17 @@ def workpaper_document(state: RunState) -> dict[str, Any]:
             "contributors": list(change.contributors),
             "deployed_by": change.deployed_by,
         },
+        "deployments": [
+            {
+                "evidence": name,
+                "at": stamp(item.at) if item.at else None,
+                "by": item.by,
+                "revision": item.revision,
+                "origin": item.origin,
+            }
+            for name, item in change.evidence.items()
+            if item.kind is Kind.DEPLOYMENT
+        ],
         "controls": [
             {
                 "id": judged.control,

@@ -11,7 +11,7 @@ MODULES = sorted(DOMAIN.rglob("*.py"))
 FLOORS = (
     {"errors"},
     {"clocks", "environment"},
-    {"policy", "patterns"},
+    {"policy", "patterns", "revisions"},
     {"evidence"},
     {"changes"},
     {"controls"},

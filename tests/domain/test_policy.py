@@ -1,8 +1,10 @@
 """The policy and the catalogue are read strictly: what cannot be used is refused with the file and the field."""
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,27 @@ def wording(**changes: Any) -> dict[str, Any]:
     return {"wording": {**SHIPPED["wording"], **changes}}
 
 
+ED25519 = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
+
+
+def signing(**changes: Any) -> dict[str, Any]:
+    """A roster with somebody who has one key, with fields replaced."""
+    key = {"key": ED25519, "namespace": "sign-off@countersign", "valid_after": "2026-01-01T00:00:00Z"}
+    return with_people(person(keys=[{**key, **changes}]))
+
+
+def delegating(*delegates: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return with_people(person(delegates=list(delegates), **changes))
+
+
+def leave(to: str = "checker", since: str = "2026-11-01", until: str = "2026-11-30") -> dict[str, Any]:
+    return {"to": to, "from": since, "until": until}
+
+
+def system(**changes: Any) -> dict[str, Any]:
+    return {**SHIPPED["systems"][0], **changes}
+
+
 # name: (fields that differ from the shipped policy; None removes one), what the message begins with
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "field_missing": ({"people": None}, "people: Field required"),
@@ -69,6 +92,59 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "model_key_itself": (model(key="sk-0123456789"), "model.key: String should match"),
     "model_of_nobody": (model(adapter="oracle"), "model.adapter: Input should be 'openai' or 'anthropic'"),
     "email_of_two": (with_people(person(emails=["Maker@example.com"])), "people: 'maker@example.com' bel"),
+    "noreply_of_the_login_of_another": (
+        with_people(person(emails=["7+Example-Maker@users.noreply.github.com"])), "people: 'example-maker' belongs",
+    ),
+    "full_width_login_of_another": (with_people(person(logins=["ｍａｋｅｒ"])), "people: 'maker' belongs to both"),
+    "invisible_character": (with_people(person(logins=["ma\u200bker"])), "people.10.logins.0: holds a character that"),
+    "valid_backwards": (
+        with_people(person(valid_from="2026-02-01", valid_until="2026-01-31")), "people.10: somebody: valid_until lies",
+    ),
+    "valid_from_an_hour": (with_people(person(valid_from="2026-02-01T10:00:00Z")), "people.10.valid_from: "),
+    "auditor_who_signs": (with_people(person(roles=["auditor", "approver"])), "people.10: somebody: an auditor only"),
+    "observer_who_signs": (
+        with_people(person(roles=["observer", "reviewer"])), "people.10: somebody: an observer checks those",
+    ),
+    "auditor_who_may_authorise": (
+        {"unknown_systems": {"roles": ["auditor"]}}, "unknown_systems: an auditor only reads",
+    ),
+    "auditor_who_is_asked": (
+        {"sign_off": {**SHIPPED["sign_off"], "maker_checker": "auditor"}}, "sign_off: an auditor only reads",
+    ),
+    "key_of_no_type": (signing(key="AAAA"), "people.10.keys.0.key: not an SSH public key: it begins with"),
+    "key_with_a_comment": (signing(key=f"{ED25519} me@home"), "people.10.keys.0.key: not an SSH public key: give its"),
+    "key_of_another_type": (
+        signing(key=ED25519.replace("ssh-ed25519", "ssh-rsa")), "people.10.keys.0.key: not an SSH public key: its con",
+    ),
+    "key_with_options": (signing(key=f"cert-authority {ED25519}"), "people.10.keys.0.key: not an SSH public key"),
+    "key_that_ends_early": (
+        signing(key="ssh-rsa " + base64.b64encode(b"\0\0\0\x07ssh-rsa").decode()), "people.10.keys.0.key: not an SSH",
+    ),
+    "key_for_every_namespace": (signing(namespace="*"), "people.10.keys.0.namespace: String should match"),
+    "key_for_two_namespaces": (signing(namespace="a,b"), "people.10.keys.0.namespace: String should match"),
+    "key_valid_without_a_zone": (signing(valid_after="2026-01-01T00:00:00"), "people.10.keys.0.valid_after: needs a"),
+    "key_valid_since_a_number": (signing(valid_after=1), "people.10.keys.0.valid_after: "),
+    "key_valid_backwards": (signing(valid_before="2025-01-01T00:00:00Z"), "people.10.keys.0: valid_before does not"),
+    "key_of_two": (
+        {"people": [*signing()["people"], {**signing()["people"][-1], "id": "another"}]}, "people: 'ssh-ed25519 AAAA",
+    ),
+    "delegate_who_is_nobody": (delegating(leave("ghost")), "people: somebody delegates to 'ghost', who is not on the"),
+    "delegate_who_is_themself": (delegating(leave("somebody")), "people.10: somebody: delegates to themself"),
+    "delegate_backwards": (delegating(leave(until="2026-10-31")), "people.10.delegates.0: until lies before from"),
+    "delegate_without_an_end": (delegating({"to": "checker", "from": "2026-11-01"}), "people.10.delegates.0.until: Fi"),
+    "delegates_that_overlap": (
+        delegating(leave(), leave(since="2026-11-30", until="2026-12-01")), "people: somebody delegates twice to",
+    ),
+    "owner_who_is_nobody": (
+        {"systems": [system(owner="ghost")]}, "systems: the owner of billing, 'ghost', is not on the roster",
+    ),
+    "template_approved_by_nobody": (
+        {"templates": [{**SHIPPED["templates"][0], "approved_by": "ghost"}]}, "templates: STD-0042 was approved by",
+    ),
+    "team_that_nobody_is_in": (
+        {"systems": [system(authority={"teams": ["ghosts"]})]}, "systems: billing: nobody on the roster is in the team",
+    ),
+    "team_of_unknown_systems": ({"unknown_systems": {"teams": ["ghosts"]}}, "unknown_systems: nobody on the roster"),
     "id_that_is_the_login_of_another": (with_people(person(id="example-maker")), "people: 'example-maker'"),
     "sign_off_missing": ({"sign_off": {"maker_checker": "approver"}}, "sign_off: name a role for each of"),
     "sign_off_unknown": (
@@ -87,7 +163,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"emergency_approval": {**HOURS, "unit": "business_hours"}}, "emergency_approval: the unit must",
     ),
     "limit_negative": ({"limits": {"evidence_bytes": -1}}, "limits.evidence_bytes: Input should be greater than 0"),
-    "extractor_unknown": ({"extractors": ["files"]}, "extractors.0: Input should be 'git', 'github' or 'servicenow'"),
+    "extractor_unknown": ({"extractors": ["files"]}, "extractors.0: Input should be 'git', 'github', 'servicenow'"),
     "adapter_unknown": ({"sources": [{"name": "a", "adapter": "fax", "path": "x"}]}, "sources.0.adapter: Input should"),
     "source_name_with_a_dash": (
         {"sources": [{"name": "a-b", "adapter": "git", "path": "x"}]}, "sources.0.name: String should match pattern",
@@ -107,6 +183,30 @@ def test_bad_policy_is_refused_with_file_and_field(case: str, tmp_path: Path) ->
     changes, says = BAD[case]
     content = {field: value for field, value in {**SHIPPED, **changes}.items() if value is not None}
     assert refused(written(tmp_path, content)).startswith(says)
+
+
+def test_every_dead_reference_is_named_at_once(tmp_path: Path) -> None:
+    content = {**SHIPPED, "systems": [system(owner="ghost")], "unknown_systems": {"teams": ["ghosts"]}}
+    said = refused(written(tmp_path, content))
+    assert "the owner of billing, 'ghost'" in said
+    assert "team 'ghosts'" in said
+
+
+def test_a_person_with_keys_validity_and_delegates_is_kept_as_it_was_read(tmp_path: Path) -> None:
+    added = person(
+        keys=[{"key": ED25519, "namespace": "seal", "valid_after": "2026-01-01T02:00:00+02:00", "valid_before": None}],
+        teams=["operations"],
+        valid_from="2026-01-01",
+        delegates=[leave(), leave(since="2026-12-01", until="2026-12-01")],
+    )
+    content = {**SHIPPED, **with_people(added), "unknown_systems": {"teams": ["operations"]}}
+    loaded = load_policy(written(tmp_path, content))
+    somebody = loaded.people[-1]
+    assert [somebody.valid_on(date(year, 1, 1)) for year in (2025, 2026, 9999)] == [False, True, True]
+    assert somebody.keys[0].valid_after == datetime(2026, 1, 1, tzinfo=UTC)
+    assert [somebody.may_act_on(date(2026, month, 1), "checker") for month in (10, 11, 12)] == [False, True, True]
+    assert Policy.model_validate_json(loaded.canonical) == loaded
+    assert b'"from":"2026-11-01"' in loaded.canonical
 
 
 UNREADABLE: dict[str, tuple[bytes, str]] = {

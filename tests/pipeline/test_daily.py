@@ -10,7 +10,12 @@ from dagster import AssetCheckSeverity, DagsterEventType, DagsterInstance, Execu
 
 from tests.pipeline.deployment import AT, DAY, Deployment, evaluations, materialised, verdicts
 
-ALL_PASS = {"nothing_blocked": True, "totals_reconcile": True, "every_log_verifies": True}
+ALL_PASS = {
+    "nothing_blocked": True,
+    "totals_reconcile": True,
+    "every_deployment_has_a_change": True,
+    "every_log_verifies": True,
+}
 UNGROUNDED = [
     {"control": "ITGC-CM-03", "text": "Load tests passed", "evidence": "tests", "quote": "500 users at once passed"}
 ]

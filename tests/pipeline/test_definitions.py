@@ -23,7 +23,12 @@ DEPS = {
     "handoff_report": ["workpaper"],
     "audit_log": ["handoff_report"],
 }
-CHECKS = {"grounding_gate:nothing_blocked", "change_record:totals_reconcile", "audit_log:every_log_verifies"}
+CHECKS = {
+    "grounding_gate:nothing_blocked",
+    "change_record:totals_reconcile",
+    "change_record:every_deployment_has_a_change",
+    "audit_log:every_log_verifies",
+}
 JOBS = {"daily", "advance", "record_sign_off", "integrity"}
 
 

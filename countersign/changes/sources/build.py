@@ -5,14 +5,18 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from countersign.changes.sources.deployments import DeploymentsSource
 from countersign.changes.sources.files import FilesSource
 from countersign.changes.sources.git import GitSource
+from countersign.changes.sources.git_tags import GitTagsSource
 from countersign.changes.sources.github import GithubSource
 from countersign.changes.sources.interface import Origin, Source
 from countersign.changes.sources.servicenow import ServicenowSource
 from countersign.clocks.instant import parse_instant
 from countersign.errors import PolicyError
 from countersign.policy import Policy, SourceSpec
+
+DEPLOYMENT_ADAPTERS = (DeploymentsSource.adapter, GitTagsSource.adapter)
 
 
 def merge_deploys(policy: Policy, system: str) -> bool:
@@ -63,6 +67,12 @@ def source_of(policy: Policy, spec: SourceSpec, base: Path) -> Source:
             return FilesSource(path, policy.limits, name=spec.name)
         case "github":
             return github_source(policy, path, name=spec.name)
+        case "deployments":
+            return DeploymentsSource(path, policy.limits, name=spec.name)
+        case "git_tags":
+            assert spec.tags is not None
+            assert spec.system is not None
+            return GitTagsSource(path, system=spec.system, tags=spec.tags, environment=spec.environment, name=spec.name)
         case "git":
             since = None
             if spec.since is not None:

@@ -4,18 +4,16 @@ A payload here is a projection of one commit object, which never changes; what p
 out. Bytes that are not UTF-8 become backslash escapes, so that any name survives.
 """
 
-import os
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from countersign.changes.sources.git_command import git, git_into, refuse_shallow
 from countersign.changes.sources.interface import Item, Raw, Record, Unreadable
 from countersign.clocks.instant import stamp
-from countersign.environment import without_variables
 from countersign.errors import SourceError
 from countersign.policy import Policy, Trailer
 
@@ -23,8 +21,6 @@ from countersign.policy import Policy, Trailer
 _FIELDS = ("%H", "%an <%ae>", "%at", "%cn <%ce>", "%ct", "%(trailers:only=true,unfold=true)", "%B")
 _KINDS = {"approval": "approval", "test": "test", "ticket": "ticket"}
 _SHORT = 12
-# what would make git read another repository than the one named (a hook sets these), or hide some of its commits
-_ELSEWHERE = ("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +65,16 @@ class GitSource:
         self._rows = 0
 
     def state(self) -> str | None:
-        return self._git("rev-parse", "--verify", "--end-of-options", f"{self._revision}^{{commit}}").decode().strip()
+        asked = ("rev-parse", "--verify", "--end-of-options", f"{self._revision}^{{commit}}")
+        return git(self._path, *asked).decode().strip()
 
     def fetch(self, scratch: Path) -> Sequence[Raw]:
-        if self._git("rev-parse", "--is-shallow-repository").strip() == b"true":
-            raise SourceError(f"{self._path}: a shallow clone lacks older commits; `git fetch --unshallow` gets them")
+        refuse_shallow(self._path)
         form = "%x00".join(_FIELDS)
         asked = ["log", "-z", "--no-color", "--encoding=UTF-8", f"--format=tformat:{form}", *self._selection()]
         raw = scratch / "git-log"
         with raw.open("wb") as file:
-            self._run(["-c", "log.showSignature=false", *asked], file)
+            git_into(self._path, ["-c", "log.showSignature=false", *asked], file)
         return [Raw(raw, " ".join(["git", *asked]))]
 
     def items(self, kept: Sequence[Path]) -> Iterator[Item]:
@@ -104,26 +100,12 @@ class GitSource:
         """What `git rev-list --count` says; None for a range of dates, which git would judge by other rules."""
         if self._since or self._until:
             return None
-        counted = self._git("rev-list", "--count", *self._selection())
+        counted = git(self._path, "rev-list", "--count", *self._selection())
         return int(counted)
 
     def _selection(self) -> list[str]:
         # the closing `--` says that the revision is no path, whatever files lie there
         return [*(["--merges"] if self._merges_only else []), "--end-of-options", self._revision, "--"]
-
-    def _git(self, *arguments: str) -> bytes:
-        return self._run(arguments, subprocess.PIPE) or b""
-
-    def _run(self, arguments: Sequence[str], output: BinaryIO | int) -> bytes | None:
-        command = ["git", "-C", str(self._path), "--no-replace-objects", *arguments]
-        try:
-            done = subprocess.run(command, env=_environment(), stdout=output, stderr=subprocess.PIPE, check=False)
-        except OSError as error:
-            raise SourceError(f"{self._path}: git cannot be started: {error}; install it") from error
-        if done.returncode:
-            said = done.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
-            raise SourceError(f"{self._path}: git cannot read it: {said[-1] if said else 'no message'}")
-        return done.stdout
 
     def _commits(self, log: Path) -> Iterator[list[str]]:
         """The fields of every commit in a fetched log, newest first."""
@@ -170,10 +152,6 @@ class GitSource:
         if self._merge_deploys:
             payload |= {"deployed_by": commit.committer, "deployed_at": committed}
         return payload
-
-
-def _environment() -> dict[str, str]:
-    return {**without_variables(_ELSEWHERE), "GIT_GRAFT_FILE": os.devnull}
 
 
 def _trailer_item(key: str, value: str, trailer: Trailer, committed: str) -> dict[str, Any]:

@@ -140,7 +140,9 @@ def _merge(pull_request: dict[str, Any], change_id: str, deploys: bool) -> dict[
         f"at {pull_request['mergedAt']} as {commit or 'an unnamed commit'}, head {pull_request['headRefOid']}"
     )
     item = {"kind": "deployment" if deploys else "ticket", "text": text, "at": pull_request["mergedAt"]}
-    return {"merge": {**item, "uri": pull_request["url"], **({"by": merger} if merger else {})}}
+    item |= {"by": merger} if merger else {}
+    item |= {"revision": commit} if commit else {}  # what a deployment of it goes under
+    return {"merge": {**item, "uri": pull_request["url"]}}
 
 
 def _description(pull_request: dict[str, Any]) -> dict[str, Any]:

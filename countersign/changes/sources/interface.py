@@ -2,7 +2,7 @@
 
 A source is read in two steps. `fetch` brings what the system gave, raw, into files; what it fetched is kept under its
 digest, and `items` reads the kept bytes and nothing else. It yields an item for everything that it read, so that counts
-add up: a record, a skip with its reason, or a record that could not be read. A source that breaks off raises
+add up: a record, a deployment, a skip with its reason, or a record that could not be read. One that breaks off raises
 SourceError in either step: a failed read is never a smaller one.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from countersign.changes.deployment import Deployment
 from countersign.errors import SourceError
 
 Origin = Literal["extracted", "submitted"]
@@ -44,7 +45,7 @@ class Unreadable:
     content: bytes
 
 
-Item = Record | Skipped | Unreadable
+Item = Record | Deployment | Skipped | Unreadable
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from countersign.changes.people import Identity, Likeness, People, fold, parse_identity
+from countersign.errors import PolicyError
 from countersign.policy import Person, Policy, load_policy
 from tests.conftest import POLICY
 
@@ -158,8 +159,15 @@ def test_a_pipeline_is_known_by_its_handle_and_not_by_the_name_beside_an_address
     assert people.is_pipeline(text) is expected
 
 
+def test_two_entries_that_read_the_same_are_refused(policy: Policy) -> None:
+    """A Hangul filler is a letter that shows nothing: the second entry would take the first one's place."""
+    double = Person(id="double", name="Example Double", logins=["maker\u3164"])
+    with pytest.raises(PolicyError, match="'maker' reads the same for 'maker' and 'double'"):
+        People(policy.model_copy(update={"people": [*policy.people, double]}))
+
+
 def test_without_patterns_nobody_is_a_bot_or_a_pipeline(policy: Policy) -> None:
-    people = People(policy.model_copy(update={"bots": [], "pipelines": []}))
+    people = People(policy.model_copy(update={"bots": [], "pipelines": [], "systems": []}))
     assert not people.is_bot("x[bot]")
     assert not people.is_pipeline("pipeline:ci")
 

@@ -68,7 +68,9 @@ def test_the_whole_way_in_words_and_in_documents(cli: Cli, write: Write) -> None
         assert (run["run_id"], run["status"], set(run)) == (run_id, following, _RUN)
     assert cli("advance", "--json").document == {"runs": []}
     assert "nothing to do" in cli("advance").err
-    assert cli("verify", "--json").document == {"ok": True, "checked": 1, "faults": []}
+    verified = cli("verify", "--json").document
+    assert (verified["ok"], verified["checked"], verified["faults"]) == (True, 1, [])
+    assert (verified["trust"], verified["self_attested_since"][:2]) == ("register", "20")
     assert "1 runs verified" in cli("verify", run_id).out
     again = cli("run", write("payload.json", payload_with()), "--json")
     assert (again.code, again.document["totals"]["known"], again.document["runs"][0]["status"]) == (0, 1, "COMPLETED")

@@ -72,7 +72,11 @@ def test_a_breach_happens_when_it_happens_whoever_looks_and_whenever(days: int) 
 def test_a_pause_that_lasts_holds_the_clock() -> None:
     """The deadline is the one that would stand if it ended now, and moves on; nothing is breached meanwhile."""
     waiting = [pause("2026-11-23 10:00", None)]
-    for now, due in (("2026-11-23 11:00", "Mon 2026-11-23 13:00"), ("2026-11-24 17:00", "Wed 2026-11-25 11:00")):
+    for now, due in (
+        ("2026-11-23 10:00", "Mon 2026-11-23 12:00"),
+        ("2026-11-23 11:00", "Mon 2026-11-23 13:00"),
+        ("2026-11-24 17:00", "Wed 2026-11-25 11:00"),
+    ):
         stands = judge(NEW_YORK, FOUR, START, waiting, now=at(NEW_YORK, now))
         assert (stands.standing, stands.paused, shown(NEW_YORK, stands.deadline)) == (Standing.RUNNING, True, due)
         assert stands.left == timedelta(hours=2)
@@ -178,14 +182,23 @@ def test_shares_of_the_time_are_reached_in_business_time() -> None:
     assert shown(NEW_YORK, to_datetime(half[0])) == "Mon 2026-11-23 11:00"
 
 
-def test_a_million_at_once_are_what_each_is_alone() -> None:
-    """Down to the microsecond, since starts are what a log stamped."""
+@pytest.mark.parametrize("allowance", [FOUR, DAY, Allowance(3, Unit.HOURS)], ids=lambda allowance: allowance.unit)
+def test_many_at_once_are_what_each_is_alone(allowance: Allowance) -> None:
+    """Down to the microsecond, since starts are what a log stamped; each with two pauses, which may be empty."""
     chance = np.random.default_rng(7)
-    starts = chance.integers(NEW_YORK.begin, NEW_YORK.end - 30 * 86_400 * SECOND, 1000)
-    for allowance in (FOUR, DAY, Allowance(3, Unit.HOURS)):
-        together = deadlines(NEW_YORK, allowance, starts)
-        alone = [deadline(NEW_YORK, allowance, to_datetime(start)) for start in starts[:200]]
-        assert [to_datetime(due) for due in together[:200]] == alone
+    starts = chance.integers(NEW_YORK.begin, NEW_YORK.end - 30 * 86_400 * SECOND, 200)
+    gaps = np.cumsum(chance.integers(0, 20 * 3600, (4, 200)) * SECOND, axis=0)
+    pauses = [(starts + gaps[0], starts + gaps[1]), (starts + gaps[2], starts + gaps[3])]
+    together = deadlines(NEW_YORK, allowance, starts, pauses)
+    assert [to_datetime(due) for due in together] == [
+        deadline(
+            NEW_YORK,
+            allowance,
+            to_datetime(start),
+            [Pause(to_datetime(begin[number]), to_datetime(end[number]), "waiting", "by") for begin, end in pauses],
+        )
+        for number, start in enumerate(starts)
+    ]
 
 
 @pytest.mark.parametrize("made_up", calendars(1), ids=lambda made_up: made_up.zone)

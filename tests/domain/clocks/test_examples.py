@@ -61,6 +61,10 @@ EXAMPLES: dict[str, Row] = {
     "opening_that_is_leapt_over": (NEW_YORK_NIGHTS, "2026-03-07 12:00", hours(1), "Sun 2026-03-08 04:00"),
     # One day after Sunday 02:45 is next Sunday 02:45, which does not exist: the first instant after it, 03:00.
     "same_time_that_is_leapt_over": (NEW_YORK_NIGHTS, "2026-03-01 02:45", days(1), "Sun 2026-03-08 03:00"),
+    # 02:00 comes once in autumn, after the hour that comes twice: 25 hours after Saturday's.
+    "same_time_after_the_hour_that_comes_twice": (NEW_YORK_ALWAYS, "2026-10-31 02:00", days(1), "Sun 2026-11-01 02:00"),
+    # 01:30 comes twice; the first is meant, so that nobody waits longer than they must.
+    "same_time_that_comes_twice": (NEW_YORK_ALWAYS, "2026-10-31 01:30", days(1), "Sun 2026-11-01 01:30"),
     # The Friday after Thanksgiving ends at 13:00: one hour on Wednesday, three on Friday, still in time …
     "early_close_in_time": (NEW_YORK_EARLY, "2026-11-25 16:00", hours(4), "Fri 2026-11-27 12:00"),
     # … but 30 minutes on Wednesday and four hours on Friday are not enough for five: 30 minutes are left for Monday.
@@ -69,6 +73,9 @@ EXAMPLES: dict[str, Row] = {
     "a_day_from_after_an_early_close": (NEW_YORK_EARLY, "2026-11-27 14:00", days(1), "Tue 2026-12-01 09:00"),
     # Same local time on the next business day, literally: Friday 15:00, although nobody works by then.
     "a_day_onto_an_early_close": (NEW_YORK_EARLY, "2026-11-25 15:00", days(1), "Fri 2026-11-27 15:00"),
+    # From the calendar's very first instant, west and east of Greenwich: 1 January is a holiday here, and not there.
+    "first_instant_west": (NEW_YORK, "2026-01-01 00:00", hours(4), "Fri 2026-01-02 13:00"),
+    "first_instant_east": (KOLKATA, "2026-01-01 00:00", hours(4), "Thu 2026-01-01 14:30"),
     # New Year's Day is a Friday: one hour on Thursday, three on Monday, in the next year.
     "over_new_year": (NEW_YORK, "2026-12-31 16:00", hours(4), "Mon 2027-01-04 12:00"),
     # 1 January 2028 is a Saturday, kept on Friday 31 December 2027: from Thursday straight to Monday.

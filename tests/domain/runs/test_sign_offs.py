@@ -7,8 +7,12 @@ import pytest
 
 from countersign import Determination, Status, record_approval
 from countersign.errors import SignOffRefused, UnknownRunError
+from countersign.evidence.log import AuditLog
 from countersign.policy import Policy
+from countersign.runs.pages import workpaper_page
 from countersign.runs.run import RunResult
+from countersign.runs.state import read_state
+from countersign.runs.workpaper import workpaper_document
 from tests.conftest import payload_with
 from tests.domain.runs.conftest import SIGNERS, Bench, events, log_of, policy_with
 
@@ -195,6 +199,125 @@ def test_a_role_that_was_taken_away_no_longer_signs(bench: Bench) -> None:
     result = bench.execute()
     bench.fresh(policy=with_people(bench.policy, {"id": "reviewer", "name": "Example Reviewer", "roles": []}))
     assert "does not have the role" in refused(bench, result, REVIEW, "reviewer")
+
+
+@pytest.mark.parametrize(
+    ("days", "why"),
+    [
+        ({"valid_until": "2026-11-22"}, "until 2026-11-22, and holds no role on 2026-11-23"),
+        ({"valid_from": "2026-11-24"}, "from 2026-11-24, and holds no role on 2026-11-23"),
+    ],
+    ids=["left", "to_come"],
+)
+def test_a_role_is_held_only_while_the_entry_is_valid(bench: Bench, days: dict[str, str], why: str) -> None:
+    checker = {"id": "checker", "name": "Example Checker", "roles": ["approver"], **days}
+    bench.fresh(policy=with_people(bench.policy, checker))
+    bench.sign(bench.execute(), REVIEW, "reviewer")
+    assert why in refused(bench, bench.execute(), APPROVAL, "checker")
+
+
+def test_whoever_left_is_not_asked_and_what_they_signed_before_stands(bench: Bench) -> None:
+    entry = {"name": "Example Second Checker", "roles": ["approver", "reviewer"], "valid_until": "2026-11-23"}
+    bench.fresh(policy=with_people(bench.policy, {"id": "second-checker", **entry}))
+    bench.sign(bench.execute(), REVIEW, "second-checker")
+    bench.clock.move(days=1)
+    result = bench.execute()
+    assert asked(result) == [["reviewer", "second-reviewer", "second-checker"], ["checker"]]
+    bench.sign(result, APPROVAL, "checker")
+    assert bench.execute().status is Status.COMPLETED
+    assert bench.faults() == []
+
+
+def test_an_auditor_signs_nothing(bench: Bench) -> None:
+    auditor = {"id": "auditor", "name": "Example Auditor", "roles": ["auditor"]}
+    reviewer = {"id": "reviewer", "name": "R", "roles": ["reviewer"], "delegates": [until("auditor", "2026-11-30")]}
+    bench.fresh(policy=with_people(bench.policy, auditor, reviewer))
+    assert "does not have the role" in refused(bench, bench.execute(), REVIEW, "auditor")
+
+
+def until(to: str, last: str) -> dict[str, str]:
+    """Leave to act for somebody from the beginning of November."""
+    return {"to": to, "from": "2026-11-01", "until": last}
+
+
+def asked(result: RunResult) -> list[list[str]]:
+    """Whom each sign-off was asked of."""
+    return [entry.data["to"] for entry in AuditLog(log_of(result)).records() if entry.event == "sign_off_requested"]
+
+
+def delegating(bench: Bench, *principals: str, last: str = "2026-11-30", **deputy: Any) -> Bench:
+    """The bench with a `deputy` without a role, for whom these signers have left leave to act."""
+    people: list[dict[str, Any]] = [{"id": "deputy", "name": "Example Deputy", "emails": ["d@example.com"], **deputy}]
+    for principal in principals:
+        entry = bench.policy.person(principal)
+        assert entry is not None
+        people.append({**entry.model_dump(mode="json"), "delegates": [until("deputy", last)]})
+    bench.fresh(policy=with_people(bench.policy, *people))
+    return bench
+
+
+def test_a_delegate_signs_for_somebody_and_the_workpaper_says_for_whom(bench: Bench) -> None:
+    delegating(bench, "reviewer")
+    result = bench.execute()
+    assert asked(result) == [["second-reviewer", "second-checker", "deputy", "reviewer"]]
+    bench.sign(result, REVIEW, "deputy")
+    bench.sign(bench.execute(), APPROVAL, "checker")
+    result = bench.execute()
+    assert result.status is Status.COMPLETED
+    document = workpaper_document(read_state(result.run_id, AuditLog(log_of(result)).records(), None))
+    assert [(signed["by"], signed["acting_for"]) for signed in document["sign_offs"]] == [
+        ("deputy", "reviewer"),
+        ("checker", None),
+    ]
+    assert "approved by deputy for reviewer (reviewer)" in "\n".join(workpaper_page(document))
+    assert bench.faults() == []
+
+
+@pytest.mark.parametrize(
+    ("principals", "payload", "why"),
+    [
+        ((), payload_with(), "'deputy' does not have the role 'reviewer'"),
+        (("checker",), payload_with(), "'deputy' does not have the role 'reviewer'"),
+        (("reviewer",), payload_with(author="reviewer"), "'deputy', who acts for 'reviewer', is the author"),
+        (("reviewer",), payload_with(author="deputy"), "'deputy', who acts for 'reviewer', is the author"),
+        (("reviewer",), by("approval", "example-reviewer"), "is who gave the cited evidence"),
+        (("reviewer",), payload_with(contributors=["A. Helper"]), "cannot be told apart"),
+    ],
+    ids=["nobody", "another-role", "author", "themself", "gave-evidence", "unresolved"],
+)
+def test_a_delegate_is_refused_where_either_of_the_two_is(
+    bench: Bench, principals: tuple[str, ...], payload: dict[str, Any], why: str
+) -> None:
+    delegating(bench, *principals)
+    assert why in refused(bench, bench.execute(payload), REVIEW, "deputy")
+
+
+def test_a_delegation_ends_with_its_last_day(bench: Bench) -> None:
+    delegating(bench, "reviewer", last="2026-11-23")
+    result = bench.execute()
+    bench.clock.move(days=1)
+    assert "does not have the role" in refused(bench, result, REVIEW, "deputy")
+
+
+def test_a_delegate_of_two_acts_for_the_one_who_had_no_hand_in_the_change(bench: Bench) -> None:
+    delegating(bench, "reviewer", "second-reviewer")
+    payload = payload_with(author="reviewer")
+    bench.sign(bench.execute(payload), REVIEW, "deputy")
+    result = bench.execute(payload)
+    signed = next(entry for entry in AuditLog(log_of(result)).records() if entry.event == "signed_off")
+    assert signed.data["acting_for"] == "second-reviewer"
+
+
+def test_whoever_signs_by_their_own_role_acts_for_nobody(bench: Bench) -> None:
+    delegating(bench, "reviewer", roles=["reviewer"])
+    bench.sign(bench.execute(payload_with(author="reviewer")), REVIEW, "deputy")
+    assert bench.faults() == []
+
+
+def test_nobody_signs_after_their_own_delegate(bench: Bench) -> None:
+    delegating(bench, "second-checker")
+    bench.sign(bench.execute(), REVIEW, "deputy")
+    assert "gave independent_review already" in refused(bench, bench.execute(), APPROVAL, "second-checker")
 
 
 @pytest.mark.parametrize("damage", ["changed", "torn", "empty"])

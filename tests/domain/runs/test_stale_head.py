@@ -2,8 +2,9 @@
 
 from countersign.runs.engine import Engine
 from countersign.runs.intake import take_in_one
+from countersign.runs.published import Published
 from countersign.runs.sign_offs import SignOffDesk
-from countersign.runs.verification import Verifier, registered_runs
+from countersign.runs.verification import Verifier, read_account
 from tests.conftest import PayloadFactory
 
 
@@ -19,10 +20,10 @@ def test_a_head_that_is_out_of_date_is_asked_for_again_under_the_lock(engine: En
 
 def test_a_run_that_goes_on_while_all_are_verified_is_no_fault(engine: Engine, clean: PayloadFactory) -> None:
     outcome = take_in_one(engine, clean(), source="test", where="test", origin="submitted")
-    stale = registered_runs(engine.register)[outcome.run_id]
+    stale = read_account(engine.register).runs[outcome.run_id]
     SignOffDesk(engine).record(outcome.rundir, "independent_review", "reviewer", "rejected", "not convinced")
     list(engine.advance())
-    assert list(Verifier(engine.root.path).verify_run(stale)) == []
+    assert list(Verifier(engine.root.path).verify_run(stale, Published(engine.root, stale.day))) == []
 
 
 def test_a_log_cut_back_to_an_older_head_is_still_found(engine: Engine, clean: PayloadFactory) -> None:

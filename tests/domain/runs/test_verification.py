@@ -161,6 +161,29 @@ def test_a_sign_off_by_somebody_who_may_not_is_void(
     assert why in bench.faults()[0].detail
 
 
+@pytest.mark.parametrize(
+    ("acting_for", "fault", "why"),
+    [
+        ("second-reviewer", "sign_off_void", "a sign-off of reviewer for themself"),
+        ("nobody", "sign_off_void", "a sign-off of reviewer for themself"),
+        (["reviewer"], "inconsistent", "whom it acts for is no id"),
+        (None, "inconsistent", "whom it acts for is no id"),
+    ],
+)
+def test_a_sign_off_for_somebody_the_roster_does_not_say_is_found(
+    bench: Bench, acting_for: object, fault: str, why: str
+) -> None:
+    result = bench.execute()
+    bench.sign(result, "independent_review", "reviewer")
+    bench.execute()
+
+    def for_another(forger: Forger) -> None:
+        forger.line("signed_off").event["acting_for"] = acting_for
+
+    assert forge(bench, result, for_another) == [fault]
+    assert why in bench.faults()[0].detail
+
+
 def test_a_sign_off_that_names_a_register_that_never_was_is_found(bench: Bench) -> None:
     bench.sign(bench.execute(), "independent_review", "reviewer")
     result = bench.execute()
@@ -324,6 +347,7 @@ def test_a_run_folder_copied_under_another_id_or_day_is_found(bench: Bench) -> N
     result = bench.complete()
     elsewhere = result.rundir.parent.parent / "24" / result.run_id
     for copy in (result.rundir.with_name("change-0123456789abcdef"), elsewhere):
+        copy.parent.mkdir(mode=0o700, exist_ok=True)
         shutil.copytree(result.rundir, copy)
         (fault,) = bench.faults()
         assert (fault.run_id, fault.kind, fault.where) == (copy.name, "unregistered", str(copy / "audit.jsonl"))

@@ -4,19 +4,33 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from countersign.changes.sources.build import git_source, github_source, merge_deploys, origin_of, source_of
+from countersign.changes.sources.deployments import DeploymentsSource
 from countersign.changes.sources.files import FilesSource
 from countersign.changes.sources.git import GitSource
+from countersign.changes.sources.git_tags import GitTagsSource
 from countersign.changes.sources.github import GithubSource
 from countersign.changes.sources.servicenow import ServicenowSource
 from countersign.errors import PolicyError
 from countersign.policy import Policy, SourceSpec
 
+TAGS = {"system": "billing", "tags": "release-*"}
 
-@pytest.mark.parametrize(("adapter", "kind"), [("files", FilesSource), ("git", GitSource), ("github", GithubSource)])
+
+@pytest.mark.parametrize(
+    ("adapter", "kind"),
+    [
+        ("files", FilesSource),
+        ("git", GitSource),
+        ("github", GithubSource),
+        ("deployments", DeploymentsSource),
+        ("git_tags", GitTagsSource),
+    ],
+)
 def test_each_adapter_has_its_source_under_the_name_of_the_entry(adapter: str, kind: type, policy: Policy) -> None:
-    spec = SourceSpec.model_validate({"name": "entry", "adapter": adapter, "path": "somewhere"})
+    spec = SourceSpec.model_validate({"name": "entry", "adapter": adapter, "path": "somewhere", **TAGS})
     source = source_of(policy, spec, Path("/base"))
     assert isinstance(source, kind)
     assert (source.name, source.adapter) == ("entry", adapter)
@@ -29,6 +43,12 @@ def test_since_is_read_with_its_zone_or_refused(policy: Policy) -> None:
     assert datetime(2026, 11, 1, 4, tzinfo=UTC) in vars(source).values()
     with pytest.raises(PolicyError, match=r"sources\.entry\.since: needs a date, a time and a zone"):
         source_of(policy, spec.model_copy(update={"since": "2026-11-01"}), Path("/base"))
+
+
+@pytest.mark.parametrize("missing", TAGS)
+def test_tags_deploy_nothing_until_the_policy_says_which_deploy_what(missing: str) -> None:
+    with pytest.raises(ValidationError, match="name the `tags` that deploy"):
+        SourceSpec.model_validate({"name": "entry", "adapter": "git_tags", "path": ".", **TAGS, missing: None})
 
 
 def test_evidence_is_extracted_only_through_an_adapter_that_the_policy_names(policy: Policy) -> None:

@@ -1,0 +1,39 @@
+"""`seal`: state and sign what the whole root is now."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
+from countersign.cli.output import print_json, say
+from countersign.environment import utc_now
+from countersign.errors import SignatureError
+from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.seal import seal_path
+from countersign.evidence.sealing import Sealer
+from countersign.runs.adoption import ConfigurationDesk
+
+
+def seal(
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="COUNTERSIGN_SEAL_KEY", help="A private key file, or a public one whose private half the agent has."
+        ),
+    ] = None,
+    root: Root = ROOT,
+    policy: PolicyFile = POLICY,
+    as_json: Json = False,
+) -> None:
+    """Seal the evidence root. Give the file that this prints to somebody else: it shows what the root was."""
+    if key is None:
+        raise SignatureError("no key to seal with; name one with --key or COUNTERSIGN_SEAL_KEY")
+    evidence = EvidenceRoot(root)
+    made = Sealer(evidence, key, clock=utc_now).seal(ConfigurationDesk(root).in_force().configuration.digest)
+    path = seal_path(evidence, made.number)
+    if as_json:
+        print_json({"number": made.number, "seal": made.digest, "path": str(path), "lines": made.lines})
+        return
+    say(f"seal {made.number} of {made.lines} register lines: {path}")
+    say(f"SHA-256 {made.digest}")

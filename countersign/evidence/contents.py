@@ -1,0 +1,69 @@
+"""What lies in a root beside its logs: every file private, no link, and the content that its name or the register says.
+
+What belongs here: files against digests. What does not: what a dataset's rows mean (`runs/published`), chains, seals.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.seals import RootFault
+
+_VERSION = re.compile(r"([0-9a-f]{64})\.json")
+_BLOB = re.compile(r"([0-9a-f]{64})")
+_PARQUET = re.compile(r"day=.*\.parquet")
+Datasets = Mapping[tuple[str, str], str]
+
+
+def check_contents(root: EvidenceRoot, datasets: Datasets) -> Iterator[RootFault]:
+    """Everything wrong with the files; `datasets` are the registered digests by asset and intake day."""
+    yield from _private(root.path)
+    yield from _named_by_digest(root.policies, _VERSION)
+    yield from _named_by_digest(root.blobs, _BLOB)
+    yield from _named_by_digest(root.extracts, _BLOB)
+    for (asset, day), digest in datasets.items():
+        yield from check_dataset(root, asset, day, digest)
+    for path in sorted(root.datasets.glob("*/*")):
+        day = path.name.removeprefix("day=").removesuffix(".parquet")
+        if _PARQUET.fullmatch(path.name) and (path.parent.name, day) not in datasets:
+            yield RootFault("dataset_unregistered", str(path), "a register line that names its digest")
+
+
+def check_dataset(root: EvidenceRoot, asset: str, day: str, digest: str) -> Iterator[RootFault]:
+    """Whether a dataset file is the one that the register names."""
+    path = root.datasets / asset / f"day={day}.parquet"
+    if not path.is_file():
+        yield RootFault("dataset_missing", str(path), "a file; the next materialisation of its day rebuilds it")
+    elif _digest(path) != digest:
+        yield RootFault("dataset_differs", str(path), f"the SHA-256 that the register knows, {digest}")
+
+
+def _private(folder: Path) -> Iterator[RootFault]:
+    """Links, which could point anywhere, and what others than the owner could read or write."""
+    for parent, folders, files in os.walk(folder):
+        for name in (".", *(name for name in (*folders, *files))):
+            path = Path(parent, name)
+            status = path.lstat()
+            if path.is_symlink():
+                yield RootFault("symlink", str(path), "a file or a folder of its own, not a link")
+            elif name not in folders and status.st_mode & 0o077:
+                mode = "0700" if name == "." else "0600"
+                yield RootFault("permissions", str(path), f"mode {mode}, not {status.st_mode & 0o777:04o}")
+
+
+def _named_by_digest(folder: Path, names: re.Pattern[str]) -> Iterator[RootFault]:
+    """Files whose content is not what their name says; a temporary one that a crash left starts with a dot."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        found = names.fullmatch(path.name)
+        if found is None and not path.name.startswith("."):
+            yield RootFault("stranger", str(path), "a name that is the SHA-256 of the content")
+        elif found is not None and path.is_file() and _digest(path) != found[1]:
+            yield RootFault("content_differs", str(path), "the content that its name says; restore it from a copy")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

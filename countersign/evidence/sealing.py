@@ -1,0 +1,156 @@
+"""Making seals: read what is new, state it, sign it, and let the register say so.
+
+Order of writes: statement → signature → register line. A number belongs to the first statement that was linked under
+it, and only that one is ever signed; a crash between any two is repaired by the next sealing. Locks in the order
+seals, findings, register. What does not belong here: judging what is there (`seals`).
+"""
+
+import fcntl
+import io
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+
+from countersign.clocks.instant import stamp
+from countersign.environment import Clock
+from countersign.errors import EvidenceError, TamperedError
+from countersign.evidence import durable
+from countersign.evidence.chain import ChainFile, Writer, raise_for, read_tail
+from countersign.evidence.lines import ZERO, Draft, Scan, parse_line
+from countersign.evidence.merkle import CompactRange
+from countersign.evidence.register import ACTOR, Register
+from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.seal import Extent, Seal, read_seal, seal_numbers, seal_path, signature_path
+from countersign.evidence.signature import sign
+from countersign.evidence.signers import SEAL
+
+
+class Sealer:
+    """Seals an evidence root with one key: a private key file, or a public one whose private half an agent has."""
+
+    def __init__(self, root: EvidenceRoot, key: Path, *, clock: Clock) -> None:
+        if not root.register.is_file():
+            raise EvidenceError(f"{root.path}: no evidence root (register.jsonl is missing); name one with --root")
+        self._root = root
+        self._key = key
+        self._clock = clock
+
+    def seal(self, policy: str) -> Seal:
+        """Seal the root as it is now, under the policy of this digest; what a crash left of a seal is finished first.
+
+        Raises TamperedError where register or findings do not go on from the last seal, SignatureError where the key
+        cannot sign. Reads, and strictly checks, only what came after the last seal.
+        """
+        durable.make_folder(self._root.seals)
+        # one instant, taken when every lock is held: the register's line says when the seal was made, and no later
+        now = cache(self._clock)
+        with self._alone(), self._findings() as findings, Register(self._root, clock=now).writing() as register:
+            numbers = seal_numbers(self._root)
+            last = read_seal(self._root, numbers[-1]) if numbers else None
+            if last is not None:
+                self._finish(last, register, findings)
+            seal = self._state(last, register, findings, policy, stamp(now()))
+            durable.create_file(seal_path(self._root, seal.number), seal.statement)
+            self._sign(seal, register)
+        return seal
+
+    def _state(
+        self,
+        last: Seal | None,
+        register: Writer,
+        findings: Writer | None,
+        policy: str,
+        at: str,
+        ends: tuple[int | None, int | None] = (None, None),
+    ) -> Seal:
+        """What there is to say after the last seal: about all that is there, or as far as these sizes in bytes."""
+        known, found = (last.register, last.findings) if last else (Extent(), Extent())
+        lines = _lines(register, known, ends[0])
+        if last is None and not lines:
+            raise EvidenceError(f"{self._root.register}: empty; there is nothing to seal yet")
+        tree = last.tree if last else CompactRange()
+        for line in lines:
+            tree.append(line)
+        return Seal(
+            number=last.number + 1 if last else 1,
+            previous=last.digest if last else ZERO,
+            environment=last.environment if last else durable.digest_of(lines[0]),
+            at=at,
+            policy=policy,
+            register=_extent(self._root.register, known, lines),
+            lines=tree.size,
+            subtrees=tuple(part.hex() for part in tree.hashes),
+            findings=_extent(self._root.findings, found, _lines(findings, found, ends[1]) if findings else []),
+        )
+
+    def _finish(self, last: Seal, register: Writer, findings: Writer | None) -> None:
+        """Complete the last seal where a crash came before its signature or its register line."""
+        if not signature_path(self._root, last.number).exists():
+            before = read_seal(self._root, last.number - 1) if last.number > 1 else None
+            ends = (last.register.size, last.findings.size)
+            if self._state(before, register, findings, last.policy, last.at, ends) != last:
+                where = seal_path(self._root, last.number)
+                raise TamperedError(f"{where}: an unsigned statement that does not say what the root says (SEV-1)")
+            self._sign(last, register, finished=True)
+        elif not any(_names(line, last) for line in _lines(register, last.register)):
+            self._note(last, register, finished=True)
+
+    def _sign(self, seal: Seal, register: Writer, *, finished: bool = False) -> None:
+        signature = sign(seal.statement, key=self._key, namespace=SEAL)
+        durable.create_file(signature_path(self._root, seal.number), signature)
+        self._note(seal, register, finished=finished)
+
+    def _note(self, seal: Seal, register: Writer, *, finished: bool = False) -> None:
+        """The register's line; it has the seal's own instant, unless a later sealing had to write it."""
+        signature = signature_path(self._root, seal.number).read_bytes()
+        data = {"number": seal.number, "seal": seal.digest, "signature": durable.digest_of(signature)}
+        register.append([Draft("sealed", ACTOR, {**data, "finished": True} if finished else data)])
+
+    @contextmanager
+    def _findings(self) -> Iterator[Writer | None]:
+        """The findings under their writer's lock, a torn tail healed; None where there are none."""
+        with ExitStack() as lock:
+            there = self._root.findings.exists()
+            chain = ChainFile(self._root.findings, blobs=self._root.blobs, clock=self._clock)
+            yield lock.enter_context(chain.writing()) if there else None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        handle = os.open(self._root.seals / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, durable.FILE_MODE)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _lines(file: Writer, after: Extent, end: int | None = None) -> list[bytes]:
+    """The raw lines that follow an extent."""
+    content = file.read(after.size)
+    return io.BytesIO(content if end is None else content[: end - after.size]).readlines()
+
+
+def _extent(path: Path, known: Extent, lines: list[bytes]) -> Extent:
+    """How far a chained file goes with these lines, strictly checked. Raises TamperedError."""
+    seq = -1
+    if known.size:
+        if not path.exists():
+            raise TamperedError(f"{path}: gone, though it was sealed; restore it from a copy (SEV-1)")
+        with path.open("rb") as file:
+            tail = read_tail(file, known.size)
+        if not tail.whole or tail.head != known.head:
+            raise TamperedError(f"{path}: at {known.size} bytes it is not what the last seal says (SEV-1)")
+        seq = tail.seq
+    scan = Scan(lines, prev=known.head, seq=seq)
+    for _ in scan:
+        pass
+    raise_for(path, scan)
+    return Extent(known.size + sum(map(len, lines)), scan.head)
+
+
+def _names(line: bytes, seal: Seal) -> bool:
+    """Whether a register line is the one that says of a seal that it was made."""
+    said = parse_line(line) if b'"event":"sealed"' in line else None
+    return said is not None and (said.get("event"), said.get("number")) == ("sealed", seal.number)

@@ -1,0 +1,240 @@
+"""Judging the seals of a root: each against its signature, the one before it, and what lies in the root now.
+
+What belongs here: one pass over the register that meets every seal where it stands, and faults by name. What does
+not: making a seal (`sealing`), and the chains themselves. A seal that crashed half-way is a fault that says so.
+"""
+
+import fcntl
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from countersign.clocks.instant import parse_instant
+from countersign.errors import EvidenceError, SignatureError, TamperedError
+from countersign.evidence.chain import ChainFile
+from countersign.evidence.durable import digest_of
+from countersign.evidence.lines import ZERO, parse_line
+from countersign.evidence.merkle import CompactRange
+from countersign.evidence.register import ACTOR
+from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.seal import Seal, parse_seal, read_seal, seal_numbers, seal_path, signature_path
+from countersign.evidence.signature import Signature, verify, verify_itself
+from countersign.evidence.signers import PIPELINE, SEAL
+
+LATEST = timedelta(hours=25)
+_NOTES = ("sealed", "timestamped", "witnessed")  # what the register says of seals, which therefore comes after them
+_THREADS = 4
+_EVENT = b'{"prev":"'
+
+
+@dataclass(frozen=True, slots=True)
+class RootFault:
+    """Something wrong with a root, by name: `where` is a file or a line, `detail` says what was expected."""
+
+    kind: str
+    where: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Sealed:
+    """What the seals of a root show.
+
+    `lines` of the register's lines are under a seal that holds, `witnessed` under one that was held elsewhere.
+    `since` is when the part began that only whoever runs this root vouches for.
+    """
+
+    faults: list[RootFault] = field(default_factory=list)
+    newest: Seal | None = None
+    lines: int = 0
+    witnessed: int = 0
+    since: str | None = None
+
+
+@dataclass(slots=True)
+class _Met:
+    """What one pass over a chained file found where seals stand: `at` by size in bytes."""
+
+    at: dict[int, tuple[str, int, str]] = field(default_factory=dict)
+    notes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    first: tuple[str, str] | None = None
+    uncovered: str | None = None
+
+
+def check_seals(
+    root: EvidenceRoot,
+    *,
+    allowed_signers: Path | None = None,
+    witness: Path | None = None,
+    now: datetime | None = None,
+) -> Sealed:
+    """Judge every seal. Without `allowed_signers` each is checked with the key that it names, one for all.
+
+    `witness` is a seal that was held elsewhere; `now` finds lines that wait for a seal too long, and is left out for a
+    root that is not in use any more.
+    """
+    if witness is not None and not witness.is_file():
+        raise EvidenceError(f"{witness}: no such file; --witness names a seal that was kept elsewhere")
+    sealed = Sealed()
+    with _standing_still(root):
+        seals = list(_readable(root, sealed.faults))
+        sizes = {seal.register.size for seal in seals}
+        register = _meet(root.register, sizes)
+        findings = _meet(root.findings, {seal.findings.size for seal in seals}) if root.findings.exists() else _Met()
+        findings.at[0] = (ZERO, 0, "")
+        signatures = _signatures(root, seals, allowed_signers)
+    holding = True
+    before: Seal | None = None
+    for seal, signed in zip(seals, signatures, strict=True):
+        wrong = [*_against(seal, before, register, findings), *signed, *_against_note(root, seal, register)]
+        sealed.faults += [RootFault(kind, str(seal_path(root, seal.number)), detail) for kind, detail in wrong]
+        holding = holding and not wrong
+        if holding:
+            sealed.newest, sealed.lines = seal, seal.lines
+        before = seal
+    sealed.faults += _missing(root, seals, register)
+    sealed.since = register.first[1] if register.first else None
+    if witness is not None:
+        _against_witness(sealed, seals, witness)
+    if seals and now is not None:
+        sealed.faults += _late(root, register, now)
+    return sealed
+
+
+@contextmanager
+def _standing_still(root: EvidenceRoot) -> Iterator[None]:
+    """No seal is being made meanwhile, so that files and register agree."""
+    lock = root.seals / ".lock"
+    if not lock.is_file():
+        yield
+        return
+    with lock.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def _readable(root: EvidenceRoot, faults: list[RootFault]) -> Iterator[Seal]:
+    for number in seal_numbers(root):
+        try:
+            yield read_seal(root, number)
+        except TamperedError as error:
+            faults.append(RootFault("seal_unreadable", str(seal_path(root, number)), str(error)))
+
+
+def _meet(path: Path, sizes: set[int]) -> _Met:
+    """Read a chained file once, noting head, lines and root at each of these sizes, and what it says of seals."""
+    met, tree, size, head = _Met(), CompactRange(), 0, ZERO
+    last = max(sizes, default=0)
+    with ChainFile(path).reading() as file:
+        for line in file:
+            start, size = size, size + len(line)
+            tree.append(line)
+            if line.startswith(_EVENT):
+                head = hashlib.sha256(line).hexdigest()
+            if size in sizes:
+                met.at[size] = (head, tree.size, tree.root.hex())
+            if met.first is None:
+                met.first = (head, str((parse_line(line) or {}).get("ts", "")))
+            if b'"event":"sealed"' in line:
+                note = parse_line(line) or {}
+                met.notes.setdefault(str(note.get("number")), []).append(note)
+            if met.uncovered is None and start >= last and (said := parse_line(line)) and "ts" in said:
+                met.uncovered = said["ts"] if said["event"] not in _NOTES else None
+    return met
+
+
+def _signatures(root: EvidenceRoot, seals: list[Seal], allowed_signers: Path | None) -> list[list[tuple[str, str]]]:
+    """What is wrong with each seal's signature."""
+
+    def check(seal: Seal) -> Signature | tuple[str, str]:
+        path = signature_path(root, seal.number)
+        try:
+            raw = path.read_bytes()
+            if allowed_signers is None:
+                return verify_itself(seal.statement, raw, namespace=SEAL)
+            at = parse_instant(seal.at)
+            return verify(
+                seal.statement, raw, principal=PIPELINE, namespace=SEAL, at=at, allowed_signers=allowed_signers
+            )
+        except OSError:
+            return "seal_unfinished", f"its signature, {path.name}; `countersign seal` finishes what a crash left"
+        except SignatureError as error:
+            return "seal_signature", f"a good signature in {path.name}: {error}"
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        checked = list(threads.map(check, seals))
+    keys = [said.key for said in checked if isinstance(said, Signature)]
+    answers: list[list[tuple[str, str]]] = []
+    for said in checked:
+        if not isinstance(said, Signature):
+            answers.append([said])
+        elif allowed_signers is None and said.key != keys[0]:
+            detail = f"the key of the first seal, {keys[0].fingerprint}, or --allowed-signers that knows both"
+            answers.append([("seal_key", detail)])
+        else:
+            answers.append([])
+    return answers
+
+
+def _against(seal: Seal, before: Seal | None, register: _Met, findings: _Met) -> Iterator[tuple[str, str]]:
+    """What does not fit between a seal, the one before it, and the files."""
+    if seal.previous != (before.digest if before else ZERO):
+        yield "seal_continuity", f"the seal before it, {seal.previous}"
+    elif before is not None and seal.lines < before.lines:
+        yield "seal_continuity", f"at least the {before.lines} lines of the seal before it"
+    if register.first is not None and register.first[0] != seal.environment:
+        yield "seal_environment", f"a register whose first line has the SHA-256 {seal.environment}"
+    if register.at.get(seal.register.size) != (seal.register.head, seal.lines, seal.root):
+        yield "seal_register", f"a register with the root {seal.root} over {seal.lines} lines"
+    if findings.at.get(seal.findings.size, ("", 0, ""))[0] != seal.findings.head:
+        yield "seal_findings", f"findings with the head {seal.findings.head} at {seal.findings.size} bytes"
+
+
+def _against_note(root: EvidenceRoot, seal: Seal, register: _Met) -> Iterator[tuple[str, str]]:
+    """What does not fit between a seal and the register line that says it was made."""
+    notes = register.notes.get(str(seal.number), [])
+    if not notes:
+        yield "seal_unfinished", "a register line that says it was made; `countersign seal` finishes what a crash left"
+        return
+    note = notes[0]
+    path = signature_path(root, seal.number)
+    signature = digest_of(path.read_bytes()) if path.is_file() else None
+    if len(notes) > 1 or (note.get("seal"), note.get("signature")) != (seal.digest, signature):
+        yield "seal_changed", f"what the register says, {note.get('seal')} signed by {note.get('signature')}"
+    elif (note.get("ts"), note.get("actor")) != (seal.at, ACTOR) and note.get("finished") is not True:
+        yield "seal_changed", f"a register line of {seal.at}, when it was made"
+
+
+def _missing(root: EvidenceRoot, seals: list[Seal], register: _Met) -> Iterator[RootFault]:
+    """Numbers without a seal."""
+    there = {seal.number for seal in seals}
+    said = {int(number) for number in register.notes if number.isdecimal()}
+    for number in sorted({*said, *range(1, max(there, default=0))} - set(seal_numbers(root))):
+        yield RootFault("seal_missing", str(seal_path(root, number)), f"the seal {number}")
+
+
+def _late(root: EvidenceRoot, register: _Met, now: datetime) -> Iterator[RootFault]:
+    """Lines that have waited too long for a seal."""
+    since = register.uncovered
+    if since is not None and parse_instant(since) < now - LATEST:
+        detail = f"a seal over what the register says since {since}; `countersign seal` makes one"
+        yield RootFault("seal_late", str(root.seals), detail)
+
+
+def _against_witness(sealed: Sealed, seals: list[Seal], witness: Path) -> None:
+    """Whether a seal that was held elsewhere is one of these, so that all before it is what it was."""
+    try:
+        held = parse_seal(witness.read_bytes(), witness)
+    except (OSError, TamperedError) as error:
+        sealed.faults.append(RootFault("witness_unreadable", str(witness), f"a seal: {error}"))
+        return
+    if held not in seals:
+        detail = f"this root to go on from the seal {held.number}, which was held elsewhere"
+        sealed.faults.append(RootFault("witness_differs", str(witness), detail))
+    elif held.lines <= sealed.lines:
+        sealed.witnessed, sealed.since = held.lines, held.at

@@ -1,0 +1,152 @@
+"""`findings.jsonl`: one chained file, written under one lock.
+
+What belongs here: recording what happened, what people said of it, and what was sent. Recording the same again is
+harmless: ids follow from facts. No call removes anything.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from countersign.environment import Clock, Entropy, random_bytes, utc_now
+from countersign.errors import FindingRefused
+from countersign.evidence.chain import ChainFile, Writer
+from countersign.evidence.lines import ZERO, Draft
+from countersign.evidence.root import EvidenceRoot
+from countersign.findings.disposal import Answer, why_not_acknowledge, why_not_dispose
+from countersign.findings.finding import NOBODY, Finding, Findings, Occurrence, Outcome, apply, read_findings
+from countersign.policy import Policy
+
+FINDINGS = "findings.jsonl"
+ACTOR = "countersign"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One step over one channel, for the nth time."""
+
+    step: str
+    channel: str
+    number: int
+
+    def data(self) -> dict[str, str | int]:
+        """The fields of its events."""
+        return {"step": self.step, "channel": self.channel, "attempt": self.number}
+
+
+class FindingsLog:
+    """The findings of an evidence root."""
+
+    def __init__(self, root: EvidenceRoot, *, clock: Clock = utc_now, entropy: Entropy = random_bytes) -> None:
+        self.path: Path = root.path / FINDINGS
+        self._chain = ChainFile(self.path, blobs=root.blobs, clock=clock, entropy=entropy)
+        self._read: tuple[str, Findings] = (ZERO, Findings())
+
+    def read(self) -> Findings:
+        """What the file says; nothing where there is none yet. Raises TamperedError."""
+        return read_findings(self._chain.records()) if self.path.exists() else Findings()
+
+    def open(self, occurrences: Iterable[Occurrence]) -> list[str]:
+        """Record what happened, in one durable write; returns the ids that were not on record."""
+        with self._writing() as (writer, findings):
+            fresh = {what.id: what for what in occurrences if what.id not in findings.by_id}
+            _record(writer, findings, [Draft("opened", ACTOR, what.data()) for what in fresh.values()])
+        return list(fresh)
+
+    def acknowledge(self, finding_id: str, person: str, reason: str, policy: Policy) -> None:
+        """Somebody takes a finding on: it is no longer sent again. Raises FindingRefused; harmless to repeat."""
+        with self._writing() as (writer, findings):
+            finding = _known(findings, finding_id)
+            _refuse(finding_id, why_not_acknowledge(finding, person, reason, policy))
+            if person not in finding.acknowledged_by:
+                _record(writer, findings, [Draft("acknowledged", person, {"finding": finding_id}, {"reason": reason})])
+
+    def dispose(self, finding_id: str, person: str, answer: Answer, policy: Policy) -> Finding:
+        """Somebody disposes of a finding; SEV-1 and SEV-2 stay open until a second person has. Raises FindingRefused.
+
+        Returns it as it then stands.
+        """
+        with self._writing() as (writer, findings):
+            finding = _known(findings, finding_id)
+            _refuse(finding_id, why_not_dispose(finding, person, answer, policy))
+            data = {"finding": finding_id, "deficiency": None if answer.deficiency is None else str(answer.deficiency)}
+            _record(writer, findings, [Draft("disposed", person, data, answer.texts())])
+            return finding
+
+    def attempt(self, step: str, channel: str, now: datetime) -> Attempt | None:
+        """Take a step over a channel on oneself before it is sent.
+
+        None where it was sent, is being sent, may have been sent, or failed too short a while ago.
+        """
+        with self._writing() as (writer, findings):
+            if not findings.may_go(step, channel, now):
+                return None
+            notice = findings.notices.get(step, {}).get(channel)
+            attempt = Attempt(step, channel, 1 if notice is None else notice.attempts + 1)
+            _record(writer, findings, [Draft("notifying", ACTOR, attempt.data())])
+            return attempt
+
+    def conclude(self, attempt: Attempt, outcome: Outcome, reason: str | None = None) -> None:
+        """What came of an attempt; `reason` is in our own words, since a channel's may hold a secret.
+
+        An attempt that took so long that it was given up stays so.
+        """
+        with self._writing() as (writer, findings):
+            if findings.notices[attempt.step][attempt.channel].outcome is None:
+                _record(writer, findings, [_concluded(attempt, outcome, reason)])
+
+    def without_route(self, step: str) -> None:
+        """Nobody can be told of a step, which is on record once."""
+        with self._writing() as (writer, findings):
+            if step not in findings.notices:
+                nobody = Attempt(step, NOBODY, 0)
+                _record(writer, findings, [_concluded(nobody, Outcome.NO_ROUTE, "the role has no route")])
+
+    def give_up_lost(self, now: datetime) -> list[Attempt]:
+        """Conclude attempts that were begun long ago and have no outcome: their process died, so it is unknown."""
+        with self._writing() as (writer, findings):
+            lost = [
+                Attempt(step, channel, notice.attempts)
+                for step, channels in findings.notices.items()
+                for channel, notice in channels.items()
+                if notice.lost(now)
+            ]
+            reason = "the process that sent it did not come back"
+            _record(writer, findings, [_concluded(attempt, Outcome.UNKNOWN, reason) for attempt in lost])
+        return lost
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Writer, Findings]]:
+        """The lock, and what the file says; it is only read again where somebody else has written since."""
+        with self._chain.writing() as writer:
+            head, findings = self._read
+            if writer.tail.head != head:
+                findings = read_findings(writer.entries())
+            self._read = (ZERO, Findings())  # until it is on disk, nothing staged counts
+            yield writer, findings
+            self._read = (writer.tail.head, findings)
+
+
+def _concluded(attempt: Attempt, outcome: Outcome, reason: str | None) -> Draft:
+    return Draft("notified", ACTOR, {**attempt.data(), "outcome": str(outcome), "reason": reason})
+
+
+def _record(writer: Writer, findings: Findings, drafts: Iterable[Draft]) -> None:
+    """Judge every event as it will be read, and only then write them."""
+    for draft in drafts:
+        apply(findings, writer.stage(draft))
+    writer.commit()
+
+
+def _known(findings: Findings, finding_id: str) -> Finding:
+    finding = findings.by_id.get(finding_id)
+    if finding is None:
+        raise FindingRefused(f"{finding_id}: no such finding")
+    return finding
+
+
+def _refuse(finding_id: str, why: str | None) -> None:
+    if why is not None:
+        raise FindingRefused(f"{finding_id}: {why}")

@@ -1,0 +1,96 @@
+"""`finding list`, `show`, `acknowledge` and `dispose`, as a user has them."""
+
+from pathlib import Path
+
+import pytest
+
+from countersign.evidence.root import EvidenceRoot
+from countersign.findings.finding import Severity
+from countersign.findings.log import FindingsLog
+from countersign.runs.engine import Engine
+from tests.domain.cli.conftest import Cli
+from tests.domain.findings.conftest import RUN, occurrence
+
+REASON = ("--reason", "nobody stood in for the reviewer")
+
+
+@pytest.fixture
+def finding_id(root: Path, engine: Engine) -> str:
+    """A grave finding in a root; `engine` has made the root."""
+    (opened,) = FindingsLog(EvidenceRoot(root)).open([occurrence(severity=Severity.SEV_2)])
+    return opened
+
+
+def test_without_a_root_there_is_nothing_to_list(cli: Cli, root: Path) -> None:
+    assert cli("finding", "list").code == 2
+    assert "no evidence root" in cli("finding", "list").err
+
+
+def test_without_findings_it_says_so(cli: Cli, engine: Engine) -> None:
+    assert cli("finding", "list", "--json").document == {"findings": []}
+    assert "no open findings" in cli("finding", "list").err
+
+
+def test_a_grave_finding_from_first_sight_to_the_second_signature(cli: Cli, finding_id: str) -> None:
+    def dispose(person: str, *more: str) -> str:
+        return str(cli("finding", "dispose", finding_id, "--as", person, *REASON, *more, "--json").document["stands"])
+
+    (listed,) = cli("finding", "list", "--json").document["findings"]
+    assert (listed["finding"], listed["run_id"], listed["stands"]) == (finding_id, RUN, "open")
+    assert finding_id in cli("finding", "list").out
+    taken_on = cli("finding", "acknowledge", finding_id, "--as", "control-owner", *REASON)
+    assert f"{finding_id} is open, acknowledged by control-owner" in taken_on.err
+    needs_another = "open; disposed of by control-owner, a second person is needed"
+    assert dispose("control-owner", "--root-cause", "no deputy") == needs_another
+    assert cli("finding", "list", "--json").document["findings"][0]["stands"] == needs_another
+    assert dispose("process-owner", "--deficiency", "deficiency") == "disposed of by control-owner and process-owner"
+    assert cli("finding", "list", "--json").document == {"findings": []}
+    assert "disposed of" in cli("finding", "list", "--all").out
+
+
+def test_show_has_everything_that_was_said(cli: Cli, finding_id: str) -> None:
+    said = (
+        "--corrective-action",
+        "name a deputy",
+        "--compensating-control",
+        "daily report",
+        "--compensating-evidence",
+        "of 24 Nov",
+    )
+    cli("finding", "dispose", finding_id, "--as", "control-owner", *REASON, *said)
+    document = cli("finding", "show", finding_id, "--json").document
+    (disposition,) = document["dispositions"]
+    assert (disposition["by"], disposition["corrective_action"], disposition["root_cause"]) == (
+        "control-owner",
+        "name a deputy",
+        None,
+    )
+    assert (document["barred"], document["severity"], document["owner"]) == (["reviewer"], "SEV-2", "control_owner")
+    page = cli("finding", "show", finding_id).out
+    for words in (
+        "nobody stood in for the reviewer",
+        "name a deputy",
+        "of 24 Nov",
+        "acknowledged by",
+        "nobody",
+        "SEV-2",
+    ):
+        assert words in page
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("show", "finding-0"), "finding-0: no such finding"),
+        (("acknowledge", "finding-0", "--as", "control-owner", *REASON), "finding-0: no such finding"),
+        (("dispose", "{}", "--as", "reviewer", *REASON), "was late or did it"),
+        (("dispose", "{}", "--as", "passer-by", *REASON), "is not on the roster"),
+        (("acknowledge", "{}", "--as", "reviewer", *REASON), "cannot silence it"),
+    ],
+)
+def test_what_is_refused_ends_with_one_and_the_reason(
+    cli: Cli, finding_id: str, command: tuple[str, ...], says: str
+) -> None:
+    answer = cli("finding", *(part.format(finding_id) for part in command))
+    assert (answer.code, answer.out) == (1, "")
+    assert says in answer.err

@@ -1,0 +1,65 @@
+"""Sealing and verifying from the command line."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import payload_with
+from tests.domain.cli.conftest import Cli, Write
+from tests.keys import make_key
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    return make_key(tmp_path / "seal")
+
+
+@pytest.fixture
+def sealed(cli: Cli, write: Write, key: Path) -> dict[str, Any]:
+    """The answer of `seal` on a root with one run."""
+    cli("run", write("change.json", payload_with()))
+    answer = cli("seal", "--key", key, "--json")
+    assert answer.code == 0
+    document: dict[str, Any] = answer.document
+    return document
+
+
+def test_a_root_is_sealed_and_verified_up_to_the_seal(cli: Cli, sealed: dict[str, Any]) -> None:
+    assert (sealed["number"], sealed["lines"]) == (1, 4)
+    verified = cli("verify", "--json").document
+    assert (verified["ok"], verified["trust"]) == (True, "seal")
+    witness = cli("verify", "--witness", sealed["path"], "--json").document
+    assert (witness["ok"], witness["trust"]) == (True, "witness")
+    assert witness["self_attested_since"] > verified["self_attested_since"]
+    assert "self-attested since" in cli("verify").out
+
+
+def test_the_key_may_be_named_by_the_environment(
+    cli: Cli, sealed: dict[str, Any], key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERSIGN_SEAL_KEY", str(key))
+    assert f"seal 2 of {sealed['lines'] + 1} register lines" in cli("seal").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("seal",), "no key to seal with"),
+        (("seal", "--key", "nowhere"), "the key cannot be read"),
+        (("verify", "--witness", "nowhere"), "no such file"),
+        (("seal", "--root", "nowhere", "--key", "nowhere"), "no evidence root"),
+    ],
+)
+def test_what_is_missing_is_said(cli: Cli, sealed: dict[str, Any], arguments: tuple[str, ...], words: str) -> None:
+    answer = cli(*arguments)
+    assert answer.code == 2
+    assert words in answer.err
+
+
+def test_a_seal_that_was_changed_is_a_fault_of_verify(cli: Cli, sealed: dict[str, Any]) -> None:
+    path = Path(sealed["path"])
+    path.write_bytes(path.read_bytes().replace(b'"lines":4', b'"lines":5'))
+    answer = cli("verify", "--json")
+    assert answer.code == 1
+    assert {fault["kind"] for fault in answer.document["faults"]} == {"seal_unreadable"}

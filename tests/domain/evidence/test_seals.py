@@ -1,0 +1,352 @@
+"""Seals: made, gone on with, finished after a crash, and every way in which one does not hold."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from countersign.errors import EvidenceError, SignatureError, TamperedError
+from countersign.evidence.chain import ChainFile
+from countersign.evidence.lines import ZERO
+from countersign.evidence.merkle import leaf_hash, root_of
+from countersign.evidence.seal import Seal, parse_seal, read_seal, seal_numbers, seal_path, signature_path
+from countersign.evidence.sealing import Sealer
+from countersign.evidence.seals import Sealed, check_seals
+from countersign.evidence.signature import sign
+from countersign.evidence.signers import PIPELINE, SEAL, PublicKey, Signer, allowed_signers
+from tests.conftest import StepClock
+from tests.domain.evidence.conftest import Stage, opening
+from tests.keys import make_key
+
+POLICY = "c" * 64
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the keys `seal` and `other`."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("seal", "other"):
+        make_key(folder / name)
+    return folder
+
+
+@dataclass
+class Sealing:
+    """A root on a stage with whoever seals it."""
+
+    stage: Stage
+    keys: Path
+    clock: StepClock
+
+    def seal(self, key: str = "seal") -> Seal:
+        return Sealer(self.stage.root, self.keys / key, clock=self.clock).seal(POLICY)
+
+    def grow(self, runs: int = 1) -> None:
+        first = len(self.lines())
+        drafts = [opening(f"change-{number:016x}") for number in range(first, first + runs)]
+        self.stage.register.append_many(drafts)
+
+    def find(self, text: str) -> None:
+        ChainFile(self.stage.root.findings, clock=self.clock).append("opened", "countersign", what=text)
+
+    def lines(self) -> list[bytes]:
+        return self.stage.root.register.read_bytes().splitlines(keepends=True)
+
+    def check(self, **more: Any) -> Sealed:
+        return check_seals(self.stage.root, **more)
+
+    def kinds(self, **more: Any) -> list[str]:
+        return [fault.kind for fault in self.check(**more).faults]
+
+    def paths(self, number: int) -> tuple[Path, Path]:
+        return seal_path(self.stage.root, number), signature_path(self.stage.root, number)
+
+    def forge(self, number: int, key: str = "seal", **changes: Any) -> Seal:
+        """Write another statement under a number, signed with a key."""
+        forged = replace(read_seal(self.stage.root, number), **changes)
+        statement, signature = self.paths(number)
+        statement.write_bytes(forged.statement)
+        signature.write_bytes(sign(forged.statement, key=self.keys / key, namespace=SEAL))
+        return forged
+
+
+@pytest.fixture
+def sealing(stage: Stage, keys: Path, clock: StepClock) -> Sealing:
+    return Sealing(stage, keys, clock)
+
+
+def test_a_seal_says_what_the_root_is(sealing: Sealing) -> None:
+    sealing.grow(4)
+    lines = sealing.lines()
+    first = sealing.seal()
+    assert (first.number, first.previous, first.policy, first.lines) == (1, ZERO, POLICY, 5)
+    assert (first.findings.size, first.findings.head) == (0, ZERO)
+    assert first.root == root_of(map(leaf_hash, lines)).hex()
+    assert first.register.size == sum(map(len, lines))
+    assert sealing.stage.register.records().__next__().head == first.environment
+    sealing.grow(3)
+    sealing.find("overdue")
+    second = sealing.seal()
+    assert (second.number, second.previous, second.environment) == (2, first.digest, first.environment)
+    assert second.lines == 5 + 1 + 3
+    assert second.root == root_of(map(leaf_hash, sealing.lines()[:-1])).hex()
+    assert second.findings.head == ChainFile(sealing.stage.root.findings).head
+    checked = sealing.check(now=sealing.clock.now)
+    assert (checked.faults, checked.newest, checked.lines) == ([], second, 9)
+
+
+def test_sealing_again_reads_only_what_is_new(sealing: Sealing) -> None:
+    """The tree goes on from the last seal: a line before it that was changed since is found by whoever checks."""
+    sealing.grow(5)
+    sealing.seal()
+    content = sealing.stage.root.register.read_bytes()
+    sealing.stage.root.register.write_bytes(content.replace(b"CHG-1", b"CHG-2", 1))
+    sealing.grow()
+    sealing.seal()
+    assert {"seal_register"} <= set(sealing.kinds())
+
+
+def test_every_seal_is_checked_and_who_signed_is_asked_of_the_file_given(sealing: Sealing, tmp_path: Path) -> None:
+    for _ in range(3):
+        sealing.grow()
+        sealing.seal()
+    lines = {name: PublicKey.parse((sealing.keys / f"{name}.pub").read_text()) for name in ("seal", "other")}
+    signers = tmp_path / "allowed_signers"
+    signers.write_bytes(allowed_signers([Signer(PIPELINE, SEAL, lines["seal"])]))
+    assert sealing.kinds(allowed_signers=signers) == []
+    signers.write_bytes(allowed_signers([Signer(PIPELINE, SEAL, lines["other"])]))
+    assert sealing.kinds(allowed_signers=signers) == ["seal_signature"] * 3
+
+
+def test_a_change_of_key_needs_somebody_who_knows_both(sealing: Sealing, tmp_path: Path) -> None:
+    sealing.seal()
+    second = sealing.seal("other")
+    assert sealing.kinds() == ["seal_key"]
+    assert sealing.check().lines < second.lines
+    signers = tmp_path / "allowed_signers"
+    both = [PublicKey.parse((sealing.keys / f"{name}.pub").read_text()) for name in ("seal", "other")]
+    signers.write_bytes(allowed_signers(Signer(PIPELINE, SEAL, key) for key in both))
+    assert sealing.kinds(allowed_signers=signers) == []
+
+
+def test_what_no_seal_covers_for_25_hours_is_a_fault_only_where_there_are_seals(sealing: Sealing) -> None:
+    sealing.grow()
+    late = timedelta(hours=26)
+    assert sealing.kinds(now=sealing.clock.now + late) == []
+    sealing.seal()
+    assert sealing.kinds(now=sealing.clock.now + late) == []
+    sealing.grow()
+    assert sealing.kinds(now=sealing.clock.now) == []
+    assert sealing.kinds(now=sealing.clock.now + late) == ["seal_late"]
+
+
+def test_a_register_whose_last_write_was_torn_is_healed_and_sealed(sealing: Sealing) -> None:
+    sealing.seal()
+    for path in (sealing.stage.root.register, sealing.stage.root.findings):
+        with path.open("ab") as file:
+            file.write(b'{"prev":"half')
+    sealing.seal()
+    assert sealing.kinds() == []
+    assert b"recovered" in sealing.stage.root.findings.read_bytes()
+
+
+# what a crash leaves
+
+
+def test_a_seal_that_was_only_stated_is_signed_by_the_next_sealing(sealing: Sealing) -> None:
+    sealing.grow()
+    sealing.seal()
+    statement, signature = sealing.paths(1)
+    said = statement.read_bytes()
+    sealing.stage.root.register.write_bytes(b"".join(sealing.lines()[:-1]))
+    signature.unlink()
+    assert sealing.kinds() == ["seal_unfinished", "seal_unfinished"]
+    sealing.grow()
+    assert sealing.seal().number == 2
+    assert statement.read_bytes() == said
+    assert sealing.kinds() == []
+
+
+def test_a_seal_that_the_register_never_heard_of_gets_its_line(sealing: Sealing) -> None:
+    sealing.grow()
+    sealing.seal()
+    before = [path.read_bytes() for path in sealing.paths(1)]
+    sealing.stage.root.register.write_bytes(b"".join(sealing.lines()[:-1]))
+    assert sealing.kinds() == ["seal_unfinished"]
+    sealing.grow()
+    sealing.seal()
+    assert [path.read_bytes() for path in sealing.paths(1)] == before
+    assert sealing.kinds() == []
+    assert seal_numbers(sealing.stage.root) == [1, 2]
+
+
+@pytest.mark.parametrize("change", [{"lines": 1, "subtrees": ("a" * 64,)}, {"environment": "e" * 64}])
+def test_a_statement_that_somebody_laid_there_is_not_signed(sealing: Sealing, change: dict[str, Any]) -> None:
+    sealing.grow(2)
+    sealing.seal()
+    sealing.stage.root.register.write_bytes(b"".join(sealing.lines()[:-1]))
+    sealing.forge(1, **change)
+    sealing.paths(1)[1].unlink()
+    with pytest.raises(TamperedError, match="unsigned statement"):
+        sealing.seal()
+    assert not sealing.paths(1)[1].exists()
+
+
+def test_without_its_key_nothing_is_acknowledged(sealing: Sealing) -> None:
+    with pytest.raises(SignatureError):
+        sealing.seal("nothing")
+    assert b"sealed" not in sealing.stage.root.register.read_bytes()
+    assert sealing.seal().number == 2
+    assert sealing.kinds() == []
+
+
+def test_there_is_nothing_to_seal_without_a_register(sealing: Sealing) -> None:
+    sealing.stage.root.register.write_bytes(b"")
+    with pytest.raises(EvidenceError, match="nothing to seal"):
+        sealing.seal()
+    sealing.stage.root.register.unlink()
+    with pytest.raises(EvidenceError, match="no evidence root"):
+        sealing.seal()
+
+
+# what does not hold
+
+
+def _cut_register(sealing: Sealing) -> None:
+    sealing.stage.root.register.write_bytes(b"".join(sealing.lines()[:2]))
+
+
+def _other_line(sealing: Sealing) -> None:
+    path = sealing.stage.root.register
+    path.write_bytes(path.read_bytes().replace(b"CHG-1", b"CHG-9", 1))
+
+
+def _note_of(number: int, text: bytes, other: bytes) -> Callable[[Sealing], None]:
+    def change(sealing: Sealing) -> None:
+        lines = [
+            line.replace(text, other, 1) if b'"sealed"' in line and b'"number":%d' % number in line else line
+            for line in sealing.lines()
+        ]
+        sealing.stage.root.register.write_bytes(b"".join(lines))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "kinds"),
+    [
+        (lambda sealing: sealing.paths(1)[0].unlink(), {"seal_missing", "seal_continuity"}),
+        (lambda sealing: [path.unlink() for path in sealing.paths(2)], {"seal_missing"}),
+        (lambda sealing: sealing.paths(2)[1].unlink(), {"seal_unfinished", "seal_changed"}),
+        (lambda sealing: sealing.paths(1)[0].write_bytes(b"{}"), {"seal_unreadable", "seal_continuity"}),
+        (lambda sealing: sealing.forge(1, at="2026-11-23T13:00:00.000000Z"), {"seal_changed", "seal_continuity"}),
+        (lambda sealing: sealing.forge(2, at="2026-11-23T13:00:00.000000Z"), {"seal_changed"}),
+        (lambda sealing: sealing.forge(2, policy="d" * 64), {"seal_changed"}),
+        (lambda sealing: sealing.forge(2, key="other"), {"seal_changed", "seal_key"}),
+        (lambda sealing: sealing.forge(2, environment="d" * 64), {"seal_changed", "seal_environment"}),
+        (lambda sealing: shutil.copy(sealing.paths(1)[1], sealing.paths(2)[1]), {"seal_changed", "seal_signature"}),
+        (lambda sealing: shutil.copy(sealing.paths(1)[0], sealing.paths(2)[0]), {"seal_unreadable"}),
+        (lambda sealing: sealing.stage.root.findings.unlink(), {"seal_findings"}),
+        (lambda sealing: sealing.stage.root.findings.write_bytes(b""), {"seal_findings"}),
+        (_cut_register, {"seal_register", "seal_unfinished"}),
+        (_other_line, {"seal_register", "seal_environment"}),
+        (_note_of(2, b'"ts":"2026', b'"ts":"2027'), {"seal_changed"}),
+        (_note_of(2, b'"actor":"c', b'"actor":"C'), {"seal_changed"}),
+        (_note_of(2, b'"sealed"', b'"sEaled"'), {"seal_unfinished"}),
+        (_note_of(2, b'"number":2', b'"number":7'), {"seal_unfinished", "seal_missing"}),
+        (_note_of(2, b'"number":2', b'"number":1'), {"seal_unfinished", "seal_changed"}),
+    ],
+)
+def test_whatever_is_done_to_a_seal_is_found(
+    sealing: Sealing, damage: Callable[[Sealing], object], kinds: set[str]
+) -> None:
+    sealing.grow()
+    sealing.find("overdue")
+    sealing.seal()
+    sealing.grow()
+    sealing.seal()
+    assert sealing.kinds() == []
+    damage(sealing)
+    assert set(sealing.kinds()) == kinds
+
+
+def test_a_register_or_findings_that_do_not_go_on_from_the_seal_are_not_sealed(sealing: Sealing) -> None:
+    sealing.find("overdue")
+    sealing.grow(2)
+    sealing.seal()
+    whole, found = sealing.stage.root.register.read_bytes(), sealing.stage.root.findings.read_bytes()
+    _cut_register(sealing)
+    with pytest.raises(TamperedError, match="not what the last seal says"):
+        sealing.seal()
+    sealing.stage.root.register.write_bytes(whole)
+    sealing.stage.root.findings.unlink()
+    with pytest.raises(TamperedError, match="gone, though it was sealed"):
+        sealing.seal()
+    sealing.stage.root.findings.write_bytes(found + found)
+    with pytest.raises(TamperedError, match="broken_chain"):
+        sealing.seal()
+    assert seal_numbers(sealing.stage.root) == [1]
+
+
+def test_a_witness_shows_what_somebody_else_holds(sealing: Sealing, tmp_path: Path) -> None:
+    opened = sealing.check().since
+    for _ in range(2):
+        sealing.grow()
+        sealing.seal()
+    held = tmp_path / "held.json"
+    shutil.copy(sealing.paths(1)[0], held)
+    checked = sealing.check(witness=held)
+    first = read_seal(sealing.stage.root, 1)
+    assert (checked.faults, checked.witnessed, checked.since) == ([], first.lines, first.at)
+    assert sealing.check().since == opened
+    with pytest.raises(EvidenceError, match="no such file"):
+        sealing.check(witness=tmp_path / "nothing")
+    held.write_bytes(b"{}")
+    assert sealing.kinds(witness=held) == ["witness_unreadable"]
+
+
+def test_a_root_cut_back_to_an_older_seal_or_made_anew_with_the_key_is_found_with_a_witness(
+    sealing: Sealing, tmp_path: Path
+) -> None:
+    sealing.grow()
+    sealing.seal()
+    shutil.copytree(sealing.stage.root.path, tmp_path / "then")
+    sealing.grow()
+    second = sealing.seal()
+    held = tmp_path / "held.json"
+    held.write_bytes(second.statement)
+    shutil.rmtree(sealing.stage.root.path)
+    shutil.copytree(tmp_path / "then", sealing.stage.root.path)
+    assert sealing.kinds() == []
+    assert sealing.kinds(witness=held) == ["witness_differs"]
+    sealing.grow(2)
+    sealing.seal()
+    assert sealing.kinds() == []
+    assert sealing.kinds(witness=held) == ["witness_differs"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"number":1', b'"number":true'),
+        (b'"number":1', b'"number": 1'),
+        (b'"lines":2', b'"lines":3'),
+        (b'"lines":2', b'"lines":-2'),
+        (b'"schema":"countersign-seal/1"', b'"schema":"countersign-seal/2"'),
+        (b'"policy":"c', b'"policy":"C'),
+        (b'"policy":', b'"extra":"","policy":'),
+        (b'"at":"2026', b'"at":"next year'),
+        (b"}", b""),
+    ],
+)
+def test_a_statement_that_could_be_written_otherwise_is_none(sealing: Sealing, old: bytes, new: bytes) -> None:
+    sealing.grow()
+    statement = sealing.seal().statement
+    assert parse_seal(statement, Path("good")) == read_seal(sealing.stage.root, 1)
+    assert old in statement
+    with pytest.raises(TamperedError, match="not a seal as it is written"):
+        parse_seal(statement.replace(old, new), Path("bad"))
