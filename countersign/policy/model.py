@@ -53,6 +53,7 @@ class ModelSpec(Section):
     timeout_seconds: int = Field(default=60, gt=0, le=600)
     attempts: int = Field(default=3, gt=0, le=10)
     backoff_seconds: int = Field(default=2, ge=0, le=60)
+    unanswered_in_a_row: int = Field(default=3, gt=0)
     prompt_bytes: int = Field(default=400_000, gt=0)
     output_tokens: int = Field(default=4096, gt=0)
     enforce_schema: bool = True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from countersign.controls.model.interface import Prompt, Said
+from countersign.errors import ModelUnavailable
 from countersign.policy.model import ModelSpec, Prices
 
 _OUTPUT_BYTES = 1 << 20
@@ -36,7 +37,11 @@ class Provider(Protocol):
 
 
 class PatientModel:
-    """A model behind a provider: `elapsed_ms` reads a clock that only goes forward, `pause` waits for seconds."""
+    """A model behind a provider: `elapsed_ms` reads a clock that only goes forward, `pause` waits for seconds.
+
+    It gives up on a provider that is down: waiting for it change by change would hold every run of a day for hours, and
+    leave each of them without an answer that it could have had later.
+    """
 
     def __init__(
         self, spec: ModelSpec, provider: Provider, *, elapsed_ms: Callable[[], int], pause: Callable[[float], None]
@@ -45,14 +50,23 @@ class PatientModel:
         self._provider = provider
         self._elapsed_ms = elapsed_ms
         self._pause = pause
+        self._unanswered = 0
 
     def ask(self, prompt: Prompt) -> Said:
-        """The first answer, trying again up to the policy's attempts and waiting twice as long each time."""
+        """The first answer, trying again up to the policy's attempts and waiting twice as long each time.
+
+        Raises ModelUnavailable where too many questions in a row had none.
+        """
         parameters: dict[str, str | int] = {"temperature": 0, "max_tokens": self._spec.output_tokens}
         size = len(prompt.instructions.encode()) + len(prompt.evidence.encode())
         if size > self._spec.prompt_bytes:
             failure = f"the prompt is {size} bytes and was not sent; the limit is {self._spec.prompt_bytes}"
             return Said(None, failure, parameters=parameters)
+        if self._unanswered >= self._spec.unanswered_in_a_row:
+            raise ModelUnavailable(
+                f"{self._spec.reader} at {self._spec.base_url}: no answer to {self._unanswered} questions in a row, so "
+                "no more are asked; when it answers again, `countersign advance`"
+            )
         failures: list[str] = []
         for attempt in range(1, self._spec.attempts + 1):
             before = self._elapsed_ms()
@@ -65,7 +79,9 @@ class PatientModel:
                     self._pause(self._spec.backoff_seconds * 2 ** (attempt - 1))
                 continue
             latency = self._elapsed_ms() - before
+            self._unanswered = 0
             return self._said(completion, parameters, attempt, tuple(failures), latency)
+        self._unanswered += 1
         *earlier, last = failures
         failure = f"no answer in {len(failures)} attempts ({', '.join(failures)})"
         return Said(

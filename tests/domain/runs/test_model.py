@@ -222,6 +222,16 @@ def test_a_model_that_cannot_be_asked_fails_the_run_and_nothing_is_judged(bench:
         assert [outcome.status for outcome in at.run().engine.advance()] == ["AWAITING_APPROVAL"]
 
 
+def test_an_outage_fails_the_runs_that_come_after_and_they_go_on_when_it_is_over(bench: Bench) -> None:
+    with serving(Status(503), Status(503), Text(answer(AGREES))) as script:
+        at = ModelBench(bench, script, unanswered_in_a_row=1)
+        run = at.run()
+        assert run.execute(payload_with()).status == "BLOCKED"
+        other = run.execute(payload_with(summary="Another change"))
+        assert (other.status, results(other), len(script.requests)) == ("FAILED", {}, 2)
+        assert [outcome.status for outcome in at.run().engine.advance()] == ["AWAITING_APPROVAL"]
+
+
 def test_the_key_is_nowhere_in_the_evidence_root(bench: Bench) -> None:
     """Not even where a provider quotes it in every refusal."""
     with serving(Status(401), Status(429), Status(500), Text(answer(AGREES))) as script:

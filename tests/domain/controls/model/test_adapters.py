@@ -92,6 +92,17 @@ def test_a_server_that_stays_silent_is_waited_for_as_long_as_the_policy_says(ada
     assert (said.text, said.failure, requests) == (None, "no answer: timed out after 1 s", 1)
 
 
+def test_a_provider_that_is_down_is_given_up_until_somebody_tries_anew() -> None:
+    with serving(Status(503), Text("{}"), Status(503)) as script:
+        spec = spec_of("openai", script.url, attempts=1, unanswered_in_a_row=2)
+        model = model_of(spec)
+        assert [model.ask(PROMPT).text for _ in range(4)] == [None, "{}", None, None]
+        with pytest.raises(ModelUnavailable, match="no answer to 2 questions in a row, so no more are asked"):
+            model.ask(PROMPT)
+        assert len(script.requests) == 4
+        assert model_of(spec).ask(PROMPT).failure == "no answer: HTTP 503"
+
+
 def test_nobody_at_the_address(adapter: str) -> None:
     said = model_of(spec_of(adapter, "http://127.0.0.1:1", attempts=1)).ask(PROMPT)
     assert said.failure == "no answer: no connection"
