@@ -6,6 +6,7 @@ these as arguments (invariant 12), so a test or a re-performance can pass its ow
 
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,21 @@ def utc_now() -> datetime:
 def random_bytes(count: int) -> bytes:
     """Unpredictable bytes, for the salts that keep an erased text from being guessed back."""
     return secrets.token_bytes(count)
+
+
+def elapsed_ms() -> int:
+    """A reading of a clock that only goes forward, in milliseconds; two of them make a latency."""
+    return time.monotonic_ns() // 1_000_000
+
+
+def pause(seconds: float) -> None:
+    """Wait."""
+    time.sleep(seconds)
+
+
+def variable(name: str) -> str | None:
+    """An environment variable, such as the one that holds a key; None where it is unset or empty."""
+    return os.environ.get(name) or None
 
 
 def without_variables(names: Iterable[str]) -> dict[str, str]:

@@ -42,6 +42,10 @@ class SourceError(CountersignError):
     """A source could not be read to its end, so its population would be smaller than the truth."""
 
 
+class ModelUnavailable(CountersignError):
+    """The model that the policy names cannot be asked, and asking again as things are would not help."""
+
+
 class EvidenceError(CountersignError):
     """The evidence root cannot be written or read as the contract demands."""
 
@@ -72,3 +76,7 @@ class SignOffRefused(CountersignError):
 
 class SamplingError(CountersignError):
     """A sample cannot be planned, drawn or evaluated as asked."""
+
+
+class EvaluationError(CountersignError):
+    """A mapper cannot be evaluated as asked."""

@@ -15,6 +15,7 @@ from countersign.environment import Clock, utc_now
 from countersign.runs.daywork import sources_of
 from countersign.runs.engine import Engine
 from countersign.runs.run import configured
+from resources.model import ModelAccess
 
 
 class WallClock(ConfigurableResource[None]):
@@ -32,15 +33,20 @@ class WallClock(ConfigurableResource[None]):
 
 
 class Evidence(ConfigurableResource[None]):
-    """The evidence root and policy of this deployment, as absolute paths; `seal_key` too, empty where none seals."""
+    """The evidence root and policy of this deployment, as absolute paths, and how it reaches the policy's model.
+
+    `seal_key` is the key that seals, empty where none does.
+    """
 
     root: str
     policy: str
     seal_key: str = ""
+    model: ModelAccess = ModelAccess()
 
     def engine(self, clock: WallClock) -> Engine:
         """The engine on the root, which is created where there is none. Raises UnadoptedError for a changed file."""
-        return Engine(Path(self.root), configured(self.policy), clock=clock.reader())
+        model = self.model.factory()
+        return Engine(Path(self.root), configured(self.policy), clock=clock.reader(), model=model)
 
     def sources(self, engine: Engine) -> list[Source]:
         """The sources that the policy names."""

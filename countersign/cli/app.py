@@ -13,6 +13,7 @@ from countersign.cli import (
     advance,
     approve,
     calendar,
+    evaluate,
     finding,
     intake,
     payload,
@@ -56,6 +57,7 @@ app.command("approve")(approve.approve)
 app.command("status")(status.status)
 app.command("show")(show.show)
 app.command("verify")(verify.verify)
+app.command("evaluate")(evaluate.evaluate)
 app.command("seal")(seal.seal)
 app.add_typer(sign_off.app, name="sign-off", help="Sign on another machine: what to sign, and what was signed.")
 app.command("prove")(prove.prove_run)

@@ -12,6 +12,7 @@ from pathlib import Path
 import rfc8785
 
 from countersign.clocks.calendar import Calendar
+from countersign.errors import PolicyError
 from countersign.policy.demo import DemoSigners
 from countersign.policy.document import Catalogue, Policy
 from countersign.policy.load import load_calendar, load_catalogue, load_demo_signers, load_policy
@@ -80,9 +81,13 @@ def load_configuration(policy_path: Path) -> Configuration:
 
 def complete(policy: Policy, policy_path: Path) -> Configuration:
     """A policy with the documents that it names, relative to a policy file's folder. Raises PolicyError."""
-    return Configuration(
+    configuration = Configuration(
         policy,
         load_catalogue(policy, policy_path),
         load_calendar(policy, policy_path),
         load_demo_signers(policy, policy_path),
     )
+    asked = policy.model.controls if policy.model else None
+    if unknown := sorted(set(asked or ()) - configuration.catalogue.by_id.keys()):
+        raise PolicyError(f"{policy_path}: model.controls: the catalogue has no {', '.join(unknown)}")
+    return configuration

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from countersign.clocks.allowance import Allowance, ClockKind, Tier, Unit
 from countersign.errors import PolicyError
+from countersign.policy.model import ModelSpec
 from countersign.policy.references import wrong_references
 from countersign.policy.roster import Day, Person, one_owner_each
 from countersign.policy.section import Kept, Pattern, Section
@@ -148,6 +149,7 @@ class Policy(Kept):
     merge_deploys: list[str]
     deployment_environments: list[str] = Field(default=["production", "prod"], min_length=1)
     extractors: list[Literal["git", "github", "servicenow", "deployments", "git_tags"]]
+    model: ModelSpec | None = None
     sources: list[SourceSpec]
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The engine: moves runs from pause to pause, many at once, with one durable write each.
+"""The engine: moves runs from pause to pause, many at once, with one durable write each, two where a model answered.
 
 Order of writes: register (opened) → log → fsync → register (head) → index → datasets. Locks in the order runs,
 dataset day, register. A crash between any two is repaired by going on from the log. What belongs here: that order.
@@ -16,7 +16,9 @@ from typing import TypeVar
 
 from countersign.changes.payload import Change
 from countersign.clocks.instant import local_day
-from countersign.controls.rules import Rules
+from countersign.controls.model.combined import assessor
+from countersign.controls.model.interface import ModelFactory
+from countersign.controls.model.opening import open_model
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import BusyError, CountersignError, TamperedError
 from countersign.evidence import durable
@@ -47,6 +49,7 @@ STAGES = (
 _STAGE_OF_EVENT = {
     "ingested": "change_record",
     "out_of_scope": "change_record",
+    "model_asked": "control_assertion",
     "assessed": "control_assertion",
     "gated": "grounding_gate",
     "sign_off_requested": "sign_off",
@@ -106,7 +109,7 @@ class Engine:
 
     The first configuration is the genesis; any other has to be adopted first, and until then nothing runs with it
     (UnadoptedError). `clock` and `entropy` are the only sources of time and randomness; `mapper` builds what assesses a
-    change.
+    change, `model` opens the model that a policy names.
     """
 
     def __init__(
@@ -116,7 +119,8 @@ class Engine:
         *,
         clock: Clock = utc_now,
         entropy: Entropy = random_bytes,
-        mapper: MapperFactory = Rules,
+        mapper: MapperFactory = assessor,
+        model: ModelFactory = open_model,
         index_url: str | None = None,
     ) -> None:
         from countersign.evidence.index import Index  # noqa: PLC0415  (brings SQLAlchemy; definitions load without)
@@ -126,7 +130,7 @@ class Engine:
         self.root.create()
         self.clock = clock
         self.entropy = entropy
-        self.versions = VersionStore(self.root, mapper)
+        self.versions = VersionStore(self.root, mapper, model)
         self.register = Register(self.root, clock=clock, entropy=entropy)
         self.genesis = self._open_root(configuration)
         self.index = Index(self.root, self.register, index_url)
@@ -282,6 +286,8 @@ class Engine:
             for draft in drafts:
                 apply(state, writer.stage(draft), self.root.blobs, arrived=arrived)
             staged += drafts
+            if drafts and drafts[-1].event == "model_asked":
+                self._keep_answer(job, writer)
             if not drafts or drafts[-1].event == "failed":
                 return staged
 
@@ -292,6 +298,17 @@ class Engine:
         for signed in state.sign_offs.values():
             for kind, expected in self._attestations.faults(state, signed, signed.at):
                 raise TamperedError(f"{state.run_id}: {kind}: expected {expected}; SEV-1")
+
+    def _keep_answer(self, job: Job, writer: Writer) -> None:
+        """A model's answer on disk before it is read: the one write that does not wait for the pause.
+
+        A step that completed is never computed again, and an answer cannot be: whatever reading it may do to this
+        process, it is not asked for twice, and what was said cannot be lost.
+        """
+        if job.arrival is not None:
+            self._keep_attachments(job.arrival.payload.change)
+        writer.commit()
+        durable.sync_folder(self.root.rundir(job.day, job.run_id).parent)
 
     def _keep_attachments(self, change: Change) -> None:
         """Attachment contents are on disk before a log names them."""

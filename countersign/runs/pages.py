@@ -35,7 +35,9 @@ def workpaper_page(document: dict[str, Any]) -> list[str]:
     lines += [f"  {_deployment(deployment)}" for deployment in document["deployments"]]
     lines += ["", "CONTROLS"]
     for control in document["controls"]:
-        lines += _control(control)
+        lines += _control(control, versions["mapper"])
+    if document["model"] is not None:
+        lines += _model(document["model"])
     for claim in document["brought"]:
         lines += [
             f"  claimed by the payload: {claim['control']}: {claim['text']}",
@@ -109,12 +111,24 @@ def _deployment(deployment: dict[str, Any]) -> str:
     )
 
 
-def _control(control: dict[str, Any]) -> list[str]:
+def _control(control: dict[str, Any], mapper: str) -> list[str]:
     lines = [f"  {control['id']:<12}{_MARKS[control['result']]:<12}{control['reason']}"]
     if control["quote"] is not None:
         lines += _quote(control["quote"], control["evidence"])
     if control["judged_by"].startswith("reviewer:"):
         lines.append(f"{'':<26}determined by {control['judged_by']}")
+    elif control["judged_by"] != mapper:
+        lines.append(f"{'':<26}judged by {control['judged_by']}")
+    return lines
+
+
+def _model(model: dict[str, Any]) -> list[str]:
+    lines = ["", f"READ BY THE MODEL {model['reader']}, {model['template']}, log event {model['log_head'][:16]}"]
+    if model["failure"] is not None:
+        lines.append(f"  no usable answer: {model['failure']}")
+    for claim in model["claims"]:
+        lines.append(f"  {claim['id']:<12}says {_MARKS[claim['result']]:<12}{claim['reason']}")
+        lines += _quote(claim["quote"], claim["evidence"])
     return lines
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from countersign.controls.rules import Rules
+from countersign.controls.model.combined import assessor
+from countersign.controls.model.interface import ModelFactory
+from countersign.controls.model.opening import open_model
 from countersign.environment import (
     Clock,
     Entropy,
@@ -68,10 +70,11 @@ class Run:
         policy: Path | str | Policy | None = None,
         clock: Clock = utc_now,
         entropy: Entropy = random_bytes,
-        mapper: MapperFactory = Rules,
+        mapper: MapperFactory = assessor,
+        model: ModelFactory = open_model,
     ) -> None:
         folder = Path(root) if root is not None else default_root()
-        self.engine = Engine(folder, configured(policy), clock=clock, entropy=entropy, mapper=mapper)
+        self.engine = Engine(folder, configured(policy), clock=clock, entropy=entropy, mapper=mapper, model=model)
 
     def execute(self, payload: Mapping[str, Any]) -> RunResult:
         """Take a change to its next pause. Raises PayloadError for one that is refused, which is then on record."""

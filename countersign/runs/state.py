@@ -15,10 +15,12 @@ from typing import Any
 from countersign.changes.payload import Change, Payload, accept
 from countersign.clocks.instant import parse_instant
 from countersign.controls.assessment import Result
+from countersign.controls.model.interface import Asked
 from countersign.errors import EvidenceError, PayloadError, TamperedError
 from countersign.evidence.lines import ZERO, Entry
 from countersign.policy import Key, Limits
 from countersign.runs.concealment import reveal, text_of_evidence
+from countersign.runs.questioning import asked_of
 
 _UNLIMITED = Limits(evidence_bytes=1 << 40, payload_bytes=1 << 40)
 
@@ -96,6 +98,7 @@ class SignOff:
 class RunState:
     """Everything that a run's log says so far.
 
+    `asked` is what a model was asked and said, `asked_head` that of its event, `claims` what the model asserted;
     `judged` is every control as it was assessed, `results` the same with the reviewer's determinations in place of the
     abstentions that they settle. `gate_holds` says that the gate was decided again over this very state.
     """
@@ -114,9 +117,12 @@ class RunState:
     accepted: Payload | None = None
     configuration: Mapping[str, str] = field(default_factory=dict)
     classified: Mapping[str, Any] = field(default_factory=dict)
+    asked: Asked | None = None
+    asked_head: str = ZERO
     mapper: str = ""
     assessed_at: datetime | None = None
     judged: tuple[Judged, ...] = ()
+    claims: tuple[Judged, ...] = ()
     results: tuple[Judged, ...] = ()
     verdicts: tuple[Mapping[str, Any], ...] = ()
     passed: bool | None = None
@@ -249,6 +255,10 @@ def apply(state: RunState, entry: Entry, blobs: Path | None = None, *, arrived: 
                 state.blobs, state.accepted = blobs, arrived
             case "out_of_scope":
                 state.closed_as = Status.OUT_OF_SCOPE
+            case "model_asked":
+                _expect(state, entry, state.ingested and not state.judged, "the change is not waiting for it")
+                _expect(state, entry, state.asked is None, "the model was asked already")
+                state.asked, state.asked_head = asked_of(entry), entry.head
             case "assessed":
                 _assessed(state, entry)
             case "gated":
@@ -319,7 +329,10 @@ def _assessed(state: RunState, entry: Entry) -> None:
     data = entry.data
     state.mapper, state.assessed_at = data["mapper"], parse_instant(entry.ts)
     state.assessed_head = entry.head
-    state.judged = state.results = tuple(_judged(state, entry, row, data["mapper"]) for row in data["controls"])
+    mapper = data["mapper"]
+    state.judged = tuple(_judged(state, entry, row, row.get("judged_by", mapper)) for row in data["controls"])
+    state.results = state.judged
+    state.claims = tuple(_judged(state, entry, row, row["made_by"]) for row in data.get("claims", ()))
 
 
 def _judged(state: RunState, entry: Entry, row: Mapping[str, Any], judged_by: str) -> Judged:

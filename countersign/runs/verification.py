@@ -13,6 +13,8 @@ from pathlib import Path
 from countersign.changes.classification import classify
 from countersign.clocks.instant import parse_instant
 from countersign.controls import gate
+from countersign.controls.model.combined import claims_of, read
+from countersign.controls.quote import fold_quote
 from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
 from countersign.evidence.contents import check_contents, check_dataset
 from countersign.evidence.lines import ZERO
@@ -239,6 +241,9 @@ class Verifier:
             if self._register.head_at(signed.register_size) != signed.register_head:
                 detail = f"a register that had the head {signed.register_head} at {signed.register_size} bytes"
                 yield RunFault(state.run_id, "sign_off_register", where, detail)
+        if not _claims_follow(state, versions):
+            detail = "what a model asserted, as it follows from its logged answer, where the policy names a model"
+            yield RunFault(run.run_id, "claims_differ", where, detail)
         if state.workpaper is not None and dict(state.workpaper) != dict(workpaper_event(state).data):
             yield RunFault(run.run_id, "workpaper_differs", where, "the workpaper that follows from this log")
         if state.handoff is not None and dict(state.handoff) != dict(handoff_event(state, versions.policy).data):
@@ -253,6 +258,15 @@ class Verifier:
             scope = "in scope" if classification.in_scope else "out of scope"
             detail = f"the {classification.tier} tier and {scope}, as its policy has it"
             yield RunFault(state.run_id, "classification_forged", where, detail)
+
+
+def _claims_follow(state: RunState, versions: Versions) -> bool:
+    """Whether a model was asked where the policy names one, and its assertions are those of its answer."""
+    if state.asked is None or versions.policy.model is None:
+        return state.asked is None and versions.policy.model is None and not state.claims
+    said = claims_of(state.asked, read(state.asked))
+    logged = [(one.control, one.result, one.evidence, fold_quote(one.quote or ""), one.reason) for one in state.claims]
+    return logged == [(one.control, one.result, one.evidence, fold_quote(one.quote), one.text) for one in said]
 
 
 _STRENGTH: tuple[Trust, ...] = ("register", "seal", "witness")

@@ -104,6 +104,29 @@ def _sign_off(state: RunState, key: Key) -> dict[str, Any]:
     }
 
 
+def _model(state: RunState) -> dict[str, Any] | None:
+    """What a model asserted, and the head of the event that holds its prompt and its answer; None where none judged."""
+    if state.asked is None:
+        return None
+    return {
+        "reader": state.asked.reader,
+        "template": state.asked.prompt.template,
+        "log_head": state.asked_head,
+        "failure": state.asked.said.failure,
+        "claims": [
+            {
+                "id": claim.control,
+                "result": claim.result.value,
+                "evidence": claim.evidence,
+                "quote": claim.quote,
+                "span": list(claim.span) if claim.span else None,
+                "reason": claim.reason,
+            }
+            for claim in state.claims
+        ],
+    }
+
+
 def workpaper_document(state: RunState) -> dict[str, Any]:
     """The workpaper in full; `log_head` is that of the last sign-off. Before the approvals it is a draft."""
     change = state.change
@@ -158,6 +181,7 @@ def workpaper_document(state: RunState) -> dict[str, Any]:
             {"control": claim.control, "text": claim.text, "evidence": claim.evidence, "quote": claim.quote}
             for claim in change.assertions
         ],
+        "model": _model(state),
         "gate": "passed" if state.passed else "blocked",
         "exceptions": results_of(state, Result.EXCEPTION),
         "abstentions": results_of(state, Result.ABSTAINED),

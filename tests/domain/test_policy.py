@@ -13,7 +13,7 @@ import rfc8785
 import yaml
 
 from countersign.errors import PolicyError
-from countersign.policy import Catalogue, Key, Policy, Target, load_catalogue, load_policy
+from countersign.policy import Catalogue, Key, Policy, Target, load_catalogue, load_configuration, load_policy
 from tests.conftest import POLICY
 
 SHIPPED: dict[str, Any] = yaml.safe_load(POLICY.read_text(encoding="utf-8"))
@@ -40,6 +40,11 @@ def person(**changes: Any) -> dict[str, Any]:
 
 def with_people(*people: dict[str, Any]) -> dict[str, Any]:
     return {"people": [*SHIPPED["people"], *people]}
+
+
+def model(**changes: Any) -> dict[str, Any]:
+    base = {"adapter": "openai", "base_url": "https://models.example/v1", "model": "reader-1", "key": "MODEL_KEY"}
+    return {"model": {**base, "redactions": [], **changes}}
 
 
 def wording(**changes: Any) -> dict[str, Any]:
@@ -80,6 +85,12 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "id_twice": (with_people(person(id="Maker")), "people: 'maker' belongs to both 'maker' and 'Maker'"),
     "id_exactly_twice": (with_people(person(id="maker")), "people: two entries share one id"),
     "login_of_two": (with_people(person(logins=["EXAMPLE-maker"])), "people: 'example-maker' bel"),
+    "model_without_redactions": (model(redactions=None), "model.redactions: Input should be a valid array"),
+    "model_redaction_twice": (model(redactions=[{"name": "a", "pattern": "x"}] * 2), "model: redactions: two entries"),
+    "model_elsewhere": (model(base_url="models.example"), "model.base_url: name an address"),
+    "model_key_in_its_address": (model(base_url="https://me:sk-1@models.example"), "model.base_url: holds more than"),
+    "model_key_itself": (model(key="sk-0123456789"), "model.key: String should match"),
+    "model_of_nobody": (model(adapter="oracle"), "model.adapter: Input should be 'openai' or 'anthropic'"),
     "email_of_two": (with_people(person(emails=["Maker@example.com"])), "people: 'maker@example.com' bel"),
     "noreply_of_the_login_of_another": (
         with_people(person(emails=["7+Example-Maker@users.noreply.github.com"])), "people: 'example-maker' belongs",
@@ -264,6 +275,15 @@ def test_targets_that_nobody_assigned_are_told_from_those_that_somebody_did(poli
     assert dict(changed.targets())["retention"] == Target.model_validate(HOURS)
     assert dict(changed.targets())["retention"].assigned
     assert not Target.model_validate({**HOURS, "assigned_by": "▶ process owner"}).assigned
+
+
+def test_a_model_is_asked_about_controls_that_there_are(tmp_path: Path) -> None:
+    for name in ("catalogue.yaml", "calendar.yaml"):
+        (tmp_path / name).write_bytes((POLICY.parent / name).read_bytes())
+    path = written(tmp_path, {**SHIPPED, **model(controls=["ITGC-CM-01", "ITGC-CM-99"])})
+    with pytest.raises(PolicyError, match=r"policy\.yaml: model\.controls: the catalogue has no ITGC-CM-99"):
+        load_configuration(path)
+    assert load_configuration(written(tmp_path, {**SHIPPED, **model(controls=["ITGC-CM-01"])})).policy.model
 
 
 def test_digest_names_the_content_and_not_its_form(policy: Policy, tmp_path: Path) -> None:
