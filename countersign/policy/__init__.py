@@ -13,6 +13,7 @@ from countersign.policy.document import (
     Trailer,
     Wording,
 )
+from countersign.policy.escalation import Escalation, Route
 from countersign.policy.load import load_calendar, load_catalogue, load_policy, read_calendar
 from countersign.policy.roster import Delegation, Person, SigningKey, noreply_login
 from countersign.policy.systems import Authority, System, Template
@@ -25,12 +26,14 @@ __all__ = [
     "Configuration",
     "Control",
     "Delegation",
+    "Escalation",
     "Key",
     "Kind",
     "Limits",
     "Person",
     "Policy",
     "Role",
+    "Route",
     "SigningKey",
     "SourceSpec",
     "System",
