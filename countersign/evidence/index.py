@@ -36,8 +36,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from countersign.errors import TamperedError
-from countersign.evidence import deployment_index, durable
+from countersign.evidence import clock_index, deployment_index, durable
 from countersign.evidence.chain import Tail, Writer, read_tail
+from countersign.evidence.clock_index import ClockIndex
 from countersign.evidence.deployment_index import DeploymentIndex
 from countersign.evidence.indexed import OPENED, IndexedIntake, IndexedRun
 from countersign.evidence.lines import ZERO, Entry, Scan
@@ -124,7 +125,7 @@ _datasets = Table(
     Column("digest", String(64), nullable=False),
     Column("rows", Integer, nullable=False),
 )
-_TABLES = (_metadata, deployment_index.metadata)
+_TABLES = (_metadata, deployment_index.metadata, clock_index.metadata)
 
 
 class Index:
@@ -134,6 +135,7 @@ class Index:
         self._register = register
         self._engine = _engine(url or f"sqlite:///{root.index}")
         self.deployments = DeploymentIndex(self._connect)
+        self.clocks = ClockIndex(self._connect)
         with self._alone() as connection:
             for tables in _TABLES:
                 tables.create_all(connection)
@@ -360,7 +362,7 @@ def _apply(connection: Connection, entries: Iterable[Entry]) -> None:
         if entry.event != kind:
             _flush(connection, kind, batch)
             kind, batch = entry.event, []
-        batch.append({**entry.data, "at": entry.ts, "seq": entry.seq})
+        batch.append({**entry.data, "at": entry.ts, "seq": entry.seq, "actor": entry.actor, "texts": entry.texts})
     _flush(connection, kind, batch)
 
 
@@ -407,6 +409,14 @@ def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> No
                 key = and_(_datasets.c.asset == data["asset"], _datasets.c.day == data["day"])
                 connection.execute(_datasets.delete().where(key))
                 connection.execute(insert(_datasets).values(_columns(_datasets, data)))
+        case "breached":
+            known = [{"run": data["run_id"], "head": data["head"]} for data in batch if "head" in data]
+            if known:
+                connection.execute(
+                    update(_runs).where(_runs.c.run_id == bindparam("run")).values(head=bindparam("head")), known
+                )
+    replaced = deployment_index.superseded(batch) if kind == "run_opened" else []
+    clock_index.take_in(connection, _runs, kind, batch, replaced)
 
 
 def _opened(data: dict[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,11 @@ def workpaper_page(document: dict[str, Any]) -> list[str]:
     lines += ["", f"GATE        {document['gate']}", f"CONCLUSION  {document['conclusion']}"]
     if document.get("draft"):
         lines.append(f"STATUS      {document['status']}: {document.get('reason') or ''}".rstrip(": "))
+    lines += ["", "LATE"] if document["breaches"] else []
+    lines += [
+        f"  {breach['clock']:<20}ran out at {breach['breached_at']}: {breach['finding']}"
+        for breach in document["breaches"]
+    ]
     lines += ["", "SIGN-OFFS"]
     lines += _sign_offs(document["sign_offs"])
     lines += ["", "STANDS ON"]
@@ -129,6 +134,7 @@ def _sign_offs(sign_offs: Sequence[dict[str, Any]]) -> list[str]:
         f"  {signed['key']:<20}{signed['decision']} by {signed['by']}"
         + (f" for {signed['acting_for']}" if signed["acting_for"] else "")
         + f" ({signed['role']}) at {signed['signed_at']}"
+        + (", retroactive" if signed["retroactive"] else "")
         + (f": {signed['reason']}" if signed["reason"] else "")
         for signed in sign_offs
     ]
