@@ -28,6 +28,7 @@ from countersign.cli import (
 from countersign.cli.output import say
 from countersign.errors import (
     AdoptionRefused,
+    ClockRefused,
     CountersignError,
     FindingRefused,
     PayloadError,
@@ -70,6 +71,7 @@ def main() -> NoReturn:
         app()
     except (
         AdoptionRefused,
+        ClockRefused,
         FindingRefused,
         PayloadError,
         SignOffRefused,
