@@ -38,7 +38,7 @@ from sqlalchemy import (
 
 from countersign.clocks.allowance import ClockKind
 from countersign.clocks.instant import parse_instant, stamp, to_micros
-from countersign.evidence.indexed import Attainment, ClockKey, IndexedClock, IndexedPause
+from countersign.evidence.indexed import Attainment, ClockKey, IndexedClock, IndexedPause, Waiting
 
 NEVER = 1 << 62
 _MOST_VALUES = 10_000
@@ -352,6 +352,15 @@ class ClockIndex:
         with self._connect() as connection:
             rows = connection.execute(query.group_by(*groups).order_by(*groups)).all()
         return [Attainment(row.month, row.kind, row.tier, row.clocks - row.late, row.late) for row in rows]
+
+    def waiting(self, now: int) -> list[Waiting]:
+        """The clocks that run, counted by kind."""
+        late = func.sum(case((_clocks.c.deadline < now, 1), else_=0))
+        ahead = func.min(case((_clocks.c.deadline >= now, _clocks.c.deadline)))
+        query = select(_clocks.c.kind, func.count(), late, ahead).where(_RUNNING)
+        with self._connect() as connection:
+            rows = connection.execute(query.group_by(_clocks.c.kind).order_by(_clocks.c.kind)).all()
+        return [Waiting(*row) for row in rows]
 
     def late_runs(self) -> set[str]:
         """The runs of which a sign-off or an observation was late, before they closed or after."""

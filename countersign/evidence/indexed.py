@@ -84,6 +84,16 @@ class IndexedPause:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Running clocks of one kind: how many, how many of them are overdue, and when the next one is due."""
+
+    kind: str
+    running: int
+    overdue: int
+    next_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Attainment:
     """How the clocks of one kind and tier that were due in a month came out; the month is that of the deadline."""
 

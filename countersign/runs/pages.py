@@ -82,6 +82,14 @@ def handoff_page(document: dict[str, Any]) -> list[str]:
     return [*lines, *workpaper_page(document["workpaper"])]
 
 
+def addenda_page(added: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """What came after a handoff."""
+    lines = ["", "AFTER THE HANDOFF"] if any(added.values()) else []
+    lines += [f"  {one['at']}  late: {one['finding']}, to {', '.join(one['to'])}" for one in added["addenda"]]
+    seen = added["observations"]
+    return [*lines, *(f"  {one['at']}  {one['outcome']} by {one['by']}: {one['reason']}" for one in seen)]
+
+
 def log_page(entries: Sequence[Entry]) -> list[str]:
     """The audit log, one event a line."""
     return [f"{entry.seq:>4}  {entry.ts}  {entry.event:<20} {entry.actor:<16} {entry.head[:16]}" for entry in entries]

@@ -14,10 +14,11 @@ from countersign.errors import ClockRefused, UnknownRunError
 from countersign.evidence.chain import Writer
 from countersign.evidence.clock_index import NEVER
 from countersign.evidence.indexed import IndexedClock
-from countersign.findings.desk import ClockDesk
 from countersign.findings.due import due_now, no_clock_overdue
 from countersign.findings.finding import Findings
 from countersign.findings.log import FindingsLog
+from countersign.findings.observation import ObservationReceipt, observe
+from countersign.findings.pausing import pause, resume
 from countersign.findings.verification import check_findings
 from countersign.findings.watch import Watch, Watched
 from countersign.policy import Policy
@@ -56,9 +57,14 @@ class Office:
     def findings(self) -> Findings:
         return self.log.read()
 
-    @property
-    def desk(self) -> ClockDesk:
-        return ClockDesk(self.engine)
+    def observe(self, run: RunResult, *words: str) -> ObservationReceipt:
+        return observe(self.engine, run.run_id, *words)
+
+    def pause(self, run: RunResult, kind: str = REVIEW, who: str = "control-owner", why: str = "flooded") -> None:
+        pause(self.engine, run.run_id, kind, who, why)
+
+    def resume(self, run: RunResult, kind: str = REVIEW, who: str = "control-owner", why: str = "dry again") -> None:
+        resume(self.engine, run.run_id, kind, who, why)
 
     def faults(self) -> list[str]:
         """What `verify` finds, by name."""
@@ -254,11 +260,11 @@ def test_the_third_block_of_a_source_within_a_week_is_sev_2(office: Office) -> N
 
 def test_an_observation_stops_every_observation_clock_of_a_run(office: Office) -> None:
     run = office.bench.execute(blocked_payload())
-    receipt = office.desk.observe(run.run_id, "observer", "noted", "seen, the claim was wrong")
+    receipt = office.observe(run, "observer", "noted", "seen, the claim was wrong")
     assert (receipt.stopped, receipt.repeated) == (("block",), False)
     office.look()
     assert office.clocks(run)[f"{OBSERVATION} block"].closed
-    again = office.desk.observe(run.run_id, "observer", "noted", "seen, the claim was wrong")
+    again = office.observe(run, "observer", "noted", "seen, the claim was wrong")
     assert (again.stopped, again.repeated) == ((), True)
     assert len(office.bench.registered("observed")) == 1
     (said,) = office.findings.observations[run.run_id]
@@ -280,16 +286,16 @@ def test_an_observation_that_is_refused_writes_nothing(
     run = office.bench.execute(blocked_payload())
     before = office.bench.contents()
     with pytest.raises(ClockRefused, match=says):
-        office.desk.observe(run.run_id, who, outcome, reason)
+        office.observe(run, who, outcome, reason)
     assert office.bench.contents() == before
 
 
 def test_who_made_a_change_does_not_observe_it(office: Office) -> None:
     run = office.bench.execute(blocked_payload() | {"author": "observer@example.com"})
     with pytest.raises(ClockRefused, match="the author of this change"):
-        office.desk.observe(run.run_id, "observer", "noted", "seen")
+        office.observe(run, "observer", "noted", "seen")
     with pytest.raises(UnknownRunError):
-        office.desk.observe("change-0000000000000000", "observer", "noted", "seen")
+        observe(office.engine, "change-0000000000000000", "observer", "noted", "seen")
 
 
 def corrected() -> dict[str, Any]:
@@ -300,14 +306,14 @@ def test_a_corrected_run_takes_over_the_clock_with_its_start(office: Office) -> 
     first = office.bench.execute()
     office.look()
     office.at(1)
-    office.desk.pause(first.run_id, REVIEW, "control-owner", "the office is flooded")
+    office.pause(first)
     office.at(2)
     second = office.bench.execute(corrected())
     assert second.state is not None
     assert second.state.supersedes == first.run_id
     old, new = office.clocks(first)[REVIEW], office.clocks(second)[REVIEW]
     assert (old.closed, old.taken_over_by, new.started_at) == (True, second.run_id, old.started_at)
-    office.desk.resume(second.run_id, REVIEW, "control-owner", "dry again")
+    office.resume(second)
     office.at(6)
     office.look()
     assert office.breaches() == [(REVIEW, second.run_id, "2026-11-23T19:00:00")]
@@ -337,28 +343,28 @@ def test_what_was_noticed_of_a_replaced_run_stays_with_the_observer(office: Offi
     assert second.state.supersedes == first.run_id
     clock = office.clocks(first)[f"{OBSERVATION} block"]
     assert (clock.closed, clock.taken_over_by) == (False, None)
-    assert office.desk.observe(first.run_id, "observer", "challenged", "twice this week").stopped == ("block",)
+    assert office.observe(first, "observer", "challenged", "twice this week").stopped == ("block",)
 
 
 def test_a_pause_puts_a_clock_off_and_is_on_record(office: Office) -> None:
     run = office.bench.execute()
     office.at(1)
-    office.desk.pause(run.run_id, REVIEW, "control-owner", "the system is down")
+    office.pause(run, REVIEW, "control-owner", "the system is down")
     office.look()
     assert office.clocks(run)[REVIEW].next_at == NEVER
     office.at(3)
-    office.desk.resume(run.run_id, REVIEW, "control-owner", "it is up again")
+    office.resume(run)
     office.at(5.9)
     office.look()
     assert office.breaches() == []
     office.at(6.1)
     office.look()
     assert office.breaches() == [(REVIEW, run.run_id, "2026-11-23T20:00:00")]
-    ((pause,),) = office.engine.index.clocks.pauses([run.run_id]).values()
-    assert (pause.by, pause.reason, stamp(from_micros(pause.begin))[:16]) == (
+    ((stood_still,),) = office.engine.index.clocks.pauses([run.run_id]).values()
+    assert (stood_still.by, stood_still.reason, stamp(from_micros(stood_still.begin))[:16]) == (
         "control-owner", "the system is down", "2026-11-23T15:00"
     )  # fmt: skip
-    assert office.engine.index.clocks.pauses_between(0, pause.begin + 1) == [pause]
+    assert office.engine.index.clocks.pauses_between(0, stood_still.begin + 1) == [stood_still]
 
 
 def after(hours: float) -> Callable[[Office], None]:
@@ -366,7 +372,7 @@ def after(hours: float) -> Callable[[Office], None]:
 
 
 def paused(office: Office) -> None:
-    office.desk.pause(office.bench.execute().run_id, REVIEW, "control-owner", "because")
+    office.pause(office.bench.execute())
 
 
 def recorded(office: Office) -> None:
@@ -394,23 +400,23 @@ def test_a_pause_that_is_refused(
     run = office.bench.execute()
     before(office)
     with pytest.raises(ClockRefused, match=says):
-        office.desk.pause(run.run_id, kind, who, reason)
+        office.pause(run, kind, who, reason)
 
 
 def test_only_what_stands_still_goes_on(office: Office) -> None:
     run = office.bench.execute()
     with pytest.raises(ClockRefused, match="does not stand still"):
-        office.desk.resume(run.run_id, REVIEW, "control-owner", "because")
+        office.resume(run)
 
 
 def test_a_rebuilt_index_has_the_same_clocks(office: Office) -> None:
     run = office.bench.execute(blocked_payload())
-    office.desk.observe(run.run_id, "observer", "noted", "seen")
+    office.observe(run, "observer", "noted", "seen")
     first = office.bench.execute()
     office.at(1)
-    office.desk.pause(first.run_id, REVIEW, "control-owner", "because")
+    office.pause(first)
     office.at(2)
-    office.desk.resume(first.run_id, REVIEW, "control-owner", "because")
+    office.resume(first)
     second = office.bench.execute(corrected())
     office.at(20)
     office.look()
