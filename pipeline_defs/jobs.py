@@ -22,13 +22,15 @@ from pydantic import Field
 
 from assets.checks import log_evaluations
 from assets.evidence_chain import POOL
-from assets.metadata import stage_metadata
+from assets.findings import FINDING, operations
+from assets.metadata import findings_metadata, stage_metadata
 from countersign.errors import UnknownRunError
 from countersign.runs.daywork import needs_somebody, work_days
 from countersign.runs.sign_offs import SignOffDesk
 from resources.evidence import Evidence, WallClock
 
 DAILY, ADVANCE, RECORD_SIGN_OFF, INTEGRITY = "daily", "advance", "record_sign_off", "integrity"
+WATCH, ROLL_UP = "watch", "sla_roll_up"
 
 
 class AdvanceConfig(Config):
@@ -52,6 +54,7 @@ class SignOffConfig(Config):
 def advance_days(context: OpExecutionContext, config: AdvanceConfig, evidence: Evidence, clock: WallClock) -> None:
     """Move the runs of the given days to their next pause; one materialisation for each asset and day that changed."""
     engine = evidence.engine(clock)
+    evidence.look(engine, send=False)  # what is late is on record before a workpaper is written
     touched: list[str] = []
     for report in work_days(engine, (date.fromisoformat(day) for day in config.days)):
         needed = needs_somebody(engine, report.day)
@@ -59,7 +62,19 @@ def advance_days(context: OpExecutionContext, config: AdvanceConfig, evidence: E
             metadata = stage_metadata(engine, report, stage, needed)
             context.log_event(AssetMaterialization(stage, partition=report.day.isoformat(), metadata=metadata))
         touched += report.runs
+    evidence.look(engine, send=False)
     log_evaluations(context, engine, touched)
+
+
+@op(pool=POOL)
+def watch_clocks(context: OpExecutionContext, evidence: Evidence, clock: WallClock) -> None:
+    """Record what ran out and tell who is to be told; one materialisation of `finding` where anything is new."""
+    engine = evidence.engine(clock)
+    watched = evidence.look(engine, send=True)
+    if watched.did_something:
+        metadata = findings_metadata(evidence.findings(engine).read(), watched.looked_at)
+        context.log_event(AssetMaterialization(FINDING, metadata=metadata))
+    log_evaluations(context, engine, ())
 
 
 @op(pool=POOL)
@@ -96,6 +111,16 @@ def integrity_job() -> UnresolvedAssetJobDefinition:
     )
 
 
+def roll_up_job() -> UnresolvedAssetJobDefinition:
+    """What went wrong and how everything stands, once a day."""
+    return define_asset_job(
+        ROLL_UP,
+        selection=AssetSelection.assets(*operations()).without_checks(),
+        executor_def=in_process_executor,
+        description="Findings and the operations report.",
+    )
+
+
 def op_jobs() -> list[JobDefinition]:
     """The jobs without assets of their own."""
 
@@ -107,11 +132,15 @@ def op_jobs() -> list[JobDefinition]:
     def record_sign_off() -> None:
         sign()
 
-    return [advance, record_sign_off]
+    @job(name=WATCH, executor_def=in_process_executor, description="Look at the clocks that are due; record and send.")
+    def watch() -> None:
+        watch_clocks()
+
+    return [advance, record_sign_off, watch]
 
 
 def schedules(time_zone: str) -> list[ScheduleDefinition]:
-    """What happens by the clock: the integrity of everything, every night."""
+    """What happens by the clock: the integrity of everything every night, the roll-up of clocks every morning."""
     return [
         ScheduleDefinition(
             name="nightly_integrity",
@@ -119,5 +148,12 @@ def schedules(time_zone: str) -> list[ScheduleDefinition]:
             cron_schedule="30 2 * * *",
             execution_timezone=time_zone,
             default_status=DefaultScheduleStatus.RUNNING,
-        )
+        ),
+        ScheduleDefinition(
+            name="daily_sla_roll_up",
+            job_name=ROLL_UP,
+            cron_schedule="0 7 * * *",
+            execution_timezone=time_zone,
+            default_status=DefaultScheduleStatus.RUNNING,
+        ),
     ]

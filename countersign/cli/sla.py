@@ -120,7 +120,7 @@ def _turn(turn: Turn) -> dict[str, object]:
 
 def _time(turn: Turn) -> tuple[str, str]:
     if turn.deadline is None or turn.left is None:
-        return "beyond the calendar", ""
+        return "cannot be told", ""
     if turn.overdue:
         return stamp(turn.deadline)[:19], "overdue"
     seconds = int(turn.left.total_seconds())

@@ -13,10 +13,11 @@ import numpy as np
 from countersign.clocks.allowance import Allowance, ClockKind, Tier
 from countersign.clocks.business import BusinessTime, Instants
 from countersign.clocks.clock import Pauses, deadlines, shares_used
-from countersign.errors import CalendarError
+from countersign.errors import CalendarError, EvidenceError
 from countersign.evidence.indexed import ClockKey, IndexedClock, IndexedPause
 from countersign.runs.versions import VersionStore
 
+_UNTOLD = (CalendarError, EvidenceError)  # beyond the calendar, or its configuration is not kept any more
 Paused = Mapping[ClockKey, Sequence[IndexedPause]]
 
 
@@ -50,7 +51,7 @@ class Courses:
         return policy.allowance(ClockKind(clock.kind), Tier(clock.tier))
 
     def of(self, clocks: Sequence[IndexedClock], paused: Paused, now: int) -> dict[ClockKey, Course]:
-        """The courses as they are seen at an instant; none for a clock whose time lies beyond its calendar."""
+        """The courses as they are seen at an instant; none for a clock whose time cannot be told."""
         found: dict[ClockKey, Course] = {}
         straight = [clock for clock in clocks if clock.key not in paused]
         for _, alike in groupby(sorted(straight, key=_allowed), key=_allowed):
@@ -64,7 +65,7 @@ class Courses:
         starts = np.array([clock.started_at for clock in clocks], np.int64)
         try:
             rows = self._computed(clocks[0], starts, ()).tolist()
-        except CalendarError:
+        except _UNTOLD:
             if len(clocks) == 1:
                 return {}
             alone = [self._together([clock]) for clock in clocks]  # one that cannot be told keeps no other waiting
@@ -83,7 +84,7 @@ class Courses:
             ((half, three_quarters, deadline),) = self._computed(
                 clock, np.array([clock.started_at], np.int64), recorded
             ).tolist()
-        except CalendarError:
+        except _UNTOLD:
             return None
         stands_still = clock.stopped_at is None and bool(begun) and begun[-1].end is None
         return Course(half, three_quarters, deadline, stands_still and seen <= deadline)

@@ -63,7 +63,10 @@ def no_clock_overdue(engine: Engine) -> Judgement:
     late = engine.index.clocks.overdue(to_micros(now))
     untold = [clock for clock in engine.index.clocks.untold() if clock.next_at]
     rows = [(clock.run_id, _overdue(engine, clock, now)) for clock in late[:_MOST_ROWS]]
-    rows += [(clock.run_id, f"{clock.kind}: its deadline lies beyond the business calendar") for clock in untold]
+    rows += [
+        (clock.run_id, f"{clock.kind}: its deadline cannot be told: beyond the calendar, or its configuration is gone")
+        for clock in untold
+    ]
     if len(late) > _MOST_ROWS:
         rows.append(("…", f"and {len(late) - _MOST_ROWS} more: `countersign sla list --overdue`"))
     count = len(late) + len(untold)

@@ -20,7 +20,7 @@ from countersign.runs.engine import Engine
 class Turn:
     """A clock that runs. `left` is counted as the clock counts, `business` where that is business time.
 
-    `deadline` and `left` are None for a clock whose time lies beyond its calendar.
+    `deadline` and `left` are None for a clock whose time cannot be told.
     """
 
     run_id: str

@@ -125,11 +125,12 @@ class Watch:
     def _breaches(self, clocks: list[IndexedClock], courses: dict[ClockKey, Course], seen: int) -> Iterator[_Breach]:
         """Clocks that ran out before they were stopped, or before now, and that the register does not have as late."""
         for clock in clocks:
-            if clock.recorded:
+            course = courses.get(clock.key)
+            if clock.recorded or course is None:
                 continue
             if clock.finding is not None and clock.breached_at is not None:
                 yield _Breach(clock, clock.breached_at, clock.finding, None)  # it was late when it was taken over
-            elif (course := courses.get(clock.key)) and course.deadline < min(seen, clock.stopped_at or seen):
+            elif course.deadline < min(seen, clock.stopped_at or seen):
                 what = self._occurrence(clock, course)
                 yield _Breach(clock, course.deadline, what.id, what)
 
@@ -232,11 +233,9 @@ class Watch:
             course = courses.get(clock.key)
             if clock.key in closed:
                 continue
-            if clock.recorded or clock.key in late:
-                at = NEVER
-            elif course is None:
+            if course is None:
                 at = to_micros(now + _UNTOLD_AGAIN)
-            elif course.paused:
+            elif ((clock.recorded or clock.key in late) and clock.stopped_at is None) or course.paused:
                 at = NEVER
             elif course.deadline < seen:
                 at = to_micros(now + _BUSY_AGAIN)
@@ -244,7 +243,7 @@ class Watch:
                 at = next_look(course, seen)
                 if seen >= course.half_at:
                     warned[clock.key] = (clock, course)
-            left.append(_left(clock, None if clock.key in late else course, at))
+            left.append(_left(clock, course, at, late=clock.recorded or clock.key in late))
         self._clocks.set_course(left)
         return warned
 
@@ -297,21 +296,21 @@ def _names(clock: IndexedClock) -> dict[str, object]:
 
 def _is_over(clock: IndexedClock, course: Course | None, late: set[ClockKey]) -> bool:
     """Whether there is nothing left to say of a clock: it was stopped, in time or with its breach on record."""
-    if clock.stopped_at is None:
+    if clock.stopped_at is None or course is None:
         return False
     if clock.recorded or clock.key in late:
         return True
-    return course is not None and clock.breached_at is None and clock.stopped_at <= course.deadline
+    return clock.breached_at is None and clock.stopped_at <= course.deadline
 
 
-def _left(clock: IndexedClock, course: Course | None, next_at: int) -> dict[str, object]:
+def _left(clock: IndexedClock, course: Course | None, next_at: int, *, late: bool = False) -> dict[str, object]:
     """What the index is to know of a clock; a deadline that was missed stays what it is."""
-    told = None if clock.recorded else course
+    told = None if late else course
     return {
         **_names(clock),
         "half_at": told and told.half_at,
         "three_quarters_at": told and told.three_quarters_at,
-        "deadline": told.deadline if told is not None else clock.deadline,
+        "deadline": course.deadline if course is not None and not clock.recorded else clock.deadline,
         "next_at": next_at,
     }
 

@@ -480,7 +480,7 @@ def test_a_clock_beyond_the_calendar_is_no_guess(office: Office, policy: Policy)
     assert office.clocks(run)[REVIEW].deadline is None
     assert no_clock_overdue(office.engine).rows[0] == (
         run.run_id,
-        f"{REVIEW}: its deadline lies beyond the business calendar",
+        f"{REVIEW}: its deadline cannot be told: beyond the calendar, or its configuration is gone",
     )
 
 
