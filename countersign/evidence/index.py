@@ -327,8 +327,9 @@ def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url)
     engine = create_engine(url, connect_args={"timeout": 60})
-    if engine.url.database is not None:
-        # SQLite would let others read it; its other files take their mode from this one
+    if engine.url.database is not None and not os.path.exists(engine.url.database):  # noqa: PTH110  (a path of a URL)
+        # SQLite would let others read it; its other files take their mode from this one. Never on a file that is in use:
+        # to close it would drop the locks that other connections of this process hold on it.
         os.close(os.open(engine.url.database, os.O_RDWR | os.O_CREAT, durable.FILE_MODE))
 
     @event.listens_for(engine, "connect")
