@@ -46,6 +46,11 @@ def without_variables(names: Iterable[str]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in left_out}
 
 
+def variables() -> dict[str, str]:
+    """The environment of this process, for whoever fills secrets into an address."""
+    return dict(os.environ)
+
+
 def default_root() -> Path:
     """The evidence root: environment `COUNTERSIGN_ROOT`, else `./evidence`."""
     return Path(os.environ.get("COUNTERSIGN_ROOT") or "evidence")

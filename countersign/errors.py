@@ -70,6 +70,10 @@ class FindingRefused(CountersignError):
     """An acknowledgement or a disposition was not taken; nothing was written."""
 
 
+class ClockRefused(CountersignError):
+    """An observation or a pause was not taken; nothing was written."""
+
+
 class SignOffRefused(CountersignError):
     """A sign-off was not taken; nothing was written to the run."""
 

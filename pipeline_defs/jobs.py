@@ -25,7 +25,8 @@ from pydantic import Field
 
 from assets.checks import log_evaluations
 from assets.evidence_chain import POOL
-from assets.metadata import stage_metadata
+from assets.findings import FINDING, operations
+from assets.metadata import findings_metadata, stage_metadata
 from countersign.errors import SignatureError
 from countersign.evidence.sealing import Sealer
 from countersign.runs.daywork import needs_somebody, work_days
@@ -35,6 +36,7 @@ from resources.evidence import Evidence, WallClock
 DAILY, ADVANCE, RECORD_SIGN_OFF, INTEGRITY, SEAL = "daily", "advance", "record_sign_off", "integrity", "seal"
 
 NO_SEAL_KEY = "no key seals this evidence root; name one with COUNTERSIGN_SEAL_KEY and start again"
+WATCH, ROLL_UP = "watch", "sla_roll_up"
 
 
 class AdvanceConfig(Config):
@@ -55,6 +57,7 @@ class SignOffConfig(Config):
 def advance_days(context: OpExecutionContext, config: AdvanceConfig, evidence: Evidence, clock: WallClock) -> None:
     """Move the runs of the given days to their next pause; one materialisation for each asset and day that changed."""
     engine = evidence.engine(clock)
+    evidence.look(engine, send=False)  # what is late is on record before a workpaper is written
     touched: list[str] = []
     for report in work_days(engine, (date.fromisoformat(day) for day in config.days)):
         needed = needs_somebody(engine, report.day)
@@ -62,7 +65,19 @@ def advance_days(context: OpExecutionContext, config: AdvanceConfig, evidence: E
             metadata = stage_metadata(engine, report, stage, needed)
             context.log_event(AssetMaterialization(stage, partition=report.day.isoformat(), metadata=metadata))
         touched += report.runs
+    evidence.look(engine, send=False)
     log_evaluations(context, engine, touched)
+
+
+@op(pool=POOL)
+def watch_clocks(context: OpExecutionContext, evidence: Evidence, clock: WallClock) -> None:
+    """Record what ran out and tell who is to be told; one materialisation of `finding` where anything is new."""
+    engine = evidence.engine(clock)
+    watched = evidence.look(engine, send=True)
+    if watched.did_something:
+        metadata = findings_metadata(evidence.findings(engine).read(), watched.looked_at)
+        context.log_event(AssetMaterialization(FINDING, metadata=metadata))
+    log_evaluations(context, engine, ())
 
 
 @op(pool=POOL)
@@ -106,6 +121,16 @@ def integrity_job() -> UnresolvedAssetJobDefinition:
     )
 
 
+def roll_up_job() -> UnresolvedAssetJobDefinition:
+    """What went wrong and how everything stands, once a day."""
+    return define_asset_job(
+        ROLL_UP,
+        selection=AssetSelection.assets(*operations()).without_checks(),
+        executor_def=in_process_executor,
+        description="Findings and the operations report.",
+    )
+
+
 def op_jobs() -> list[JobDefinition]:
     """The jobs without assets of their own."""
 
@@ -117,15 +142,19 @@ def op_jobs() -> list[JobDefinition]:
     def record_sign_off() -> None:
         sign()
 
+    @job(name=WATCH, executor_def=in_process_executor, description="Look at the clocks that are due; record and send.")
+    def watch() -> None:
+        watch_clocks()
+
     @job(name=SEAL, executor_def=in_process_executor, description="Sign what the whole evidence root is now.")
     def seal() -> None:
         seal_root()
 
-    return [advance, record_sign_off, seal]
+    return [advance, record_sign_off, seal, watch]
 
 
 def schedules(time_zone: str, seal_key: str) -> list[ScheduleDefinition]:
-    """What happens by the clock, every night: a seal where there is a key, then the integrity of everything."""
+    """A seal where there is a key and the integrity of everything every night; the roll-up of clocks every morning."""
 
     def sealing(_: ScheduleEvaluationContext) -> RunRequest | SkipReason:
         return RunRequest() if seal_key else SkipReason(NO_SEAL_KEY)
@@ -143,6 +172,13 @@ def schedules(time_zone: str, seal_key: str) -> list[ScheduleDefinition]:
             name="nightly_integrity",
             job_name=INTEGRITY,
             cron_schedule="30 2 * * *",
+            execution_timezone=time_zone,
+            default_status=DefaultScheduleStatus.RUNNING,
+        ),
+        ScheduleDefinition(
+            name="daily_sla_roll_up",
+            job_name=ROLL_UP,
+            cron_schedule="0 7 * * *",
             execution_timezone=time_zone,
             default_status=DefaultScheduleStatus.RUNNING,
         ),

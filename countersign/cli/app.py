@@ -16,6 +16,7 @@ from countersign.cli import (
     evaluate,
     finding,
     intake,
+    observe,
     payload,
     people,
     policy,
@@ -32,6 +33,7 @@ from countersign.cli import (
 from countersign.cli.output import say
 from countersign.errors import (
     AdoptionRefused,
+    ClockRefused,
     CountersignError,
     FindingRefused,
     PayloadError,
@@ -54,6 +56,7 @@ app = typer.Typer(
 app.command("run")(intake.run)
 app.command("advance")(advance.advance)
 app.command("approve")(approve.approve)
+app.command("observe")(observe.observe)
 app.command("status")(status.status)
 app.command("show")(show.show)
 app.command("verify")(verify.verify)
@@ -66,7 +69,7 @@ app.add_typer(intake.app, name="intake", help="Read changes from a source; each 
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
 app.add_typer(calendar.app, name="calendar", help="The business calendar.")
 app.add_typer(finding.app, name="finding", help="What went wrong, and who answers for it.")
-app.add_typer(sla.app, name="sla", help="How long people have.")
+app.add_typer(sla.app, name="sla", help="How long people have, and whose turn it is.")
 app.add_typer(people.app, name="people", help="Who is who, by the roster of the policy.")
 app.add_typer(policy.app, name="policy", help="The policy of an evidence root.")
 app.add_typer(sample.app, name="sample", help="The monthly sample: how many items, and what a result supports.")
@@ -78,6 +81,7 @@ def main() -> NoReturn:
         app()
     except (
         AdoptionRefused,
+        ClockRefused,
         FindingRefused,
         PayloadError,
         SignOffRefused,

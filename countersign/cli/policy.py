@@ -6,7 +6,7 @@ import typer
 
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile
 from countersign.cli.output import print_json, print_lines, print_table
-from countersign.policy import Policy, load_configuration
+from countersign.policy import Policy, Role, Route, load_configuration
 from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.run import key_ring
 
@@ -31,6 +31,7 @@ def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False)
                     {"target": name, "value": value, "unit": unit, "owner": owner}
                     for name, value, unit, owner in undecided
                 ],
+                "routes": {role: [route.name for route in routes] for role, routes in _routes(loaded).items()},
             }
         )
         return
@@ -47,6 +48,18 @@ def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False)
         print_table(("▶ target", "proposed", "to be assigned by"), rows, title="Still unassigned")
     else:
         print_lines(["every target is assigned"])
+    routed = _routes(loaded)
+    if routed:
+        print_lines([f"told of findings: {', '.join(routed)}"])
+    else:
+        print_lines(
+            ["no route is configured: nobody is told of a finding outside of the UI (`escalation` in the policy)"]
+        )
+
+
+def _routes(policy: Policy) -> dict[Role, list[Route]]:
+    """The roles that can be told of something."""
+    return {role: routes for role, routes in policy.escalation.routes.items() if routes}
 
 
 def _undecided(policy: Policy) -> list[tuple[str, object, str, str]]:

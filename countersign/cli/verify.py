@@ -1,5 +1,6 @@
 """`verify`: whether the evidence still says what it said, and how far to believe the answer."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,9 @@ import typer
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
 from countersign.cli.output import print_json, print_lines, print_table, progress
 from countersign.environment import utc_now
-from countersign.runs.verification import Verified, Verifier
+from countersign.evidence.root import EvidenceRoot
+from countersign.findings.verification import check_findings
+from countersign.runs.verification import RunFault, Verified, Verifier
 
 _TRUST = {
     "register": "each log is whole and is the one that the register knows",
@@ -19,7 +22,7 @@ _TRUST = {
 
 def verify(
     run_id: Annotated[str | None, typer.Argument(help="One run; all of them without it.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every run, the register, seals and files.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every run, register, findings, seals and files.")] = False,
     allowed_signers: Annotated[
         Path | None, typer.Option(help="Who may seal, as ssh-keygen reads it; else each seal's own key is believed.")
     ] = None,
@@ -39,6 +42,9 @@ def verify(
             Path(root), allowed_signers=allowed_signers, witness=witness, genesis=genesis, now=utc_now()
         )
         verified = verifier.verify([run_id] if run_id else None, advance)
+    if run_id is None and all(fault.kind != "register" for fault in verified.faults):
+        found = [RunFault(None, one.kind, one.where, one.detail) for one in check_findings(EvidenceRoot(root))]
+        verified = replace(verified, faults=[*verified.faults, *found])
     if as_json:
         faults = [
             {"run_id": fault.run_id, "kind": fault.kind, "where": fault.where, "detail": fault.detail}

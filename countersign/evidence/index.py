@@ -36,8 +36,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from countersign.errors import TamperedError
-from countersign.evidence import deployment_index, durable
+from countersign.evidence import clock_index, deployment_index, durable
 from countersign.evidence.chain import Tail, Writer, read_tail
+from countersign.evidence.clock_index import ClockIndex
 from countersign.evidence.deployment_index import DeploymentIndex
 from countersign.evidence.indexed import OPENED, IndexedIntake, IndexedRun
 from countersign.evidence.lines import ZERO, Entry, Scan
@@ -130,7 +131,7 @@ _datasets = Table(
     Column("digest", String(64), nullable=False),
     Column("rows", Integer, nullable=False),
 )
-_TABLES = (_metadata, deployment_index.metadata)
+_TABLES = (_metadata, deployment_index.metadata, clock_index.metadata)
 
 
 class Index:
@@ -140,6 +141,7 @@ class Index:
         self._register = register
         self._engine = _engine(url or f"sqlite:///{root.index}")
         self.deployments = DeploymentIndex(self._connect)
+        self.clocks = ClockIndex(self._connect)
         with self._alone() as connection:
             for tables in _TABLES:
                 tables.create_all(connection)
@@ -349,8 +351,9 @@ def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url)
     engine = create_engine(url, connect_args={"timeout": 60})
-    if engine.url.database is not None:
-        # SQLite would let others read it; its other files take their mode from this one
+    if engine.url.database is not None and not os.path.exists(engine.url.database):  # noqa: PTH110  (a path of a URL)
+        # SQLite would let others read it; its other files take their mode from this one. Never on a file that is in
+        # use: to close it would drop the locks that other connections of this process hold on it.
         os.close(os.open(engine.url.database, os.O_RDWR | os.O_CREAT, durable.FILE_MODE))
 
     @event.listens_for(engine, "connect")
@@ -384,7 +387,7 @@ def _apply(connection: Connection, entries: Iterable[Entry]) -> None:
         if entry.event != kind:
             _flush(connection, kind, batch)
             kind, batch = entry.event, []
-        batch.append({**entry.data, "at": entry.ts, "seq": entry.seq})
+        batch.append({**entry.data, "at": entry.ts, "seq": entry.seq, "actor": entry.actor, "texts": entry.texts})
     _flush(connection, kind, batch)
 
 
@@ -415,14 +418,29 @@ def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> No
                 .values(head=bindparam("head"), signed=True, since=bindparam("since")),
                 [{"run": data["run_id"], "head": data["head"], "since": data["at"]} for data in batch],
             )
-        case "root_opened" | "configuration_adopted":
-            connection.execute(insert(_adoptions), [_columns(_adoptions, data) for data in batch])
+        case "breached":
+            known = [{"run": data["run_id"], "head": data["head"]} for data in batch if "head" in data]
+            if known:
+                connection.execute(
+                    update(_runs).where(_runs.c.run_id == bindparam("run")).values(head=bindparam("head")), known
+                )
         case "run_held":
             for data in batch:
                 connection.execute(_held.delete().where(_held.c.run_id == data["run_id"]))
                 connection.execute(insert(_held).values(_columns(_held, data)))
                 failed = {"status": "FAILED", "pending": None, "reason": data["reason"], "signed": False}
                 connection.execute(update(_runs).where(_runs.c.run_id == data["run_id"]).values(failed))
+        case _:
+            _flush_of_the_root(connection, kind, batch)
+    replaced = deployment_index.superseded(batch) if kind == "run_opened" else []
+    clock_index.take_in(connection, _runs, kind, batch, replaced)
+
+
+def _flush_of_the_root(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> None:
+    """Lines that are about no run."""
+    match kind:
+        case "root_opened" | "configuration_adopted":
+            connection.execute(insert(_adoptions), [_columns(_adoptions, data) for data in batch])
         case "refused":
             connection.execute(insert(_refusals), [_columns(_refusals, data) for data in batch])
         case "intake":

@@ -6,10 +6,11 @@ What belongs here: the register's own events. What does not: the meaning of a ru
 import hashlib
 import mmap
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import TamperedError
@@ -56,7 +57,10 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Where a run stands: the head of its log and what it waits for."""
+    """Where a run stands: the head of its log and what it waits for, asked for at `asked_at`.
+
+    `noticed` is what the observer was told of (`block`, `exception`), and when.
+    """
 
     run_id: str
     head: str
@@ -65,9 +69,11 @@ class Pause:
     reason: str | None
     closed: bool
     stages: tuple[str, ...]
+    asked_at: str | None = None
+    noticed: Mapping[str, str] = field(default_factory=dict)
 
     def draft(self) -> Draft:
-        data = {
+        data: dict[str, Any] = {
             "run_id": self.run_id,
             "head": self.head,
             "status": self.status,
@@ -75,6 +81,10 @@ class Pause:
             "reason": self.reason,
             "stages": list(self.stages),
         }
+        if self.asked_at is not None:
+            data["asked_at"] = self.asked_at
+        if self.noticed:
+            data["noticed"] = dict(self.noticed)
         return Draft("run_closed" if self.closed else "run_head", ACTOR, data)
 
 
@@ -201,6 +211,22 @@ def newest_head(root: EvidenceRoot, run_id: str) -> str | None:
         elif "head" in event:
             found = event["head"]
     return found
+
+
+def newest_findings_head(register: Path) -> str | None:
+    """The newest head of `findings.jsonl` that a register knows, or None. Raises TamperedError for a broken line."""
+    with register.open("rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            return None
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            at = content.rfind(b'"event":"findings_head"')
+            if at < 0:
+                return None
+            line = content[content.rfind(b"\n", 0, at) + 1 : content.find(b"\n", at) + 1]
+    event = parse_line(line)
+    if event is None or "head" not in event:
+        raise TamperedError(f"{register}: a line that names findings cannot be read (SEV-1)")
+    return str(event["head"])
 
 
 def _lines_of(path: Path, run_id: str) -> Iterator[tuple[bytes, bytes]]:

@@ -14,6 +14,7 @@ from countersign.policy.document import (
     Trailer,
     Wording,
 )
+from countersign.policy.escalation import Escalation, Route
 from countersign.policy.load import load_calendar, load_catalogue, load_policy, read_calendar
 from countersign.policy.roster import Delegation, Person, SigningKey, noreply_login
 from countersign.policy.systems import Authority, System, Template
@@ -28,12 +29,14 @@ __all__ = [
     "Delegation",
     "DemoKeys",
     "DemoSigners",
+    "Escalation",
     "Key",
     "Kind",
     "Limits",
     "Person",
     "Policy",
     "Role",
+    "Route",
     "SigningKey",
     "SourceSpec",
     "System",

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, model_validator
 
 from countersign.clocks.allowance import Allowance, ClockKind, Tier, Unit
-from countersign.errors import PolicyError
+from countersign.policy.escalation import Escalation
 from countersign.policy.model import ModelSpec
 from countersign.policy.references import wrong_references
 from countersign.policy.roster import Day, Person, one_owner_each
@@ -139,8 +139,10 @@ class Policy(Kept):
     review_clock: TieredTarget
     approval_clock: TieredTarget
     observation_clock: TieredTarget
+    population_review: Target
     emergency_approval: Target
     retention: Target
+    escalation: Escalation = Escalation()
     limits: Limits = Limits()
     wording: Wording
     trailers: dict[str, Trailer]
@@ -193,17 +195,29 @@ class Policy(Kept):
         known = self.system(system)
         return known.authority if known else self.unknown_systems
 
+    def target(self, kind: ClockKind, tier: Tier) -> Target:
+        """The target of a clock in a tier; that of the population is the same in both."""
+        match kind:
+            case ClockKind.INDEPENDENT_REVIEW:
+                tiers = self.review_clock
+            case ClockKind.MAKER_CHECKER:
+                tiers = self.approval_clock
+            case ClockKind.EXCEPTION_OBSERVATION:
+                tiers = self.observation_clock
+            case ClockKind.POPULATION_OBSERVATION:
+                return self.population_review
+        return tiers.emergency if tier is Tier.EMERGENCY else tiers.standard
+
     def allowance(self, kind: ClockKind, tier: Tier) -> Allowance:
-        """How much time a clock of this kind gives in a tier. Raises PolicyError."""
-        targets = {
-            ClockKind.INDEPENDENT_REVIEW: self.review_clock,
-            ClockKind.MAKER_CHECKER: self.approval_clock,
-            ClockKind.EXCEPTION_OBSERVATION: self.observation_clock,
-        }
-        if kind not in targets:
-            raise PolicyError(f"{kind}: has no target in policy {self.version}; the monthly sample sets its own date")
-        target = targets[kind].emergency if tier is Tier.EMERGENCY else targets[kind].standard
+        """How much time a clock of this kind gives in a tier."""
+        target = self.target(kind, tier)
         return Allowance(target.value, Unit(target.unit))
+
+    def due_role(self, kind: ClockKind) -> Role:
+        """The role that a clock waits for."""
+        if kind in (ClockKind.EXCEPTION_OBSERVATION, ClockKind.POPULATION_OBSERVATION):
+            return "observer"
+        return self.sign_off.role(Key(kind.value))
 
     def targets(self) -> Iterator[tuple[str, Target]]:
         """Every target with its dotted name, in the order of the policy."""
@@ -211,6 +225,7 @@ class Policy(Kept):
             tiers: TieredTarget = getattr(self, name)
             yield f"{name}.standard", tiers.standard
             yield f"{name}.emergency", tiers.emergency
+        yield "population_review", self.population_review
         yield "emergency_approval", self.emergency_approval
         yield "retention", self.retention
 

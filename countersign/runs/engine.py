@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from countersign.changes.payload import Change
-from countersign.clocks.instant import local_day
+from countersign.clocks.instant import local_day, stamp
 from countersign.controls.model.combined import assessor
 from countersign.controls.model.interface import ModelFactory
 from countersign.controls.model.opening import open_model
@@ -357,8 +357,17 @@ def _pause(result: _Done) -> Pause | None:
         return Pause(job.run_id, job.head, Status.FAILED, None, result.fault, False, ())
     if not result.stages and (not state.ingested or (job.head, job.status) == (state.head, state.status)):
         return None
-    closed = state.closed_as is not None
-    return Pause(state.run_id, state.head, state.status, state.pending, state.reason, closed, result.stages)
+    return Pause(
+        state.run_id,
+        state.head,
+        state.status,
+        state.pending,
+        state.reason,
+        state.closed_as is not None,
+        result.stages,
+        stamp(state.requests[state.pending].at) if state.pending else None,
+        {about: stamp(at) for about, at in state.notices.items()},
+    )
 
 
 def chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

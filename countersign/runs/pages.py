@@ -46,6 +46,11 @@ def workpaper_page(document: dict[str, Any]) -> list[str]:
     lines += ["", f"GATE        {document['gate']}", f"CONCLUSION  {document['conclusion']}"]
     if document.get("draft"):
         lines.append(f"STATUS      {document['status']}: {document.get('reason') or ''}".rstrip(": "))
+    lines += ["", "LATE"] if document["breaches"] else []
+    lines += [
+        f"  {breach['clock']:<20}ran out at {breach['breached_at']}: {breach['finding']}"
+        for breach in document["breaches"]
+    ]
     lines += ["", "SIGN-OFFS"]
     lines += _sign_offs(document["sign_offs"])
     lines += ["", "STANDS ON"]
@@ -77,6 +82,14 @@ def handoff_page(document: dict[str, Any]) -> list[str]:
     )
     lines += ["", "HOW TO VERIFY", *(f"  {line}" for line in document["verify"]), ""]
     return [*lines, *workpaper_page(document["workpaper"])]
+
+
+def addenda_page(added: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """What came after a handoff."""
+    lines = ["", "AFTER THE HANDOFF"] if any(added.values()) else []
+    lines += [f"  {one['at']}  late: {one['finding']}, to {', '.join(one['to'])}" for one in added["addenda"]]
+    seen = added["observations"]
+    return [*lines, *(f"  {one['at']}  {one['outcome']} by {one['by']}: {one['reason']}" for one in seen)]
 
 
 def log_page(entries: Sequence[Entry]) -> list[str]:
@@ -144,6 +157,7 @@ def _sign_offs(sign_offs: Sequence[dict[str, Any]]) -> list[str]:
         + (f" for {signed['acting_for']}" if signed["acting_for"] else "")
         + f" ({signed['role']}) at {signed['signed_at']}"
         + f", {signed['signed_by_key']}"
+        + (", retroactive" if signed["retroactive"] else "")
         + (f": {signed['reason']}" if signed["reason"] else "")
         for signed in sign_offs
     ]

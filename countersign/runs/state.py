@@ -94,6 +94,16 @@ class SignOff:
     by_key: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A clock that ran out while the run was open; `finding` is the id under which it is followed."""
+
+    clock: str
+    about: str
+    deadline: datetime
+    finding: str
+
+
 @dataclass(slots=True)
 class RunState:
     """Everything that a run's log says so far.
@@ -133,6 +143,8 @@ class RunState:
     assessed_head: str = ZERO
     gated_head: str = ZERO
     sign_off_head: str = ZERO
+    notices: dict[str, datetime] = field(default_factory=dict)
+    breaches: list[Breach] = field(default_factory=list)
     workpaper: Mapping[str, Any] | None = None
     workpaper_head: str = ZERO
     workpaper_at: datetime | None = None
@@ -263,21 +275,16 @@ def apply(state: RunState, entry: Entry, blobs: Path | None = None, *, arrived: 
                 _assessed(state, entry)
             case "gated":
                 _gated(state, entry)
-            case "noticed" | "recovered":
-                pass
+            case "noticed" | "breached" | "recovered":
+                _remarked(state, entry)
             case "sign_off_requested":
                 _requested(state, entry)
             case "signed_off":
                 _signed(state, entry)
             case "blocked":
-                rejected = any(signed.decision == "rejected" for signed in state.sign_offs.values())
-                _expect(state, entry, state.passed is False or rejected, "nothing blocks it")
-                state.closed_as = Status.BLOCKED
+                _blocked(state, entry)
             case "workpaper":
-                approved = [signed.decision for signed in state.sign_offs.values()] == ["approved", "approved"]
-                _expect(state, entry, approved and state.workpaper is None, "both approvals come first")
-                state.workpaper, state.workpaper_head = entry.data, entry.head
-                state.workpaper_at = parse_instant(entry.ts)
+                _concluded(state, entry)
             case "handed_off":
                 _expect(state, entry, state.workpaper is not None, "a workpaper comes first")
                 state.handoff, state.closed_as = entry.data, Status.COMPLETED
@@ -289,7 +296,7 @@ def apply(state: RunState, entry: Entry, blobs: Path | None = None, *, arrived: 
                 _expect(state, entry, False, "no such event")
     except (KeyError, TypeError, ValueError) as error:
         raise TamperedError(f"event {entry.seq} ({entry.event}) is not of its form: {error!r}") from error
-    if entry.event not in ("failed", "recovered"):
+    if entry.event not in ("failed", "recovered", "breached"):
         state.error = None
     state.head = entry.head
     state.events += 1
@@ -358,6 +365,38 @@ def _gated(state: RunState, entry: Entry) -> None:
     state.gated_head = entry.head
     state.verdicts = tuple(entry.data["assertions"])
     state.gate_reason = entry.texts.get("gate")
+
+
+def _blocked(state: RunState, entry: Entry) -> None:
+    rejected = any(signed.decision == "rejected" for signed in state.sign_offs.values())
+    _expect(state, entry, state.passed is False or rejected, "nothing blocks it")
+    state.closed_as = Status.BLOCKED
+
+
+def _concluded(state: RunState, entry: Entry) -> None:
+    approved = [signed.decision for signed in state.sign_offs.values()] == ["approved", "approved"]
+    _expect(state, entry, approved and state.workpaper is None, "both approvals come first")
+    state.workpaper, state.workpaper_head = entry.data, entry.head
+    state.workpaper_at = parse_instant(entry.ts)
+
+
+def _remarked(state: RunState, entry: Entry) -> None:
+    """What a run goes on from as if it were not there."""
+    if entry.event == "noticed":
+        state.notices.setdefault(entry.data["about"], parse_instant(entry.ts))
+    elif entry.event == "breached":
+        _breached(state, entry)
+
+
+def _breached(state: RunState, entry: Entry) -> None:
+    """A breach changes nothing but what the workpaper says; after it there is only an addendum."""
+    data = entry.data
+    breach = Breach(data["clock"], data["about"], parse_instant(data["deadline"]), data["finding"])
+    _expect(state, entry, state.ingested and state.workpaper is None, "a workpaper is there, or no change yet")
+    _expect(state, entry, breach.deadline < parse_instant(entry.ts), "the time is not used up yet")
+    again = any((breach.clock, breach.about) == (other.clock, other.about) for other in state.breaches)
+    _expect(state, entry, not again, "this clock was breached before")
+    state.breaches.append(breach)
 
 
 def _requested(state: RunState, entry: Entry) -> None:

@@ -90,13 +90,12 @@ def read_account(register: Register) -> Account:
             opened = Registered(data["run_id"], data["digest"], day, data["configuration"], account.in_force)
             opened.line = entry.line
             account.runs[data["run_id"]] = opened
-        elif entry.event in ("run_head", "run_closed", "signed_off"):
+        elif entry.event in ("run_head", "run_closed", "signed_off", "breached") and "head" in data:
             run = account.runs[data["run_id"]]
             run.head, run.line = data["head"], entry.line
             if entry.event == "signed_off":
                 run.seen[data["key"]] = parse_instant(entry.ts)
-            else:
-                run.status = data["status"]
+            run.status = data.get("status", run.status)
     return account
 
 

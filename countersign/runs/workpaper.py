@@ -9,12 +9,13 @@ from typing import Any
 
 import orjson
 
+from countersign.clocks.allowance import Tier
 from countersign.clocks.instant import stamp
 from countersign.controls.assessment import Result
 from countersign.evidence.columns import Column
 from countersign.evidence.lines import Draft
 from countersign.policy import Key, Kind
-from countersign.runs.state import RunState
+from countersign.runs.state import RunState, SignOff
 
 DATASET = "workpaper"
 UNSIGNED = "unsigned sign-off"
@@ -43,7 +44,8 @@ COLUMNS = (
     Column("origin", "text", "extracted or submitted"),
     Column("source", "text", "the source it was read from"),
     Column("conclusion", "text", "the workpaper's conclusion"),
-    Column("clean", "flag", "every applicable control met, nothing left open"),
+    Column("clean", "flag", "every applicable control met, nothing left open, nobody late"),
+    Column("breaches", "texts", "clocks that ran out before it was prepared"),
     Column("controls", "records", "each control with its result", _CONTROL),
     Column("gate", "text", "passed"),
     Column("exceptions", "texts", "controls that are not met"),
@@ -70,8 +72,9 @@ def results_of(state: RunState, result: Result) -> list[str]:
 
 
 def is_clean(state: RunState) -> bool:
-    """Every applicable control met: no exception, no abstention left open."""
-    return all(judged.result in (Result.MET, Result.NOT_APPLICABLE) for judged in state.results)
+    """Every applicable control met: no exception, no abstention left open, and nobody late."""
+    settled = all(judged.result in (Result.MET, Result.NOT_APPLICABLE) for judged in state.results)
+    return settled and not state.breaches
 
 
 def conclusion(state: RunState) -> str:
@@ -83,8 +86,16 @@ def conclusion(state: RunState) -> str:
         parts.append(f"exception in {', '.join(exceptions)}")
     if untested:
         parts.append(f"not tested: {', '.join(untested)}")
+    if state.breaches:
+        parts.append(f"late: {', '.join(breach.clock for breach in state.breaches)}")
     said = "; ".join(parts) or "clean: every applicable control was met"
     return said[0].upper() + said[1:]
+
+
+def is_retroactive(state: RunState, signed: SignOff) -> bool:
+    """Whether a sign-off of an emergency came after the change was deployed."""
+    deployed_at = state.change.deployed_at
+    return state.tier == Tier.EMERGENCY and deployed_at is not None and signed.at > deployed_at
 
 
 def _sign_off(state: RunState, key: Key) -> dict[str, Any]:
@@ -99,6 +110,7 @@ def _sign_off(state: RunState, key: Key) -> dict[str, Any]:
         "requested_at": stamp(state.requests[key].at),
         "signed_at": stamp(signed.at),
         "signed_by_key": signed.by_key or UNSIGNED,
+        "retroactive": is_retroactive(state, signed),
         "log_head": signed.log_head,
         "register": {"size": signed.register_size, "head": signed.register_head},
     }
@@ -186,6 +198,15 @@ def workpaper_document(state: RunState) -> dict[str, Any]:
         "exceptions": results_of(state, Result.EXCEPTION),
         "abstentions": results_of(state, Result.ABSTAINED),
         "sign_offs": [_sign_off(state, key) for key in Key if key in state.sign_offs],
+        "breaches": [
+            {
+                "clock": breach.clock,
+                "about": breach.about,
+                "breached_at": stamp(breach.deadline),
+                "finding": breach.finding,
+            }
+            for breach in state.breaches
+        ],
         "conclusion": conclusion(state),
         "clean": is_clean(state),
         "versions": {**state.configuration, "mapper": state.mapper},
@@ -236,6 +257,7 @@ def workpaper_row(state: RunState) -> dict[str, Any]:
         "source": state.source,
         "conclusion": conclusion(state),
         "clean": is_clean(state),
+        "breaches": [breach.clock for breach in state.breaches],
         "controls": [
             {
                 "id": judged.control,

@@ -269,7 +269,8 @@ def test_shipped_policy_and_catalogue_load_and_fit_each_other(policy: Policy, ca
 def test_targets_that_nobody_assigned_are_told_from_those_that_somebody_did(policy: Policy, tmp_path: Path) -> None:
     assert [name for name, target in policy.targets() if not target.assigned] == [
         "review_clock.standard", "review_clock.emergency", "approval_clock.standard", "approval_clock.emergency",
-        "observation_clock.standard", "observation_clock.emergency", "emergency_approval", "retention",
+        "observation_clock.standard", "observation_clock.emergency", "population_review",
+        "emergency_approval", "retention",
     ]  # fmt: skip
     changed = load_policy(written(tmp_path, {**SHIPPED, "retention": HOURS}))
     assert dict(changed.targets())["retention"] == Target.model_validate(HOURS)

@@ -72,8 +72,12 @@ class Deployment:
             evidence=Evidence(root=str(self.root), policy=str(self.policy)), clock=WallClock(fixed=at) if at else None
         )
 
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(root=str(self.root), policy=str(self.policy))
+
     def engine(self, at: str = AT) -> Engine:
-        return Evidence(root=str(self.root), policy=str(self.policy)).engine(WallClock(fixed=at))
+        return self.evidence.engine(WallClock(fixed=at))
 
     def execute(
         self,

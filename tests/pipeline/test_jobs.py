@@ -37,7 +37,7 @@ def test_advance_materialises_only_the_days_that_changed(reviewed: Deployment, i
     result = reviewed.advance(instance, QUIET_DAY, DAY, NEXT_DAY)
     assert result.success
     assert materialised(result) == [("sign_off", NEXT_DAY), ("audit_log", NEXT_DAY)]
-    assert len(verdicts(result)) == 4
+    assert len(verdicts(result)) == 5
 
 
 def test_advance_takes_several_days_in_one_run(reviewed: Deployment, instance: DagsterInstance) -> None:
