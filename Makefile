@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check
 READY := $(VENV)/.ready
 
-.PHONY: run ui test lint bench sample-check clocks-check lock clean
+.PHONY: run ui test crash-test lint bench sample-check clocks-check lock clean
 
 run: $(READY)
 	@$(BIN)/python -m pipeline_defs.operate run
@@ -16,6 +16,10 @@ ui: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95
 
+# Every point of the crash matrix; `make test` tries some of them.
+crash-test: $(READY)
+	@CRASH_TEST=full $(BIN)/python -m pytest tests/crash
+
 lint: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -24,6 +28,7 @@ lint: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m benchmarks.pipeline
 	@$(BIN)/python -m benchmarks.latency
+	@$(BIN)/python -m benchmarks.log
 	@$(BIN)/python -m benchmarks.sample
 	@$(BIN)/python -m benchmarks.clocks
 

@@ -21,6 +21,8 @@ from dagster import (
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from assets.metadata import judgement_metadata
+from countersign.findings.due import no_clock_overdue
+from countersign.findings.incidents import record_incidents
 from countersign.runs.daywork import (
     Judgement,
     every_deployment_has_a_change,
@@ -46,9 +48,13 @@ class Check:
 
 def _logs(engine: Engine, touched: Iterable[str] | None) -> Judgement:
     """In full also while a run is FAILED: a log that cannot be gone on from is touched by nobody."""
-    if touched is None or any(run.status == "FAILED" for run in engine.index.all_runs()):
-        return every_log_verifies(engine)
-    return touched_logs_end_as_registered(engine, touched)
+    if touched is None or engine.index.standing_at(["FAILED"]):
+        judgement = every_log_verifies(engine)
+    else:
+        judgement = touched_logs_end_as_registered(engine, touched)
+    if not judgement.passed:
+        record_incidents(engine)
+    return judgement
 
 
 CHECKS = (
@@ -72,6 +78,13 @@ CHECKS = (
         "Every deployment in scope is named by a change that no other supersedes; one that is not skipped the process.",
         AssetCheckSeverity.ERROR,
         lambda engine, _: every_deployment_has_a_change(engine),
+    ),
+    Check(
+        "no_clock_overdue",
+        "finding",
+        "No clock runs whose time is used up: every sign-off and observation that is due was given.",
+        AssetCheckSeverity.WARN,
+        lambda engine, _: no_clock_overdue(engine),
     ),
     Check(
         "every_log_verifies",

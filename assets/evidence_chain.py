@@ -75,6 +75,7 @@ def evidence_chain(days: PartitionsDefinition[str], sources: Sequence[SourceSpec
         context: AssetExecutionContext, evidence: Evidence, clock: WallClock
     ) -> Iterator[MaterializeResult[None]]:
         engine = evidence.engine(clock)
+        evidence.look(engine, send=False)  # what is late is on record before a workpaper is written
         report = work_day(engine, date.fromisoformat(context.partition_key), evidence.sources(engine))
         read = {source_key(reading.source): reading for reading in report.readings}
         for key in context.selected_asset_keys & read.keys():
@@ -86,6 +87,7 @@ def evidence_chain(days: PartitionsDefinition[str], sources: Sequence[SourceSpec
         needed = needs_somebody(engine, report.day)
         for stage in report.stages():
             yield MaterializeResult(asset_key=stage, metadata=stage_metadata(engine, report, stage, needed))
+        evidence.look(engine, send=False)
         log_evaluations(context.op_execution_context, engine, report.runs)
 
     return daily_changes

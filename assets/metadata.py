@@ -1,12 +1,20 @@
 """What people read beside a materialisation. What belongs here: domain reports as Dagster metadata."""
 
+import base64
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from dagster import MarkdownMetadataValue, MetadataValue
 
+from countersign.clocks.instant import stamp
+from countersign.findings.chart import attainment_chart
+from countersign.findings.finding import Findings
 from countersign.runs.daywork import DayReport, Judgement, Needed, Reading
 from countersign.runs.engine import Engine
+
+if TYPE_CHECKING:
+    from countersign.findings.report import Report
 
 _MOST_ROWS = 50
 
@@ -49,6 +57,54 @@ def reading_metadata(reading: Reading) -> dict[str, Any]:
         "opened": MetadataValue.int(reading.totals.opened),
         "extracts": extracts,
     }
+
+
+def findings_metadata(findings: Findings, looked_at: int) -> dict[str, Any]:
+    """The open findings, the gravest and oldest first."""
+    opened = findings.open()
+    rows = [
+        (what.severity, what.kind, what.subject, what.run_id or "", what.owner, stamp(what.breached_at)[:19], what.id)
+        for what in (one.what for one in opened[:_MOST_ROWS])
+    ]
+    columns = ("severity", "kind", "about", "run", "owner", "since (UTC)", "finding")
+    more = f"\n\n… and {len(opened) - _MOST_ROWS} more" if len(opened) > _MOST_ROWS else ""
+    return {
+        "open_findings": MetadataValue.int(len(opened)),
+        "clocks_looked_at": MetadataValue.int(looked_at),
+        "findings": MetadataValue.md(f"{table(columns, rows).md_str}{more}" if rows else "none is open"),
+    }
+
+
+def report_metadata(report: "Report") -> dict[str, Any]:
+    """How everything stands, with a chart of how clocks came out by month."""
+    standing = [("clean", report.clean), *report.issues.items(), ("waits for somebody", report.waiting)]
+    queue = [
+        (turn.role, ", ".join(turn.people) or "nobody", turn.running, turn.overdue, _minute(turn.next_due))
+        for turn in report.queue
+    ]
+    clocks = [
+        (one.month, one.kind, one.tier, one.met, one.breached, f"{100 * one.met // (one.met + one.breached)} %")
+        for one in report.attainment
+    ]
+    metadata: dict[str, Any] = {
+        "clean": MetadataValue.int(report.clean),
+        "issues": MetadataValue.int(sum(report.issues.values())),
+        "overdue": MetadataValue.int(sum(turn.overdue for turn in report.queue)),
+        "runs": table(("standing", "runs"), standing),
+        "queue": table(("due from", "who", "clocks", "overdue", "next due (UTC)"), queue),
+        "attainment": table(("month", "clock", "tier", "met", "breached", "met of all"), clocks),
+        "open_findings": table(
+            ("owner", "severity", "findings"), [(*key, count) for key, count in report.open_findings.items()]
+        ),
+    }
+    if report.attainment:
+        picture = base64.b64encode(attainment_chart(report.attainment).encode()).decode("ascii")
+        metadata["chart"] = MetadataValue.md(f"![attainment by month](data:image/svg+xml;base64,{picture})")
+    return metadata
+
+
+def _minute(instant: datetime | None) -> str:
+    return "" if instant is None else stamp(instant)[:16]
 
 
 def judgement_metadata(judgement: Judgement) -> dict[str, Any]:

@@ -6,8 +6,8 @@
   among as many openings, in the same run; a deadline needs at least two of them.
 - A tick from nothing: for every open clock its deadline and the instants at which half and three quarters of its time
   are used, and which of these have passed.
-- A tick from the index: the instants were written down when the clock started, so a tick asks SQLite for the open
-  clocks with one that has passed. The table and its index are a model of what the evidence index is to hold.
+- A tick from the index: the instants were written down when the clock started, so a tick asks the evidence index for
+  the clocks whose instant has come, a thousand of a million, and for a hundred beside a million closed ones.
 
 Each tick runs in a process of its own, whose largest resident memory is shown.
 """
@@ -32,6 +32,10 @@ import numpy as np
 from countersign.clocks.allowance import Allowance, Unit
 from countersign.clocks.business import SECOND, BusinessTime, Instants
 from countersign.clocks.clock import deadlines, shares_used
+from countersign.evidence.index import Index
+from countersign.evidence.register import Register
+from countersign.evidence.root import EvidenceRoot
+from countersign.findings.due import MOST
 from countersign.policy import read_calendar
 from tests.conftest import REPOSITORY
 
@@ -101,31 +105,39 @@ def tick_from_nothing(count: int) -> dict[str, Any]:
 
 
 def tick_from_index(open_clocks: int, closed_clocks: int, due: int) -> dict[str, Any]:
+    """What the sensor asks of the real index, with so many clocks due, and what it decides from the answer."""
     now = 1_800_000_000 * SECOND
     with tempfile.TemporaryDirectory() as folder:
-        database = sqlite3.connect(Path(folder) / "index.sqlite")
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute(
-            "CREATE TABLE clocks (run_id TEXT, kind TEXT, tier TEXT, started_at INTEGER, deadline INTEGER,"
-            " next_at INTEGER, closed BOOLEAN, PRIMARY KEY (run_id, kind))"
-        )
+        root = EvidenceRoot(Path(folder) / "evidence")
+        root.create()
+        index = Index(root, Register(root))
+        database = sqlite3.connect(root.index)
         rows = (
-            (f"change-{number:016x}", "maker_checker", "standard", now - _MONTH, now + number,
-             now - 1 if number < due else now + number + 1, number >= open_clocks)
+            (
+                f"change-{number:016x}",
+                now + number,
+                now - 1 if number < due else now + number + 1,
+                number >= open_clocks,
+            )
             for number in range(open_clocks + closed_clocks)
-        )  # fmt: skip
-        database.executemany("INSERT INTO clocks VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        database.execute("CREATE INDEX clocks_next ON clocks (next_at) WHERE NOT closed")
+        )
+        database.executemany(
+            "INSERT INTO clocks (run_id, kind, about, tier, configuration, system, source, day, started_at, deadline,"
+            " next_at, recorded, closed) VALUES (?, 'maker_checker', '', 'standard', 'c', 'billing', 'inbox',"
+            f" '2026-11-23', {now - _MONTH}, ?, ?, 0, ?)",
+            rows,
+        )
         database.commit()
-        query = "SELECT run_id, kind, tier, started_at, deadline FROM clocks WHERE NOT closed AND next_at <= ?"
-        took = seconds(lambda: database.execute(query, (now,)).fetchall())
-        found = len(database.execute(query, (now,)).fetchall())
         database.close()
+        took = seconds(lambda: index.clocks.due(now, MOST))
+        found = len(index.clocks.due(now, MOST))
+        judged = seconds(lambda: index.clocks.overdue(now))
     return {
         "open": open_clocks,
         "closed": closed_clocks,
         "due": found,
         "seconds": round(took, 5),
+        "overdue_check_seconds": round(judged, 5),
         "megabytes": megabytes(),
     }
 

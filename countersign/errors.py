@@ -42,6 +42,10 @@ class SourceError(CountersignError):
     """A source could not be read to its end, so its population would be smaller than the truth."""
 
 
+class ModelUnavailable(CountersignError):
+    """The model that the policy names cannot be asked, and asking again as things are would not help."""
+
+
 class EvidenceError(CountersignError):
     """The evidence root cannot be written or read as the contract demands."""
 
@@ -74,9 +78,17 @@ class RetentionRefused(CountersignError):
     """A hold, a release or a purge was not taken; nothing was written and nothing removed."""
 
 
+class ClockRefused(CountersignError):
+    """An observation or a pause was not taken; nothing was written."""
+
+
 class SignOffRefused(CountersignError):
     """A sign-off was not taken; nothing was written to the run."""
 
 
 class SamplingError(CountersignError):
     """A sample cannot be planned, drawn or evaluated as asked."""
+
+
+class EvaluationError(CountersignError):
+    """A mapper cannot be evaluated as asked."""

@@ -29,6 +29,11 @@ class Patterns:
         if self.match(text):
             yield from (found.group() for found in self._any.finditer(text))
 
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where every match stands, in code points."""
+        if self.match(text):
+            yield from ((found.start(), found.end()) for found in self._any.finditer(text))
+
     def without(self, text: str) -> str:
         """The text with a space in place of every match."""
         return str(self._any.sub(" ", text)) if self.match(text) else text

@@ -4,8 +4,9 @@ from dagster import Definitions, in_process_executor
 
 from assets.checks import asset_checks
 from assets.evidence_chain import evidence_chain
+from assets.findings import operations
 from countersign.runs.run import configured
-from pipeline_defs.jobs import daily_job, integrity_job, op_jobs, schedules
+from pipeline_defs.jobs import daily_job, integrity_job, op_jobs, roll_up_job, schedules
 from pipeline_defs.partitions import intake_days
 from resources.evidence import Evidence, WallClock
 from sensors.sensors import sensors
@@ -16,10 +17,10 @@ def build(*, evidence: Evidence, clock: WallClock | None = None) -> Definitions:
     policy = configured(evidence.policy).policy
     chain = evidence_chain(intake_days(policy), policy.sources)
     return Definitions(
-        assets=[chain],
+        assets=[chain, *operations()],
         asset_checks=asset_checks(),
-        jobs=[daily_job(chain), integrity_job(), *op_jobs()],
-        schedules=schedules(policy.time_zone),
+        jobs=[daily_job(chain), integrity_job(), roll_up_job(), *op_jobs()],
+        schedules=schedules(policy.time_zone, evidence.seal_key),
         sensors=sensors(),
         resources={"evidence": evidence, "clock": clock or WallClock()},
         executor=in_process_executor,

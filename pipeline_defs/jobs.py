@@ -1,7 +1,7 @@
 """The jobs: `daily` over the evidence chain, and the op jobs that work on what run config names."""
 
 from datetime import date
-from typing import Literal
+from pathlib import Path
 
 from dagster import (
     AssetMaterialization,
@@ -11,7 +11,10 @@ from dagster import (
     DefaultScheduleStatus,
     JobDefinition,
     OpExecutionContext,
+    RunRequest,
     ScheduleDefinition,
+    ScheduleEvaluationContext,
+    SkipReason,
     define_asset_job,
     in_process_executor,
     job,
@@ -22,13 +25,18 @@ from pydantic import Field
 
 from assets.checks import log_evaluations
 from assets.evidence_chain import POOL
-from assets.metadata import stage_metadata
-from countersign.errors import UnknownRunError
+from assets.findings import FINDING, operations
+from assets.metadata import findings_metadata, stage_metadata
+from countersign.errors import SignatureError
+from countersign.evidence.sealing import Sealer
 from countersign.runs.daywork import needs_somebody, work_days
 from countersign.runs.sign_offs import SignOffDesk
 from resources.evidence import Evidence, WallClock
 
-DAILY, ADVANCE, RECORD_SIGN_OFF, INTEGRITY = "daily", "advance", "record_sign_off", "integrity"
+DAILY, ADVANCE, RECORD_SIGN_OFF, INTEGRITY, SEAL = "daily", "advance", "record_sign_off", "integrity", "seal"
+
+NO_SEAL_KEY = "no key seals this evidence root; name one with COUNTERSIGN_SEAL_KEY and start again"
+WATCH, ROLL_UP = "watch", "sla_roll_up"
 
 
 class AdvanceConfig(Config):
@@ -39,19 +47,17 @@ class AdvanceConfig(Config):
 
 
 class SignOffConfig(Config):
-    """A sign-off by one named person. It attests the assessment, not the change."""
+    """A signed statement, as files hold it. Nobody signs here: whoever launches a job is not known to be anybody."""
 
-    run_id: str = Field(description="The run, such as change-0123456789abcdef.")
-    key: Literal["independent_review", "maker_checker"] = Field(description="Which sign-off this is.")
-    approver: str = Field(description="Who signs: an id of the roster.")
-    decision: Literal["approved", "rejected"] = Field(default="approved", description="A rejection needs a reason.")
-    reason: str = Field(default="", description="Why, in the signer's own words.")
+    statement: str = Field(description="What `countersign sign-off request RUN_ID KEY --as PERSON` printed.")
+    signature: str = Field(description="What `ssh-keygen -Y sign` made of it: the whole text of the .sig file.")
 
 
 @op(pool=POOL)
 def advance_days(context: OpExecutionContext, config: AdvanceConfig, evidence: Evidence, clock: WallClock) -> None:
     """Move the runs of the given days to their next pause; one materialisation for each asset and day that changed."""
     engine = evidence.engine(clock)
+    evidence.look(engine, send=False)  # what is late is on record before a workpaper is written
     touched: list[str] = []
     for report in work_days(engine, (date.fromisoformat(day) for day in config.days)):
         needed = needs_somebody(engine, report.day)
@@ -59,21 +65,40 @@ def advance_days(context: OpExecutionContext, config: AdvanceConfig, evidence: E
             metadata = stage_metadata(engine, report, stage, needed)
             context.log_event(AssetMaterialization(stage, partition=report.day.isoformat(), metadata=metadata))
         touched += report.runs
+    evidence.look(engine, send=False)
     log_evaluations(context, engine, touched)
 
 
 @op(pool=POOL)
-def sign(context: OpExecutionContext, config: SignOffConfig, evidence: Evidence, clock: WallClock) -> None:
-    """Record one sign-off; the approval sensor asks for `advance` afterwards. The same again is a success."""
+def watch_clocks(context: OpExecutionContext, evidence: Evidence, clock: WallClock) -> None:
+    """Record what ran out and tell who is to be told; one materialisation of `finding` where anything is new."""
     engine = evidence.engine(clock)
-    run = engine.index.run(config.run_id)
-    if run is None:
-        raise UnknownRunError(f"{config.run_id}: no such run in {evidence.root}")
-    receipt = SignOffDesk(engine).record(
-        engine.root.rundir(run.day, run.run_id), config.key, config.approver, config.decision, config.reason or None
-    )
-    was = "was recorded before" if receipt.repeated else "is recorded"
-    context.log.info(f"{receipt.key} of {receipt.run_id} {was}: {receipt.decision} by {receipt.by}")
+    watched = evidence.look(engine, send=True)
+    if watched.did_something:
+        metadata = findings_metadata(evidence.findings(engine).read(), watched.looked_at)
+        context.log_event(AssetMaterialization(FINDING, metadata=metadata))
+    log_evaluations(context, engine, ())
+
+
+@op(pool=POOL)
+def sign(context: OpExecutionContext, config: SignOffConfig, evidence: Evidence, clock: WallClock) -> None:
+    """Take a signed statement; the approval sensor asks for `advance` afterwards. The same again is a success."""
+    desk = SignOffDesk(evidence.engine(clock))
+    # a launchpad leaves off what is white space: both files have their one form, and it is put back
+    statement, signature = config.statement.strip(), f"{config.signature.strip()}\n"
+    for receipt in desk.submit(statement.encode(), signature.encode()):
+        was = "was recorded before" if receipt.repeated else "is recorded"
+        context.log.info(f"{receipt.key} of {receipt.run_id} {was}: {receipt.decision} by {receipt.by}")
+
+
+@op(pool=POOL)
+def seal_root(context: OpExecutionContext, evidence: Evidence, clock: WallClock) -> None:
+    """Seal the evidence root as it is now. Fails where no key is configured."""
+    engine = evidence.engine(clock)
+    if not evidence.seal_key:
+        raise SignatureError(NO_SEAL_KEY)
+    made = Sealer(engine.root, Path(evidence.seal_key), clock=engine.clock).seal(engine.current.configuration.digest)
+    context.log.info(f"seal {made.number} of {made.lines} register lines, SHA-256 {made.digest}")
 
 
 def daily_job(chain: AssetsDefinition) -> UnresolvedAssetJobDefinition:
@@ -96,6 +121,16 @@ def integrity_job() -> UnresolvedAssetJobDefinition:
     )
 
 
+def roll_up_job() -> UnresolvedAssetJobDefinition:
+    """What went wrong and how everything stands, once a day."""
+    return define_asset_job(
+        ROLL_UP,
+        selection=AssetSelection.assets(*operations()).without_checks(),
+        executor_def=in_process_executor,
+        description="Findings and the operations report.",
+    )
+
+
 def op_jobs() -> list[JobDefinition]:
     """The jobs without assets of their own."""
 
@@ -107,17 +142,44 @@ def op_jobs() -> list[JobDefinition]:
     def record_sign_off() -> None:
         sign()
 
-    return [advance, record_sign_off]
+    @job(name=WATCH, executor_def=in_process_executor, description="Look at the clocks that are due; record and send.")
+    def watch() -> None:
+        watch_clocks()
+
+    @job(name=SEAL, executor_def=in_process_executor, description="Sign what the whole evidence root is now.")
+    def seal() -> None:
+        seal_root()
+
+    return [advance, record_sign_off, seal, watch]
 
 
-def schedules(time_zone: str) -> list[ScheduleDefinition]:
-    """What happens by the clock: the integrity of everything, every night."""
+def schedules(time_zone: str, seal_key: str) -> list[ScheduleDefinition]:
+    """A seal where there is a key and the integrity of everything every night; the roll-up of clocks every morning."""
+
+    def sealing(_: ScheduleEvaluationContext) -> RunRequest | SkipReason:
+        return RunRequest() if seal_key else SkipReason(NO_SEAL_KEY)
+
     return [
+        ScheduleDefinition(
+            name="nightly_seal",
+            job_name=SEAL,
+            cron_schedule="0 2 * * *",
+            execution_timezone=time_zone,
+            execution_fn=sealing,
+            default_status=DefaultScheduleStatus.RUNNING if seal_key else DefaultScheduleStatus.STOPPED,
+        ),
         ScheduleDefinition(
             name="nightly_integrity",
             job_name=INTEGRITY,
             cron_schedule="30 2 * * *",
             execution_timezone=time_zone,
             default_status=DefaultScheduleStatus.RUNNING,
-        )
+        ),
+        ScheduleDefinition(
+            name="daily_sla_roll_up",
+            job_name=ROLL_UP,
+            cron_schedule="0 7 * * *",
+            execution_timezone=time_zone,
+            default_status=DefaultScheduleStatus.RUNNING,
+        ),
     ]

@@ -28,11 +28,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from countersign.environment import default_keys
 from countersign.errors import CountersignError
 from countersign.evidence.register import IntakeTotals
 from countersign.runs.daywork import Reading, needs_somebody
 from countersign.runs.deployments import never_deployed
 from countersign.runs.engine import Engine
+from pipeline_defs.demonstration import make_demo_keys
 from pipeline_defs.home import REPOSITORY, AlreadyLive, DaemonLock, daemon_lock, fresh_daemon_ids, prepare_home
 from pipeline_defs.jobs import ADVANCE, DAILY
 from pipeline_defs.recovery import fail_dead_runs
@@ -52,7 +54,10 @@ _MOST_ROWS = 40
 def run_main() -> int:
     """Execute `daily` for today, and `advance` for older days with work left, in this process; print how all stands."""
     home = prepare_home()
+    _prepare_demonstration()
     engine = _engine()
+    if engine.genesis:
+        print(f"new evidence root; its genesis configuration is {engine.current.configuration.digest}", file=sys.stderr)
     today = engine.today
     before = {run.run_id: (run.status, run.head) for run in engine.index.all_runs()}
     with DagsterInstance.get() as instance:
@@ -74,6 +79,13 @@ def run_main() -> int:
     return 1 if failed else 0
 
 
+def _prepare_demonstration() -> None:
+    evidence, clock = _resources()
+    said = make_demo_keys(Path(evidence.policy), Path(evidence.root), REPOSITORY / default_keys(), clock.now())
+    if said is not None:
+        print(said, file=sys.stderr)
+
+
 def _fail_dead_runs(home: Path, instance: DagsterInstance) -> None:
     """What an earlier, killed `make run` left; with a daemon on the instance that is the daemon's launcher's to do."""
     with suppress(AlreadyLive), daemon_lock(home, instance):
@@ -88,11 +100,16 @@ def _advance(instance: DagsterInstance, days: Sequence[date]) -> ExecuteInProces
     )
 
 
-def _engine() -> Engine:
+def _resources() -> tuple[Evidence, WallClock]:
     resources = defs.resources or {}
     evidence, clock = resources["evidence"], resources["clock"]
     assert isinstance(evidence, Evidence)
     assert isinstance(clock, WallClock)
+    return evidence, clock
+
+
+def _engine() -> Engine:
+    evidence, clock = _resources()
     return evidence.engine(clock)
 
 

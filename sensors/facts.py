@@ -7,6 +7,8 @@ from datetime import date
 
 from countersign.changes.sources.interface import Source
 from countersign.errors import SourceError
+from countersign.findings.due import MOST, due_now
+from countersign.findings.finding import Findings
 from countersign.runs.engine import Engine
 
 
@@ -49,6 +51,17 @@ def recorded_sign_offs(engine: Engine) -> Fact | None:
     days = tuple(sorted({*(run.day for run in signed), *unpublished}))
     parts = sorted((run.run_id, run.head) for run in signed) + [(day.isoformat(), "") for day in unpublished]
     return Fact(_key(parts), days, f"{len(signed)} sign-offs recorded, {len(unpublished)} days not published")
+
+
+def due_clocks(engine: Engine, findings: Findings) -> Fact | None:
+    """Clocks whose instant has come, and steps that are to be sent."""
+    due = due_now(engine, findings, engine.clock())
+    if not due.clocks and not due.steps:
+        return None
+    parts = sorted((":".join(clock.key), str(clock.next_at)) for clock in due.clocks)
+    parts += sorted((step.id, "") for step in due.steps)
+    more = " or more" if len(due.clocks) == MOST else ""
+    return Fact(_key(parts), (), f"{len(due.clocks)}{more} clocks and {len(due.steps)} steps are due")
 
 
 def _key(parts: Sequence[tuple[str, str]]) -> str:

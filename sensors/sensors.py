@@ -18,15 +18,16 @@ from dagster import (
 )
 
 from countersign.runs.daywork import record_failed_run
-from pipeline_defs.jobs import ADVANCE, DAILY, AdvanceConfig
+from pipeline_defs.jobs import ADVANCE, DAILY, WATCH, AdvanceConfig
 from resources.evidence import Evidence, WallClock
 from sensors.decisions import Attempts, Launch, Wait, decide
-from sensors.facts import Fact, new_payloads, recorded_sign_offs
+from sensors.facts import Fact, due_clocks, new_payloads, recorded_sign_offs
 
 FACT_TAG = "countersign/fact"
 ASKED_BY_TAG = "countersign/asked_by"
 ATTEMPT_TAG = "countersign/attempt"
 EVERY_SECONDS = 2
+SLA_SECONDS = 5
 UNFINISHED = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
@@ -83,6 +84,17 @@ def approval_sensor(context: SensorEvaluationContext, evidence: Evidence, clock:
             return RunRequest(launch.run_key, run_config=config, tags=_tags(context, launch))
 
 
+@sensor(job_name=WATCH, minimum_interval_seconds=SLA_SECONDS, default_status=DefaultSensorStatus.RUNNING)
+def sla_sensor(context: SensorEvaluationContext, evidence: Evidence, clock: WallClock) -> SkipReason | RunRequest:
+    """Clocks whose instant has come, and steps to be sent, ask for `watch`."""
+    engine = evidence.engine(clock)
+    match _decide(context, clock, due_clocks(engine, evidence.findings(engine).read())):
+        case Wait(reason):
+            return SkipReason(reason)
+        case Launch() as launch:
+            return RunRequest(launch.run_key, tags=_tags(context, launch))
+
+
 @run_failure_sensor(minimum_interval_seconds=10, default_status=DefaultSensorStatus.RUNNING)
 def failed_run_sensor(context: RunFailureSensorContext, evidence: Evidence, clock: WallClock) -> None:
     """Put a failed Dagster run on record in the register, once; the facts it was for stay pending and are retried."""
@@ -94,4 +106,4 @@ def failed_run_sensor(context: RunFailureSensorContext, evidence: Evidence, cloc
 
 def sensors() -> list[SensorDefinition]:
     """Every sensor; all of them run by default."""
-    return [intake_sensor, approval_sensor, failed_run_sensor]
+    return [intake_sensor, approval_sensor, sla_sensor, failed_run_sensor]

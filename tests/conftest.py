@@ -13,6 +13,7 @@ import pytest
 from countersign.changes.sources.interface import Item, Source
 from countersign.policy import Catalogue, Policy, complete, load_catalogue, load_policy
 from countersign.runs.engine import Engine
+from tests.keys import make_keys
 
 REPOSITORY = Path(__file__).parent.parent
 POLICY = REPOSITORY / "policy.yaml"
@@ -98,8 +99,16 @@ def clean() -> PayloadFactory:
 
 
 def trusting(policy: Policy) -> Policy:
-    """A policy that trusts what any test submits: where evidence comes from has tests of its own."""
-    return policy.model_copy(update={"trusted_submitters": ["inbox", "python", "files", "given"]})
+    """A policy that trusts what any test submits, and asks for no signature: both have tests of their own."""
+    unsigned = policy.sign_off.model_copy(update={"signature": "optional"})
+    trusted = ["inbox", "python", "files", "given"]
+    return policy.model_copy(update={"trusted_submitters": trusted, "sign_off": unsigned, "demo_signers": None})
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a private key for everybody who signs."""
+    return make_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="session")

@@ -211,7 +211,8 @@ def _item(deployment: RegisteredDeployment, text: str) -> dict[str, Any]:
         "revision": deployment.revision,
         "origin": deployment.origin,
     }
-    return {**item, "by": deployment.deployed_by} if deployment.deployed_by else item
+    known = {"by": deployment.deployed_by, "pipeline": deployment.pipeline}
+    return item | {name: value for name, value in known.items() if value is not None}
 
 
 def _describe(deployment: RegisteredDeployment) -> str:

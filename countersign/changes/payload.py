@@ -135,7 +135,7 @@ class Evidence(_Part):
     """One evidence item: who said what, when, about which revision.
 
     `on_behalf_of` is whose decision it was to give, where `by`, who gave it, may have acted for them: neither may be a
-    maker for it to be independent.
+    maker for it to be independent. `pipeline` is what a deployment went through, where `by` started it.
     """
 
     kind: Annotated[Kind, Field(strict=False)]
@@ -146,6 +146,7 @@ class Evidence(_Part):
     uri: str | None = None
     revision: str | None = None
     is_bot: bool | None = None
+    pipeline: PersonText | None = None
     authority: str | None = None
     origin: Literal["extracted", "submitted"] = "submitted"
     attachments: list[Attachment] = []

@@ -13,21 +13,27 @@ from countersign.cli import (
     advance,
     approve,
     calendar,
+    evaluate,
     finding,
     intake,
+    observe,
     payload,
     people,
     policy,
+    prove,
     sample,
     seal,
     show,
+    sign_off,
     sla,
     status,
     verify,
+    witness,
 )
 from countersign.cli.output import say
 from countersign.errors import (
     AdoptionRefused,
+    ClockRefused,
     CountersignError,
     FindingRefused,
     PayloadError,
@@ -50,15 +56,20 @@ app = typer.Typer(
 app.command("run")(intake.run)
 app.command("advance")(advance.advance)
 app.command("approve")(approve.approve)
+app.command("observe")(observe.observe)
 app.command("status")(status.status)
 app.command("show")(show.show)
 app.command("verify")(verify.verify)
+app.command("evaluate")(evaluate.evaluate)
 app.command("seal")(seal.seal)
+app.add_typer(sign_off.app, name="sign-off", help="Sign on another machine: what to sign, and what was signed.")
+app.command("prove")(prove.prove_run)
+app.command("witness")(witness.witness)
 app.add_typer(intake.app, name="intake", help="Read changes from a source; each becomes a run.")
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
 app.add_typer(calendar.app, name="calendar", help="The business calendar.")
 app.add_typer(finding.app, name="finding", help="What went wrong, and who answers for it.")
-app.add_typer(sla.app, name="sla", help="How long people have.")
+app.add_typer(sla.app, name="sla", help="How long people have, and whose turn it is.")
 app.add_typer(people.app, name="people", help="Who is who, by the roster of the policy.")
 app.add_typer(policy.app, name="policy", help="The policy of an evidence root.")
 app.add_typer(sample.app, name="sample", help="The monthly sample: how many items, and what a result supports.")
@@ -70,6 +81,7 @@ def main() -> NoReturn:
         app()
     except (
         AdoptionRefused,
+        ClockRefused,
         FindingRefused,
         PayloadError,
         SignOffRefused,

@@ -1,17 +1,26 @@
 """`approve`: a sign-off by a named person."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine, open_index
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_engine, open_index
 from countersign.cli.output import print_json, say
 from countersign.errors import SourceError, UnknownRunError
-from countersign.runs.sign_offs import Determination, SignOffDesk
+from countersign.runs.determination import Determination
+from countersign.runs.run import key_ring
+from countersign.runs.sign_offs import Receipt, SignOffDesk
 
 _RESULTS = ("met", "exception")
+
+
+Determinations = Annotated[
+    Path | None,
+    typer.Option(help="JSON list of {control, result, evidence, quote, reason} for abstained controls (review only)."),
+]
 
 
 def approve(
@@ -20,43 +29,37 @@ def approve(
     signer: Annotated[str, typer.Option("--as", help="Who signs: an id of the roster.")],
     decision: Annotated[str, typer.Option(help="approved or rejected.")] = "approved",
     reason: Annotated[str | None, typer.Option(help="Why; a rejection needs one.")] = None,
-    determinations: Annotated[
-        Path | None,
-        typer.Option(
-            help="JSON list of {control, result, evidence, quote, reason} for abstained controls (review only)."
-        ),
-    ] = None,
+    determinations: Determinations = None,
+    signing_key: SigningKeyFile = None,
     root: Root = ROOT,
     policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
-    """Sign a run off. It attests the assessment, not the change. The same sign-off again is harmless."""
+    """Sign a run off with a key of your own. It attests the assessment, not the change. Again is harmless."""
     evidence, index = open_index(root)
     run = index.run(run_id)
     if run is None:
         raise UnknownRunError(f"{run_id}: no such run in {root}; `countersign status` lists them")
-    desk = SignOffDesk(open_engine(root, policy))
-    receipt = desk.record(
-        evidence.rundir(run.day, run_id), key, signer, decision, reason, _read(determinations) if determinations else ()
-    )
+    desk = SignOffDesk(open_engine(root, policy), key_ring(signing_key))
+    found = read_determinations(determinations) if determinations else ()
+    receipt = desk.record(evidence.rundir(run.day, run_id), key, signer, decision, reason, found)
     if as_json:
-        print_json(
-            {
-                "run_id": receipt.run_id,
-                "key": str(receipt.key),
-                "by": receipt.by,
-                "decision": receipt.decision,
-                "log_head": receipt.log_head,
-                "repeated": receipt.repeated,
-            }
-        )
+        print_json(receipt.document())
         return
-    was = "was recorded before" if receipt.repeated else "is recorded"
-    say(f"{receipt.key} of {receipt.run_id} {was}: {receipt.decision} by {receipt.by}, log head {receipt.log_head}")
+    print_receipts([receipt])
+
+
+def print_receipts(receipts: Sequence[Receipt]) -> None:
+    """What is on disk, for people."""
+    for receipt in receipts:
+        was = "was recorded before" if receipt.repeated else "is recorded"
+        said = f"{receipt.key} of {receipt.run_id} {was}: {receipt.decision} by {receipt.by}"
+        say(f"{said}, log head {receipt.log_head}")
     say("the sensor takes it up; without Dagster running, `countersign advance` does")
 
 
-def _read(path: Path) -> list[Determination]:
+def read_determinations(path: Path) -> list[Determination]:
+    """A file of determinations. Raises SourceError."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(rows, list):

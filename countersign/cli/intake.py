@@ -14,14 +14,14 @@ from countersign.changes.sources.deployments import DeploymentsSource
 from countersign.changes.sources.files import FilesSource, StreamSource
 from countersign.changes.sources.interface import Source
 from countersign.changes.sources.servicenow import ServicenowSource
+from countersign.cli.deployments import deployments_document, print_deployments
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
 from countersign.cli.output import print_json, print_table, progress, say
 from countersign.clocks.instant import parse_instant
 from countersign.errors import SourceError
-from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.register import IntakeTotals
 from countersign.policy import Limits, Policy
-from countersign.runs.deployments import never_deployed
+from countersign.runs.deployments import Reconciliation, reconcile
 from countersign.runs.engine import Engine, Outcome
 from countersign.runs.intake import Intake, take_in
 from countersign.runs.state import Status
@@ -153,8 +153,8 @@ def _read_all(engine: Engine, sources: Sequence[Source], as_json: bool) -> None:
     with progress("going on") as advance:
         found |= {outcome.run_id: outcome for outcome in engine.advance(run_ids=list(found), progress=advance)}
     if intakes:
-        undeployed = never_deployed(engine.index) if any(intake.followed for intake in intakes) else []
-        _report(intakes, list(found.values()), undeployed, as_json)
+        followed = [chunk for intake in intakes for chunk in intake.followed]
+        _report(intakes, list(found.values()), reconcile(engine.index, followed) if followed else None, as_json)
     if broken:
         raise SourceError("\n".join(map(str, broken)))
     if any(intake.refusals for intake in intakes) or any(outcome.status in _NO for outcome in found.values()):
@@ -162,7 +162,7 @@ def _read_all(engine: Engine, sources: Sequence[Source], as_json: bool) -> None:
 
 
 def _report(
-    intakes: Sequence[Intake], runs: Sequence[Outcome], undeployed: Sequence[IndexedRun], as_json: bool
+    intakes: Sequence[Intake], runs: Sequence[Outcome], deployments: Reconciliation | None, as_json: bool
 ) -> None:
     totals = sum((intake.totals for intake in intakes), IntakeTotals())
     refusals = [refusal for intake in intakes for refusal in intake.refusals]
@@ -179,35 +179,17 @@ def _report(
                 for intake in intakes
                 for skipped in intake.skipped
             ],
-            **_deployments_document(intakes, undeployed),
+            **({"deployments": deployments_document(deployments)} if deployments else {}),
         }
         print_json(document)
         return
     print_outcomes(runs)
-    alone = [deployment for intake in intakes for found in intake.followed for deployment in found.without_change]
-    if alone:
-        without = [(one.id, one.system, one.revision, one.deployed_by, one.deployed_at) for one in alone]
-        print_table(("deployment", "system", "revision", "by", "at"), without, title="Without a change")
-    if undeployed:
-        waiting = [(run.change_id, run.system, run.run_id) for run in undeployed]
-        print_table(("change", "system", "run"), waiting, title="Never deployed")
+    if deployments:
+        print_deployments(deployments)
     if refusals:
         rows = [(refusal.change_id, refusal.where, refusal.reason) for refusal in refusals]
         print_table(("change", "where", "refused because"), rows)
     print_totals(totals)
-
-
-def _deployments_document(
-    intakes: Sequence[Intake], undeployed: Sequence[IndexedRun]
-) -> dict[str, dict[str, list[str]]]:
-    """The deployments that were read by whether a change is theirs, and changes without one; nothing if none were."""
-    followed = [found for intake in intakes for found in intake.followed]
-    if not followed:
-        return {}
-    matched = [deployment.id for found in followed for deployment in found.matched]
-    alone = [deployment.id for found in followed for deployment in found.without_change]
-    waiting = [run.change_id for run in undeployed]
-    return {"deployments": {"matched": matched, "without_change": alone, "never_deployed": waiting}}
 
 
 def outcome_document(outcome: Outcome) -> dict[str, str | None]:

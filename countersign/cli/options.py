@@ -26,6 +26,15 @@ PolicyFile = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
+SigningKeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        envvar="COUNTERSIGN_KEY",
+        help="Your private key file, or a public one whose private half the agent has; else whatever is at hand.",
+    ),
+]
+
 ROOT = default_root()
 POLICY = default_policy()
 

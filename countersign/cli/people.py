@@ -9,7 +9,8 @@ from countersign.changes.standing import validity
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
 from countersign.cli.output import print_json, print_lines, print_table
 from countersign.environment import utc_now
-from countersign.policy import Person, load_policy
+from countersign.policy import Person, load_configuration, load_policy
+from countersign.runs.signatures import RosterKeys
 
 UNRESOLVED = 1
 
@@ -64,3 +65,13 @@ def _row(person: Person) -> tuple[str, ...]:
     delegates = [f"{one.to} from {one.since.isoformat()} until {one.until.isoformat()}" for one in person.delegates]
     listed = (", ".join(person.roles), ", ".join(person.teams), validity(person), "; ".join(delegates))
     return (person.id, person.name, *listed)
+
+
+@app.command("allowed-signers")
+def print_allowed_signers(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False) -> None:
+    """Print the keys of everybody on the roster as the `allowed_signers` file of stock `ssh-keygen`."""
+    lines = RosterKeys(load_configuration(policy)).allowed_signers.decode()
+    if as_json:
+        print_json({"allowed_signers": lines.splitlines()})
+    else:
+        print_lines(lines.splitlines())

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile
 from countersign.cli.output import print_json, print_lines, print_table
-from countersign.policy import Policy, load_configuration
+from countersign.policy import Policy, Role, Route, load_configuration
 from countersign.runs.adoption import ConfigurationDesk
+from countersign.runs.run import key_ring
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -31,6 +32,7 @@ def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False)
                     {"target": name, "value": value, "unit": unit, "owner": owner}
                     for name, value, unit, owner in undecided
                 ],
+                "routes": {role: [route.name for route in routes] for role, routes in _routes(loaded).items()},
             }
         )
         return
@@ -48,6 +50,18 @@ def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False)
         print_table(("▶ target", "proposed", "to be assigned by"), rows, title="Still unassigned")
     else:
         print_lines(["every target is assigned"])
+    routed = _routes(loaded)
+    if routed:
+        print_lines([f"told of findings: {', '.join(routed)}"])
+    else:
+        print_lines(
+            ["no route is configured: nobody is told of a finding outside of the UI (`escalation` in the policy)"]
+        )
+
+
+def _routes(policy: Policy) -> dict[Role, list[Route]]:
+    """The roles that can be told of something."""
+    return {role: routes for role, routes in policy.escalation.routes.items() if routes}
 
 
 def _kept_where(policy: Policy) -> str:
@@ -105,21 +119,27 @@ def diff(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False) 
 def adopt(
     by: Annotated[str, typer.Option("--as", help="Who adopts: an owner, by the roster in force.")],
     reason: Annotated[str, typer.Option(help="Why.")],
+    signing_key: SigningKeyFile = None,
     root: Root = ROOT,
     policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
-    """Put the files in force from now on, never backdated. The same again is harmless."""
-    adoption = ConfigurationDesk(root).adopt(load_configuration(policy), by, reason)
+    """Consent to the files; in force from when enough owners have, never backdated. The same again is harmless."""
+    adoption = ConfigurationDesk(root).adopt(load_configuration(policy), by, reason, key_ring(signing_key))
     if as_json:
         print_json(
             {
                 "configuration": adoption.configuration,
                 "previous": adoption.previous,
                 "by": adoption.by,
+                "in_force": adoption.in_force,
+                "waits_for": adoption.waits_for,
                 "repeated": adoption.repeated,
             }
         )
         return
-    was = "was in force already" if adoption.repeated else f"is in force, adopted by {adoption.by}"
+    if adoption.in_force:
+        was = "was in force already" if adoption.repeated else f"is in force, adopted by {adoption.by}"
+    else:
+        was = f"has the consent of {adoption.by} and waits for that of {adoption.waits_for}"
     print_lines([f"configuration {adoption.configuration} {was}"])

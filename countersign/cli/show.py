@@ -6,9 +6,12 @@ import typer
 
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_index
 from countersign.cli.output import print_json, print_lines
+from countersign.clocks.instant import stamp
 from countersign.errors import EvidenceError, UnknownRunError
 from countersign.evidence.lines import Entry
 from countersign.evidence.log import AuditLog
+from countersign.evidence.root import EvidenceRoot
+from countersign.findings.log import FindingsLog
 from countersign.runs import pages
 from countersign.runs.handoff import handoff_document
 from countersign.runs.state import RunState, read_state
@@ -40,10 +43,26 @@ def show(
     entries = list(AuditLog(path).records())
     state = read_state(run_id, entries, place.blobs)
     document, lines = _page(state, entries, handoff=handoff, log=log, evidence=evidence)
+    if handoff:
+        added = _added(place, run_id)
+        document, lines = {**document, **added}, [*lines, *pages.addenda_page(added)]
     if as_json:
         print_json(document)
     else:
         print_lines(lines)
+
+
+def _added(place: EvidenceRoot, run_id: str) -> dict[str, list[dict[str, Any]]]:
+    """What came after the handoff: breaches that came to light, and what observers made of the run."""
+    findings = FindingsLog(place).read()
+    late = [
+        {"finding": one.finding, "to": list(one.to), "at": stamp(one.at)} for one in findings.addenda.get(run_id, ())
+    ]
+    seen = [
+        {"by": one.by, "at": stamp(one.at), "outcome": str(one.outcome), "reason": one.reason}
+        for one in findings.observations.get(run_id, ())
+    ]
+    return {"addenda": late, "observations": seen}
 
 
 def _page(

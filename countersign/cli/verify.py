@@ -1,5 +1,6 @@
 """`verify`: whether the evidence still says what it said, and how far to believe the answer."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,9 @@ import typer
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
 from countersign.cli.output import print_json, print_lines, print_table, progress
 from countersign.environment import utc_now
-from countersign.runs.verification import Verified, Verifier
+from countersign.evidence.root import EvidenceRoot
+from countersign.findings.verification import check_findings
+from countersign.runs.verification import RunFault, Verified, Verifier
 
 _TRUST = {
     "register": "each log is whole and is the one that the register knows",
@@ -19,11 +22,14 @@ _TRUST = {
 
 def verify(
     run_id: Annotated[str | None, typer.Argument(help="One run; all of them without it.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every run, the register, seals and files.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every run, register, findings, seals and files.")] = False,
     allowed_signers: Annotated[
         Path | None, typer.Option(help="Who may seal, as ssh-keygen reads it; else each seal's own key is believed.")
     ] = None,
     witness: Annotated[Path | None, typer.Option(help="A seal that was kept elsewhere, to go on from.")] = None,
+    genesis: Annotated[
+        str | None, typer.Option(help="The digest of the first configuration, as somebody else kept it.")
+    ] = None,
     root: Root = ROOT,
     policy: PolicyFile = POLICY,
     as_json: Json = False,
@@ -32,17 +38,30 @@ def verify(
     if run_id is not None and everything:
         raise typer.BadParameter("name one run or --all, not both")
     with progress("verifying") as advance:
-        verifier = Verifier(Path(root), allowed_signers=allowed_signers, witness=witness, now=utc_now())
+        verifier = Verifier(
+            Path(root), allowed_signers=allowed_signers, witness=witness, genesis=genesis, now=utc_now()
+        )
         verified = verifier.verify([run_id] if run_id else None, advance)
+    if run_id is None and all(fault.kind != "register" for fault in verified.faults):
+        found = [RunFault(None, one.kind, one.where, one.detail) for one in check_findings(EvidenceRoot(root))]
+        verified = replace(verified, faults=[*verified.faults, *found])
     if as_json:
         faults = [
             {"run_id": fault.run_id, "kind": fault.kind, "where": fault.where, "detail": fault.detail}
             for fault in verified.faults
         ]
         answer = {"ok": verified.ok, "checked": verified.checked, "faults": faults}
-        print_json({**answer, "trust": verified.trust, "self_attested_since": verified.since})
+        print_json(
+            {
+                **answer,
+                "trust": verified.trust,
+                "self_attested_since": verified.since,
+                "configuration": "given" if verified.genesis_given else "self-asserted",
+                "demo_sign_offs": verified.demo,
+            }
+        )
     elif verified.ok:
-        print_lines([f"{verified.checked} runs verified: {_TRUST[verified.trust]}", _attested(verified)])
+        print_lines([f"{verified.checked} runs verified: {_TRUST[verified.trust]}", *_caveats(verified)])
     else:
         rows = [(fault.run_id, fault.kind, fault.where, f"expected: {fault.detail}") for fault in verified.faults]
         print_table(("run", "fault", "where", "detail"), rows)
@@ -51,6 +70,16 @@ def verify(
         )
     if not verified.ok:
         raise typer.Exit(1)
+
+
+def _caveats(verified: Verified) -> list[str]:
+    """What the answer does not show."""
+    said = [_attested(verified)]
+    if not verified.genesis_given:
+        said.append("configuration self-asserted: nobody gave the genesis digest from outside (--genesis)")
+    if verified.demo:
+        said.append(f"demo: {verified.demo} sign-offs are signed with throw-away keys of a demonstration")
+    return said
 
 
 def _attested(verified: Verified) -> str:

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:?\d\d)")
 
 
@@ -25,6 +26,16 @@ def parse_instant(text: str) -> datetime:
 def local_day(instant: datetime, zone: ZoneInfo) -> date:
     """The calendar day of an instant in a zone: the intake day of a run opened then."""
     return instant.astimezone(zone).date()
+
+
+def to_micros(instant: datetime) -> int:
+    """Microseconds since 1970 in UTC: an instant where there are a million of them."""
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_micros(micros: int) -> datetime:
+    """The instant of so many microseconds since 1970, in UTC."""
+    return _EPOCH + timedelta(microseconds=micros)
 
 
 def hours_after(instant: datetime, hours: float) -> datetime:

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from countersign.changes.payload import Change
+from countersign.controls.model.interface import Asked
 
 BROUGHT = "payload"
 
@@ -33,29 +34,41 @@ class Assertion:
 
 @dataclass(frozen=True, slots=True)
 class ControlResult:
-    """One control's result and why; `assertion` is there for met and exception alone."""
+    """One control's result and why; `assertion` is there for met and exception alone.
+
+    `judged_by` says who judged it where that was not the whole mapper.
+    """
 
     control: str
     result: Result
     reason: str
     assertion: Assertion | None = None
+    judged_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """Every control of the catalogue with its result; `mapper` names what judged and in which version."""
+    """Every control of the catalogue with its result; `mapper` names what judged and in which version.
+
+    `claims` are what a model asserted: the gate judges them, and they decide nothing.
+    """
 
     mapper: str
     results: tuple[ControlResult, ...]
+    claims: tuple[Assertion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A change to be assessed, the source that handed it in, and the instant of judging, in UTC."""
+    """A change to be assessed, the source that handed it in, and the instant of judging, in UTC.
+
+    `asked` is what a model was asked about it and said, where the policy names one.
+    """
 
     change: Change
     source: str
     at: datetime
+    asked: Asked | None = None
 
 
 # What assesses a change.

@@ -130,13 +130,16 @@ class ChainFile:
     def _guard(self, heads: set[str]) -> None:
         """Raise where something else vouches for a head that is not among these: then the tail was acknowledged."""
 
+    def hold(self, reason: str) -> None:
+        """Tell whoever vouches for this file that nobody may go on with it."""
+
     def _recover(self, writer: "Writer") -> None:
-        """Never cut, never glue to: a newline, then a `recovered` event that carries the damaged line's SHA-256."""
+        """Never cut, never glue to: a newline, then a `recovered` event that carries the damaged lines' SHA-256."""
         content = writer.read()
         ended = content.endswith(b"\n")
         scan = Scan(io.BytesIO(content if ended else content + b"\n"), self.resolve)
         entries = list(scan)
-        if scan.fault is not None and (ended or not scan.damage):
+        if scan.fault is not None and (ended or not scan.damage or not _only_recoveries(content, scan)):
             raise_for(self.path, scan)
         self._guard({ZERO, *(entry.head for entry in entries if entry is not scan.incomplete)})
         voids = [scan.incomplete.seq] if scan.incomplete else []
@@ -208,13 +211,31 @@ class Writer:
     def _write(self, content: bytes) -> None:
         """Bytes at the end of the file and on disk, a new file's name first."""
         if self.tail.size == 0:
-            durable.sync_folder(self._chain.path.parent)
+            with self._holding():
+                durable.sync_folder(self._chain.path.parent)
         durable.write_all(self._file.fileno(), content)
         self.sync()
 
     def sync(self) -> None:
-        """What stands in the file, on disk. A failed fsync is never retried."""
-        os.fsync(self._file.fileno())
+        """What stands in the file, on disk."""
+        with self._holding():
+            os.fsync(self._file.fileno())
+
+    @contextmanager
+    def _holding(self) -> Iterator[None]:
+        """A failed fsync is never retried, by nobody: what the file seems to say may not be on disk."""
+        try:
+            yield
+        except OSError as error:
+            self._chain.hold(f"held: its log could not be made durable ({error}); see RUNBOOK.md")
+            raise
+
+
+def _only_recoveries(content: bytes, scan: Scan) -> bool:
+    """Whether every damaged line after the first is a recovery of it that was itself torn."""
+    begun = f'{{"prev":"{scan.head}","seq":{scan.seq + 1},"ts":"'.encode()
+    later = io.BytesIO(content).readlines()[-scan.damaged_lines :][1:]
+    return all(begun.startswith(line.rstrip(b"\n")[: len(begun)]) for line in later)
 
 
 def raise_for(path: Path, scan: Scan) -> None:

@@ -6,9 +6,11 @@ What belongs here: merging rows into a day's file, durably and in bounded memory
 import fcntl
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from countersign.evidence.lines import Draft
 from countersign.evidence.root import EvidenceRoot
 
 KEY = "run_id"
-_ROW_GROUP = 4096
+_ROW_GROUP = 1024  # held in memory several times over while it is written, so memory grows with it
 
 
 def schema_of(columns: Sequence[Column]) -> pa.Schema:
@@ -88,6 +90,11 @@ class Dataset:
             if found != digest:
                 path.unlink()
 
+    def waiting(self) -> "Waiting":
+        """Room for rows until they are merged."""
+        durable.make_folder(self._folder)
+        return Waiting(self._folder, self.schema)
+
     def merge(self, day: date, batches: Iterable[pa.RecordBatch]) -> Draft | None:
         """Add rows to a day's file, those of a run that is there already left out; None when nothing was new.
 
@@ -95,16 +102,16 @@ class Dataset:
         """
         durable.make_folder(self._folder)
         path = self.path(day)
-        present = pa.array(sorted(self.run_ids(day)), pa.string())
-        fresh = [batch for batch in (_without(batch, present) for batch in batches) if batch.num_rows]
-        if not fresh:
+        fresh = _without(batches, self.run_ids(day))
+        first = next(fresh, None)
+        if first is None:
             return None
         temporary = self._folder / f".{path.name}.{os.getpid()}.tmp"
         with pq.ParquetWriter(temporary, self.schema, compression="zstd") as writer:
             rows = 0
-            for table in _grouped(fresh, self._batches(path), self.schema):
-                writer.write_table(table, row_group_size=_ROW_GROUP)
-                rows += table.num_rows
+            for group in chain(self._old_groups(path), _new_groups(chain([first], fresh))):
+                writer.write_table(group, row_group_size=_ROW_GROUP)
+                rows += group.num_rows
         with temporary.open("r+b") as file:
             os.fsync(file.fileno())
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -124,6 +131,11 @@ class Dataset:
         finally:
             os.close(handle)
 
+    def _old_groups(self, path: Path) -> Iterator[pa.Table]:
+        """The rows of a file as they are."""
+        for batch in self._batches(path):
+            yield pa.Table.from_batches([batch], schema=self.schema)
+
     def _batches(self, path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of a file, none where there is no file."""
         if not path.exists():
@@ -139,12 +151,48 @@ class Dataset:
             ) from error
 
 
-def _without(batch: pa.RecordBatch, present: pa.Array) -> pa.RecordBatch:
-    return batch.filter(pc.invert(pc.is_in(batch.column(KEY), value_set=present)))
+class Waiting:
+    """Rows that wait for their day's file to be written: on disk, in a file without a name.
+
+    So memory stays flat however many there are, and a crash leaves nothing behind.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        self.run_ids: set[str] = set()
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (it is open for as long as the rows wait)
+        self._stream = pa.ipc.new_stream(self._file, schema)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Keep a batch."""
+        self._stream.write_batch(batch)
+        self.run_ids.update(batch.column(KEY).to_pylist())
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Every batch that was kept, in order; nothing can be added afterwards."""
+        self._stream.close()
+        with self._file:
+            self._file.seek(0)
+            yield from pa.ipc.open_stream(self._file)
 
 
-def _grouped(fresh: list[pa.RecordBatch], old: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Old rows as they were, then the new ones by run id; one table per row group."""
-    for batch in old:
-        yield pa.Table.from_batches([batch], schema=schema)
-    yield pa.Table.from_batches(fresh, schema=schema).sort_by(KEY)
+def _without(batches: Iterable[pa.RecordBatch], present: set[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of runs that are not present, empty batches left out."""
+    value_set: pa.Array | None = None
+    for batch in batches:
+        if value_set is None:
+            value_set = pa.array(sorted(present), pa.string())
+        left = batch.filter(pc.invert(pc.is_in(batch.column(KEY), value_set=value_set)))
+        if left.num_rows:
+            yield left
+
+
+def _new_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches gathered into row groups, each by run id."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(gathered.num_rows for gathered in waiting) >= _ROW_GROUP:
+            yield pa.Table.from_batches(waiting).sort_by(KEY)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting).sort_by(KEY)

@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
+    func,
     insert,
     or_,
     select,
@@ -202,6 +203,13 @@ class DeploymentIndex:
         query = select(_traces.c.run_id).where(and_(_STANDS, _traces.c.deployed.is_(False)))
         with self._connect() as connection:
             return {row.run_id for row in connection.execute(query)}
+
+    def deployed_again(self) -> set[str]:
+        """The standing runs of changes to which more than one deployment belongs."""
+        query = select(_joined.c.run_id).join(_traces, _traces.c.run_id == _joined.c.run_id).where(_STANDS)
+        with self._connect() as connection:
+            rows = connection.execute(query.group_by(_joined.c.run_id).having(func.count() > 1))
+            return {row.run_id for row in rows}
 
     def _deployments(self, condition: Any) -> list[RegisteredDeployment]:
         columns = [_deployments.c[name] for name in RegisteredDeployment.__slots__]

@@ -36,8 +36,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from countersign.errors import TamperedError
-from countersign.evidence import deployment_index, durable
+from countersign.evidence import clock_index, deployment_index, durable
 from countersign.evidence.chain import Tail, Writer, read_tail
+from countersign.evidence.clock_index import ClockIndex
 from countersign.evidence.deployment_index import DeploymentIndex
 from countersign.evidence.indexed import OPENED, IndexedIntake, IndexedRun
 from countersign.evidence.lines import ZERO, Entry, Scan
@@ -83,6 +84,12 @@ _adoptions = Table(
     Column("seq", Integer, primary_key=True),
     Column("configuration", String(64), nullable=False),
 )
+_held = Table(
+    "held",
+    _metadata,
+    Column("run_id", String, primary_key=True),
+    Column("reason", String, nullable=False),
+)
 _refusals = Table(
     "refusals",
     _metadata,
@@ -124,7 +131,7 @@ _datasets = Table(
     Column("digest", String(64), nullable=False),
     Column("rows", Integer, nullable=False),
 )
-_TABLES = (_metadata, deployment_index.metadata)
+_TABLES = (_metadata, deployment_index.metadata, clock_index.metadata)
 
 
 class Index:
@@ -134,6 +141,7 @@ class Index:
         self._register = register
         self._engine = _engine(url or f"sqlite:///{root.index}")
         self.deployments = DeploymentIndex(self._connect)
+        self.clocks = ClockIndex(self._connect)
         with self._alone() as connection:
             for tables in _TABLES:
                 tables.create_all(connection)
@@ -206,6 +214,12 @@ class Index:
             found.update((run.run_id, run) for run in self._select(query))
         return found
 
+    def held(self, run_ids: Iterable[str]) -> dict[str, str]:
+        """Which of these runs nobody may go on with, and why."""
+        query = select(_held).where(_held.c.run_id.in_(list(run_ids)))
+        with self._connect() as connection:
+            return {row.run_id: row.reason for row in connection.execute(query)}
+
     def unpublished_days(self, assets: Sequence[str]) -> list[date]:
         """Days whose files of these assets have other numbers of rows than runs of the day that completed."""
         counted = select(_runs.c.day, func.count().label("runs")).where(_runs.c.status == "COMPLETED")
@@ -225,8 +239,16 @@ class Index:
         query = select(_runs).order_by(_runs.c.opened_at, _runs.c.run_id)
         return list(self._select(query if day is None else query.where(_runs.c.day == day.isoformat())))
 
+    def standing_at(self, statuses: Iterable[str], day: date | None = None) -> list[IndexedRun]:
+        """The runs with one of these statuses, all or those of an intake day, in the order they were opened."""
+        query = select(_runs).where(_runs.c.status.in_(list(statuses))).order_by(_runs.c.opened_at, _runs.c.run_id)
+        return list(self._select(query if day is None else query.where(_runs.c.day == day.isoformat())))
+
     def with_work_left(self, day: date | None = None) -> list[str]:
-        """Ids, ascending, of runs that go on by themselves: opened only, failed, or signed and not yet taken up."""
+        """Ids, ascending, of runs that go on by themselves: opened only, failed, or signed and not yet taken up.
+
+        Held ones do not.
+        """
         query = select(_runs.c.run_id).where(_HAS_WORK).order_by(_runs.c.run_id)
         if day is not None:
             query = query.where(_runs.c.day == day.isoformat())
@@ -318,15 +340,20 @@ class Index:
             yield connection
 
 
-_HAS_WORK = and_(_runs.c.superseded_by.is_(None), or_(_runs.c.status.in_((OPENED, "FAILED")), _runs.c.signed))
+_HAS_WORK = and_(
+    _runs.c.superseded_by.is_(None),
+    _runs.c.run_id.not_in(select(_held.c.run_id)),
+    or_(_runs.c.status.in_((OPENED, "FAILED")), _runs.c.signed),
+)
 
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url)
     engine = create_engine(url, connect_args={"timeout": 60})
-    if engine.url.database is not None:
-        # SQLite would let others read it; its other files take their mode from this one
+    if engine.url.database is not None and not os.path.exists(engine.url.database):  # noqa: PTH110  (a path of a URL)
+        # SQLite would let others read it; its other files take their mode from this one. Never on a file that is in
+        # use: to close it would drop the locks that other connections of this process hold on it.
         os.close(os.open(engine.url.database, os.O_RDWR | os.O_CREAT, durable.FILE_MODE))
 
     @event.listens_for(engine, "connect")
@@ -360,7 +387,7 @@ def _apply(connection: Connection, entries: Iterable[Entry]) -> None:
         if entry.event != kind:
             _flush(connection, kind, batch)
             kind, batch = entry.event, []
-        batch.append({**entry.data, "at": entry.ts, "seq": entry.seq})
+        batch.append({**entry.data, "at": entry.ts, "seq": entry.seq, "actor": entry.actor, "texts": entry.texts})
     _flush(connection, kind, batch)
 
 
@@ -391,6 +418,27 @@ def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> No
                 .values(head=bindparam("head"), signed=True, since=bindparam("since")),
                 [{"run": data["run_id"], "head": data["head"], "since": data["at"]} for data in batch],
             )
+        case "breached":
+            known = [{"run": data["run_id"], "head": data["head"]} for data in batch if "head" in data]
+            if known:
+                connection.execute(
+                    update(_runs).where(_runs.c.run_id == bindparam("run")).values(head=bindparam("head")), known
+                )
+        case "run_held":
+            for data in batch:
+                connection.execute(_held.delete().where(_held.c.run_id == data["run_id"]))
+                connection.execute(insert(_held).values(_columns(_held, data)))
+                failed = {"status": "FAILED", "pending": None, "reason": data["reason"], "signed": False}
+                connection.execute(update(_runs).where(_runs.c.run_id == data["run_id"]).values(failed))
+        case _:
+            _flush_of_the_root(connection, kind, batch)
+    replaced = deployment_index.superseded(batch) if kind == "run_opened" else []
+    clock_index.take_in(connection, _runs, kind, batch, replaced)
+
+
+def _flush_of_the_root(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> None:
+    """Lines that are about no run."""
+    match kind:
         case "root_opened" | "configuration_adopted":
             connection.execute(insert(_adoptions), [_columns(_adoptions, data) for data in batch])
         case "refused":

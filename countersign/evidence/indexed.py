@@ -33,6 +33,77 @@ class IndexedRun:
     configuration: str
 
 
+ClockKey = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedClock:
+    """A clock as the register's lines have it; every instant in microseconds since 1970, in UTC.
+
+    `about` tells the observation clocks of a run apart. The instants of its course are None until they were computed;
+    `next_at` is when to look at it again, 0 for now. `recorded` says that the register has its breach.
+    """
+
+    run_id: str
+    kind: str
+    about: str
+    tier: str
+    configuration: str
+    system: str
+    source: str
+    day: date
+    started_at: int
+    stopped_at: int | None
+    half_at: int | None
+    three_quarters_at: int | None
+    deadline: int | None
+    next_at: int
+    breached_at: int | None
+    finding: str | None
+    recorded: bool
+    taken_over_by: str | None
+    closed: bool
+
+    @property
+    def key(self) -> ClockKey:
+        """What a clock is known by."""
+        return self.run_id, self.kind, self.about
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedPause:
+    """Time that a clock stood still, as recorded; `end` is None while it lasts."""
+
+    run_id: str
+    kind: str
+    about: str
+    begin: int
+    end: int | None
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Running clocks of one kind: how many, how many of them are overdue, and when the next one is due."""
+
+    kind: str
+    running: int
+    overdue: int
+    next_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attainment:
+    """How the clocks of one kind and tier that were due in a month came out; the month is that of the deadline."""
+
+    month: str
+    kind: str
+    tier: str
+    met: int
+    breached: int
+
+
 @dataclass(frozen=True, slots=True)
 class IndexedIntake:
     """The latest reading of a source.

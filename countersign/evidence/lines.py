@@ -136,10 +136,11 @@ def encode(draft: Draft, *, prev: str, seq: int, at: datetime, entropy: Callable
 class Scan:
     """A single pass over the raw lines of a log, in constant memory: iterate it for entries, then ask it.
 
-    It stops at the first fault. `torn` says that the last line has no newline, `damage` is the SHA-256 of an
-    unreadable last line, `incomplete` the last event when its texts are not all there: that is what a power cut
-    leaves, and a `recovered` event, which carries the damaged line's SHA-256, heals it. `resolve` finds the line of a
-    text that lies among the blobs, or returns None. `prev` and `seq` are of the event before the first line.
+    It stops at the first fault. `torn` says that the last line has no newline, `damage` is the SHA-256 of the last
+    lines where they are unreadable (`damaged_lines`; more than one where a recovery was torn too), `incomplete` the
+    last event when its texts are not all there: that is what a power cut leaves, and a `recovered` event, which carries
+    that SHA-256, heals it. `resolve` finds the line of a text that lies among the blobs, or returns None. `prev` and
+    `seq` are of the event before the first line.
     """
 
     def __init__(
@@ -159,12 +160,13 @@ class Scan:
         self.count = 0
         self.lines = 0
         self.damage: str | None = None
+        self.damaged_lines = 0
         self.incomplete: Entry | None = None
 
     def __iter__(self) -> Iterator[Entry]:
         entry: Entry | None = None
         pending: list[tuple[str, str]] = []
-        damaged: tuple[int, str] | None = None
+        damaged: _Damage | None = None
         for number, raw in enumerate(self._raw_lines, start=1):
             self.lines = number
             if not raw.endswith(b"\n"):
@@ -193,24 +195,24 @@ class Scan:
                     return
                 assert entry is not None
                 entry.texts[name] = value["value"]
-            elif damaged is None:
-                damaged = (number, digest)
             else:
-                break
+                damaged = damaged or _Damage(number)
+                damaged.take(raw)
         if damaged is not None:
-            self.fault = Fault(damaged[0], "unreadable", "an event, or a text of the event before it")
-            self.damage = damaged[1] if self.lines == damaged[0] else None
+            self.fault = Fault(damaged.line, "unreadable", "an event, or a text of the event before it")
+            self.damage = None if self.torn else damaged.digest
+            self.damaged_lines = damaged.count
         if entry is not None:
             entry.missing.update(name for name, _ in pending)
             if pending:
                 self.incomplete = entry
             yield entry
 
-    def _misplaced(self, number: int, value: dict[str, Any], damaged: tuple[int, str] | None) -> Fault | None:
-        """Why an event cannot stand here, or None; `damaged` is the unreadable line before it, with its SHA-256."""
+    def _misplaced(self, number: int, value: dict[str, Any], damaged: "_Damage | None") -> Fault | None:
+        """Why an event cannot stand here, or None; `damaged` are the unreadable lines before it."""
         over = value.get("damaged") if value.get("event") == "recovered" else None
-        if damaged is not None and over != damaged[1]:
-            return Fault(damaged[0], "unreadable", "a line of the log, or a `recovered` event over it")
+        if damaged is not None and over != damaged.digest:
+            return Fault(damaged.line, "unreadable", "a line of the log, or a `recovered` event over it")
         if damaged is None and over is not None:
             return Fault(number, "line_missing", f"before it, the damaged line with SHA-256 {over}")
         if value["prev"] != self.head:
@@ -232,6 +234,24 @@ class Scan:
             else:
                 entry.texts[name] = content["value"]
         return entry, list(texts.items())
+
+
+class _Damage:
+    """Unreadable lines that follow each other, the first of them at `line`."""
+
+    def __init__(self, line: int) -> None:
+        self.line = line
+        self.count = 0
+        self._digest = hashlib.sha256()
+
+    def take(self, raw: bytes) -> None:
+        self.count += 1
+        self._digest.update(raw)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all of them, newlines included."""
+        return self._digest.hexdigest()
 
 
 def parse_line(raw: bytes) -> dict[str, Any] | None:

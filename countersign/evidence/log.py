@@ -1,14 +1,17 @@
 """A run's audit log. What belongs here: one chained file and how far to trust it. What does not: what events mean."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
-from countersign.errors import EvidenceError, TamperedError
+from countersign.errors import CountersignError, EvidenceError, TamperedError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import ZERO, Fault, Scan
-from countersign.evidence.register import newest_head
+from countersign.evidence.rawchain import Followed, follow
+from countersign.evidence.register import Register, newest_head
 from countersign.evidence.root import EvidenceRoot
 
 # `seal` and `witness` are for who judges the seals too: the verification of runs
@@ -63,6 +66,9 @@ class AuditLog(ChainFile):
         heads = {ZERO}
         try:
             with self.reading() as file:
+                whole = self._follow(file, registered)
+                if whole is not None:
+                    return Report(True, None, whole.events, whole.head, trust)
                 scan = Scan(file, self.resolve)
                 unresolved = _unresolved(scan, heads)
                 known = registered
@@ -88,11 +94,31 @@ class AuditLog(ChainFile):
                 fault = Fault(scan.lines, "head_differs", f"the head that the register knows, {known}")
         return Report(fault is None, fault, scan.count, scan.head, trust)
 
+    def _follow(self, file: BinaryIO, registered: str | None) -> Followed | None:
+        """The quick way, where the register vouches for the head; otherwise only the strict one has an answer."""
+        whole = follow(file) if self.root else None
+        if whole is None or self.root is None or whole.head not in self._vouched(self.root, registered):
+            file.seek(0)
+            return None
+        return whole
+
+    def _vouched(self, root: EvidenceRoot, registered: str | None) -> Iterator[str | None]:
+        """The head that the register was seen to know, and only where that is another, the one that it knows now."""
+        yield registered
+        yield newest_head(root, self.run_id)
+
     def _guard(self, heads: set[str]) -> None:
         """Hold the run when the register vouched for a head that the torn log no longer has."""
         known = newest_head(self.root, self.run_id) if self.root else None
         if known is not None and known not in heads:
             raise TamperedError(f"{self.path}: the register knows the head {known}, which this log has lost; SEV-1")
+
+    def hold(self, reason: str) -> None:
+        """On record in the register, so that it holds for every process to come. The error itself is the caller's."""
+        if self.root is not None:
+            with suppress(CountersignError, OSError):
+                register = Register(self.root, clock=self._clock, entropy=self._entropy)
+                register.append("run_held", "countersign", run_id=self.run_id, reason=reason)
 
 
 def _unresolved(scan: Scan, heads: set[str]) -> Fault | None:

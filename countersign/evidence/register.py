@@ -3,12 +3,14 @@
 What belongs here: the register's own events. What does not: the meaning of a run's state beyond the words it is told.
 """
 
+import hashlib
 import mmap
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import TamperedError
@@ -55,7 +57,10 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Where a run stands: the head of its log and what it waits for."""
+    """Where a run stands: the head of its log and what it waits for, asked for at `asked_at`.
+
+    `noticed` is what the observer was told of (`block`, `exception`), and when.
+    """
 
     run_id: str
     head: str
@@ -64,9 +69,11 @@ class Pause:
     reason: str | None
     closed: bool
     stages: tuple[str, ...]
+    asked_at: str | None = None
+    noticed: Mapping[str, str] = field(default_factory=dict)
 
     def draft(self) -> Draft:
-        data = {
+        data: dict[str, Any] = {
             "run_id": self.run_id,
             "head": self.head,
             "status": self.status,
@@ -74,6 +81,10 @@ class Pause:
             "reason": self.reason,
             "stages": list(self.stages),
         }
+        if self.asked_at is not None:
+            data["asked_at"] = self.asked_at
+        if self.noticed:
+            data["noticed"] = dict(self.noticed)
         return Draft("run_closed" if self.closed else "run_head", ACTOR, data)
 
 
@@ -168,6 +179,11 @@ class Register(ChainFile):
                 tail = writer.tail
         return tail.size, tail.head
 
+    def environment(self) -> str:
+        """SHA-256 of the first line, which no other evidence root has: its salt and its instant are its own."""
+        with self.reading() as file:
+            return hashlib.sha256(file.readline()).hexdigest()
+
     def head_at(self, size: int) -> str | None:
         """The head that the register had when it was so many bytes long; None where no line ends there."""
         with self.reading() as file:
@@ -181,9 +197,12 @@ def newest_head(root: EvidenceRoot, run_id: str) -> str | None:
     Raises TamperedError for a line about the run that is not one of a register; only a scan judges the others.
     """
     found: str | None = None
-    for line in _lines_of(root.register, run_id):
+    for line, following in _lines_of(root.register, run_id):
         event = parse_line(line)
         if event is None:
+            # what a torn write left of a line is no line, once the `recovered` event after it says so
+            if (parse_line(following) or {}).get("damaged") == hashlib.sha256(line).hexdigest():
+                continue
             raise TamperedError(f"{root.register}: a line that names {run_id} cannot be read (SEV-1)")
         if event.get("run_id") != run_id:
             continue
@@ -194,8 +213,24 @@ def newest_head(root: EvidenceRoot, run_id: str) -> str | None:
     return found
 
 
-def _lines_of(path: Path, run_id: str) -> Iterator[bytes]:
-    """The complete lines of a file that contain a run id, in order, without parsing the others."""
+def newest_findings_head(register: Path) -> str | None:
+    """The newest head of `findings.jsonl` that a register knows, or None. Raises TamperedError for a broken line."""
+    with register.open("rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            return None
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            at = content.rfind(b'"event":"findings_head"')
+            if at < 0:
+                return None
+            line = content[content.rfind(b"\n", 0, at) + 1 : content.find(b"\n", at) + 1]
+    event = parse_line(line)
+    if event is None or "head" not in event:
+        raise TamperedError(f"{register}: a line that names findings cannot be read (SEV-1)")
+    return str(event["head"])
+
+
+def _lines_of(path: Path, run_id: str) -> Iterator[tuple[bytes, bytes]]:
+    """The complete lines of a file that contain a run id, each with the one after it, without parsing the others."""
     needle = f'"run_id":"{run_id}"'.encode("utf-8", "surrogateescape")
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size == 0:
@@ -207,5 +242,5 @@ def _lines_of(path: Path, run_id: str) -> Iterator[bytes]:
                 end = content.find(b"\n", at)
                 if end < 0:
                     return
-                yield content[start : end + 1]
+                yield content[start : end + 1], content[end + 1 : content.find(b"\n", end + 1) + 1]
                 at = content.find(needle, end)

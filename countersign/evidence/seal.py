@@ -9,6 +9,7 @@ A statement is RFC 8785 bytes. `range` are the roots of the perfect subtrees ove
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,8 @@ class Seal:
     """The state of a root at an instant.
 
     `environment` is the SHA-256 of the register's first line, so that a seal of one root is none of another;
-    `previous` the SHA-256 of the seal before; `subtrees` the compact range over the register's `lines` raw lines.
+    `previous` the SHA-256 of the seal before; `subtrees` the compact range over the register's `lines` raw lines;
+    `segment` the SHA-256 of what came since the seal before, so that the register is quickly held against its seals.
     """
 
     number: int
@@ -50,6 +52,7 @@ class Seal:
     register: Extent
     lines: int
     subtrees: tuple[str, ...]
+    segment: str
     findings: Extent
 
     @property
@@ -79,6 +82,7 @@ class Seal:
                     "head": self.register.head,
                     "root": self.root,
                     "range": list(self.subtrees),
+                    "segment": self.segment,
                 },
                 "findings": {"bytes": self.findings.size, "head": self.findings.head},
             }
@@ -104,9 +108,11 @@ def parse_seal(raw: bytes, where: Path) -> Seal:
             Extent(register["bytes"], register["head"]),
             register["lines"],
             tuple(register["range"]),
+            register["segment"],
             Extent(findings["bytes"], findings["head"]),
         )
-        digests = (seal.previous, seal.environment, seal.policy, seal.register.head, seal.findings.head, *seal.subtrees)
+        heads = (seal.register.head, seal.segment, seal.findings.head)
+        digests = (seal.previous, seal.environment, seal.policy, *heads, *seal.subtrees)
         numbers = (seal.number, seal.lines, seal.register.size, seal.findings.size)
         if not all(map(_SHA256.fullmatch, digests)) or any(type(number) is not int for number in numbers):
             raise ValueError("a digest or a number is none")
@@ -127,6 +133,11 @@ def signature_path(root: EvidenceRoot, number: int) -> Path:
     return root.seals / f"{number:06}.json.sig"
 
 
+def witness_path(root: EvidenceRoot, number: int, witness: str) -> Path:
+    """The file of an observer's counter-signature."""
+    return root.seals / f"{number:06}.json.{witness}.sig"
+
+
 def seal_numbers(root: EvidenceRoot) -> list[int]:
     """The numbers that have a statement, ascending."""
     if not root.seals.is_dir():
@@ -144,3 +155,17 @@ def read_seal(root: EvidenceRoot, number: int) -> Seal:
     if seal.number != number:
         raise TamperedError(f"{path}: it is the seal {seal.number} (SEV-1)")
     return seal
+
+
+def first_changed(path: Path, seals: Iterable[Seal]) -> Seal | None:
+    """The first of these seals, all from number 1, whose part of the register is not what it was; None where all is.
+
+    As fast as the bytes can be hashed, since no line is looked at.
+    """
+    start = 0
+    with path.open("rb") as file:
+        for seal in seals:
+            if hashlib.sha256(file.read(seal.register.size - start)).hexdigest() != seal.segment:
+                return seal
+            start = seal.register.size
+    return None

@@ -22,7 +22,7 @@ from countersign.evidence.lines import ZERO, Draft, Scan, parse_line
 from countersign.evidence.merkle import CompactRange
 from countersign.evidence.register import ACTOR, Register
 from countersign.evidence.root import EvidenceRoot
-from countersign.evidence.seal import Extent, Seal, read_seal, seal_numbers, seal_path, signature_path
+from countersign.evidence.seal import Extent, Seal, first_changed, read_seal, seal_numbers, seal_path, signature_path
 from countersign.evidence.signature import sign
 from countersign.evidence.signers import SEAL
 
@@ -41,14 +41,17 @@ class Sealer:
         """Seal the root as it is now, under the policy of this digest; what a crash left of a seal is finished first.
 
         Raises TamperedError where register or findings do not go on from the last seal, SignatureError where the key
-        cannot sign. Reads, and strictly checks, only what came after the last seal.
+        cannot sign. What came after the last seal is strictly checked line by line, what came before only by its bytes.
         """
         durable.make_folder(self._root.seals)
         # one instant, taken when every lock is held: the register's line says when the seal was made, and no later
         now = cache(self._clock)
         with self._alone(), self._findings() as findings, Register(self._root, clock=now).writing() as register:
-            numbers = seal_numbers(self._root)
-            last = read_seal(self._root, numbers[-1]) if numbers else None
+            seals = [read_seal(self._root, number) for number in seal_numbers(self._root)]
+            changed = first_changed(self._root.register, seals)
+            if changed is not None:
+                raise TamperedError(f"{self._root.register}: not what seal {changed.number} says of it (SEV-1)")
+            last = seals[-1] if seals else None
             if last is not None:
                 self._finish(last, register, findings)
             seal = self._state(last, register, findings, policy, stamp(now()))
@@ -82,6 +85,7 @@ class Sealer:
             register=_extent(self._root.register, known, lines),
             lines=tree.size,
             subtrees=tuple(part.hex() for part in tree.hashes),
+            segment=durable.digest_of(b"".join(lines)),
             findings=_extent(self._root.findings, found, _lines(findings, found, ends[1]) if findings else []),
         )
 

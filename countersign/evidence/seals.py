@@ -22,9 +22,9 @@ from countersign.evidence.lines import ZERO, parse_line
 from countersign.evidence.merkle import CompactRange
 from countersign.evidence.register import ACTOR
 from countersign.evidence.root import EvidenceRoot
-from countersign.evidence.seal import Seal, parse_seal, read_seal, seal_numbers, seal_path, signature_path
+from countersign.evidence.seal import Seal, parse_seal, read_seal, seal_numbers, seal_path, signature_path, witness_path
 from countersign.evidence.signature import Signature, verify, verify_itself
-from countersign.evidence.signers import PIPELINE, SEAL
+from countersign.evidence.signers import PIPELINE, SEAL, WITNESS
 
 LATEST = timedelta(hours=25)
 _NOTES = ("sealed", "timestamped", "witnessed")  # what the register says of seals, which therefore comes after them
@@ -62,6 +62,7 @@ class _Met:
 
     at: dict[int, tuple[str, int, str]] = field(default_factory=dict)
     notes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    witnessed: dict[str, dict[str, Any]] = field(default_factory=dict)
     first: tuple[str, str] | None = None
     uncovered: str | None = None
 
@@ -99,6 +100,7 @@ def check_seals(
         before = seal
     sealed.faults += _missing(root, seals, register)
     sealed.since = register.first[1] if register.first else None
+    _count_witnesses(sealed, root, {seal.number: seal for seal in seals}, register, allowed_signers)
     if witness is not None:
         _against_witness(sealed, seals, witness)
     if seals and now is not None:
@@ -139,10 +141,13 @@ def _meet(path: Path, sizes: set[int]) -> _Met:
             if size in sizes:
                 met.at[size] = (head, tree.size, tree.root.hex())
             if met.first is None:
-                met.first = (head, str((parse_line(line) or {}).get("ts", "")))
+                met.first = (hashlib.sha256(line).hexdigest(), str((parse_line(line) or {}).get("ts", "")))
             if b'"event":"sealed"' in line:
                 note = parse_line(line) or {}
                 met.notes.setdefault(str(note.get("number")), []).append(note)
+            elif b'"event":"witnessed"' in line:
+                note = parse_line(line) or {}
+                met.witnessed[str(note.get("file"))] = note
             if met.uncovered is None and start >= last and (said := parse_line(line)) and "ts" in said:
                 met.uncovered = said["ts"] if said["event"] not in _NOTES else None
     return met
@@ -226,6 +231,32 @@ def _late(root: EvidenceRoot, register: _Met, now: datetime) -> Iterator[RootFau
         yield RootFault("seal_late", str(root.seals), detail)
 
 
+def _count_witnesses(
+    sealed: Sealed, root: EvidenceRoot, seals: dict[int, Seal], register: _Met, allowed_signers: Path | None
+) -> None:
+    """Counter-signatures: each is the one that the register knows, and good; one by a known key moves `since`."""
+    files = {path.name: path for path in root.seals.glob("*.json.*.sig")}
+    for name in sorted({*files, *register.witnessed}):
+        note, path = register.witnessed.get(name), files.get(name)
+        if note is None:
+            # nobody is told of it before the register knows it, so this is what a crash left
+            continue
+        try:
+            seal, witness = seals[note["number"]], note["by"]
+            raw = path.read_bytes() if path is not None else b""
+            if digest_of(raw) != note["sha256"] or name != witness_path(root, seal.number, witness).name:
+                raise SignatureError(f"the file with the SHA-256 {note['sha256']}")
+            if allowed_signers is None:
+                verify_itself(seal.statement, raw, namespace=WITNESS)
+                continue
+            at = parse_instant(note["ts"])
+            verify(seal.statement, raw, principal=witness, namespace=WITNESS, at=at, allowed_signers=allowed_signers)
+        except (KeyError, ValueError, SignatureError) as error:
+            sealed.faults.append(RootFault("witness_signature", str(root.seals / name), f"a good signature: {error}"))
+        else:
+            sealed.since = max(sealed.since or "", seal.at)
+
+
 def _against_witness(sealed: Sealed, seals: list[Seal], witness: Path) -> None:
     """Whether a seal that was held elsewhere is one of these, so that all before it is what it was."""
     try:
@@ -237,4 +268,4 @@ def _against_witness(sealed: Sealed, seals: list[Seal], witness: Path) -> None:
         detail = f"this root to go on from the seal {held.number}, which was held elsewhere"
         sealed.faults.append(RootFault("witness_differs", str(witness), detail))
     elif held.lines <= sealed.lines:
-        sealed.witnessed, sealed.since = held.lines, held.at
+        sealed.witnessed, sealed.since = held.lines, max(sealed.since or "", held.at)

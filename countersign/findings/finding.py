@@ -155,18 +155,54 @@ class Notice:
         """Whether nobody will ever know if it was sent."""
         return self.outcome is Outcome.UNKNOWN or self.lost(now)
 
+    @property
+    def may_be_tried_again(self) -> bool:
+        """Whether it failed, so that it is tried again sooner or later."""
+        return self.outcome is Outcome.FAILED
+
     def may_go(self, now: datetime) -> bool:
-        """Whether it is to be tried again: only what failed, after a pause that doubles up to an hour."""
+        """Whether it is to be tried again by now: only what failed, after a pause that doubles up to an hour."""
         pause = min(_FIRST_PAUSE * 2 ** min(self.attempts - 1, 10), _LONGEST_PAUSE)
         return self.outcome is Outcome.FAILED and now >= self.at + pause
 
 
+class Observed(StrEnum):
+    """What an observer makes of what was noticed of a run."""
+
+    NOTED = "noted"
+    CHALLENGED = "challenged"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """An observer has looked at a run, and what they made of it."""
+
+    by: str
+    at: datetime
+    outcome: Observed
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Addendum:
+    """A breach that came to light after its run was handed off: to whom the handoff is thereby completed, and when."""
+
+    finding: str
+    to: tuple[str, ...]
+    at: datetime
+
+
 @dataclass(slots=True)
 class Findings:
-    """Everything that `findings.jsonl` says: findings by id, and notices by step and channel."""
+    """Everything that `findings.jsonl` says.
+
+    Findings by id, notices by step and channel, observations and addenda by run.
+    """
 
     by_id: dict[str, Finding] = field(default_factory=dict)
     notices: dict[str, dict[str, Notice]] = field(default_factory=dict)
+    observations: dict[str, list[Observation]] = field(default_factory=dict)
+    addenda: dict[str, list[Addendum]] = field(default_factory=dict)
 
     def may_go(self, step: str, channel: str, now: datetime) -> bool:
         """Whether a step is to be tried over a channel now."""
@@ -209,6 +245,10 @@ def apply(findings: Findings, entry: Entry) -> None:
                 _attempted(findings, entry)
             case "notified":
                 _told(findings, entry)
+            case "observed":
+                findings.observations.setdefault(entry.data["run_id"], []).append(_observation(entry))
+            case "addendum":
+                _added(findings, entry)
             case "recovered":
                 pass
             case _:
@@ -248,6 +288,17 @@ def _disposition(entry: Entry) -> Disposition:
         texts.get("compensating_control"),
         texts.get("compensating_evidence"),
     )
+
+
+def _observation(entry: Entry) -> Observation:
+    return Observation(entry.actor, parse_instant(entry.ts), Observed(entry.data["outcome"]), entry.texts["reason"])
+
+
+def _added(findings: Findings, entry: Entry) -> None:
+    finding = findings.by_id[entry.data["finding"]]
+    addenda = findings.addenda.setdefault(entry.data["run_id"], [])
+    _expect(entry, all(one.finding != finding.what.id for one in addenda), "the handoff has this addendum")
+    addenda.append(Addendum(finding.what.id, tuple(entry.data["to"]), parse_instant(entry.ts)))
 
 
 def _attempted(findings: Findings, entry: Entry) -> None:

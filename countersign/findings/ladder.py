@@ -1,7 +1,8 @@
 """The escalation ladder: who is to be told what, now. Pure: facts and an instant in, steps out.
 
 A clock that runs warns the role that is due when half and three quarters of its time are used. A finding goes to its
-owner at once, again every few hours until somebody acknowledges it, and after some of these one level up as well.
+owner at once, again every few hours until somebody acknowledges it, and after some of these one level up as well. What
+completes a handoff goes to the observer once.
 
 Each step has an id that follows from what it is about. A ladder says what is due now, whatever was missed: after days
 without a daemon there is one step for each finding, not one for every few hours. But the first step of a finding is
@@ -15,7 +16,7 @@ from enum import StrEnum
 
 from countersign.clocks.allowance import ClockKind
 from countersign.clocks.instant import stamp
-from countersign.findings.finding import NOBODY, Finding, FindingKind, Findings, Notice, short_id
+from countersign.findings.finding import NOBODY, Addendum, Finding, FindingKind, Findings, Notice, short_id
 
 
 class Rung(StrEnum):
@@ -26,6 +27,7 @@ class Rung(StrEnum):
     FIRST = "first"
     AGAIN = "again"
     RAISED = "raised"
+    ADDENDUM = "addendum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def due_steps(
     due once, so that it is on record that nobody could be told.
     """
     steps = [finding_step(finding, settings, now, findings.notices) for finding in findings.open()]
+    steps += [_addendum_step(run_id, one) for run_id, added in findings.addenda.items() for one in added]
     steps += [clock_step(clock, now) for clock in clocks]
     for step in steps:
         if step is not None and any(findings.may_go(step.id, name, now) for name in channels.get(step.to) or (NOBODY,)):
@@ -100,6 +103,13 @@ def clock_step(clock: OpenClock, now: datetime) -> Step | None:
     title = f"{clock.kind} of {clock.run_id} is due at {stamp(clock.deadline)}"
     body = f"{used} of the time is used.\n`countersign show {clock.run_id}` is what to look at."
     return Step(clock.run_id, clock.kind, rung, 1, clock.role, title, body)
+
+
+def _addendum_step(run_id: str, addendum: Addendum) -> Step:
+    """What the observer is told of a run that was handed off before its breach came to light."""
+    title = f"Addendum to the handoff of {run_id}: a breach came to light after it"
+    body = f"`countersign finding show {addendum.finding}` says which; it was handed to {', '.join(addendum.to)}."
+    return Step(addendum.finding, run_id, Rung.ADDENDUM, 0, "observer", title, body)
 
 
 def finding_step(

@@ -1,25 +1,34 @@
 """`findings.jsonl`: one chained file, written under one lock.
 
 What belongs here: recording what happened, what people said of it, and what was sent. Recording the same again is
-harmless: ids follow from facts. No call removes anything.
+harmless: ids follow from facts. No call removes anything, and since the register learns every new head while the lock
+is still held, nobody cuts a tail off unseen either.
 """
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
-from countersign.errors import FindingRefused
+from countersign.errors import FindingRefused, TamperedError
 from countersign.evidence.chain import ChainFile, Writer
 from countersign.evidence.lines import ZERO, Draft
+from countersign.evidence.register import Register, newest_findings_head
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.disposal import Answer, why_not_acknowledge, why_not_dispose
-from countersign.findings.finding import NOBODY, Finding, Findings, Occurrence, Outcome, apply, read_findings
+from countersign.findings.finding import (
+    NOBODY,
+    Finding,
+    Findings,
+    Observed,
+    Occurrence,
+    Outcome,
+    apply,
+    read_findings,
+)
 from countersign.policy import Policy
 
-FINDINGS = "findings.jsonl"
 ACTOR = "countersign"
 
 
@@ -36,11 +45,25 @@ class Attempt:
         return {"step": self.step, "channel": self.channel, "attempt": self.number}
 
 
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What completes the handoff of a run that was closed: a finding, for these observers."""
+
+    run_id: str
+    finding: str
+    to: tuple[str, ...]
+
+    def data(self) -> dict[str, str | list[str]]:
+        """The fields of its event."""
+        return {"run_id": self.run_id, "finding": self.finding, "to": list(self.to)}
+
+
 class FindingsLog:
     """The findings of an evidence root."""
 
     def __init__(self, root: EvidenceRoot, *, clock: Clock = utc_now, entropy: Entropy = random_bytes) -> None:
-        self.path: Path = root.path / FINDINGS
+        self.path = root.findings
+        self._register = Register(root, clock=clock, entropy=entropy)
         self._chain = ChainFile(self.path, blobs=root.blobs, clock=clock, entropy=entropy)
         self._read: tuple[str, Findings] = (ZERO, Findings())
 
@@ -48,12 +71,36 @@ class FindingsLog:
         """What the file says; nothing where there is none yet. Raises TamperedError."""
         return read_findings(self._chain.records()) if self.path.exists() else Findings()
 
-    def open(self, occurrences: Iterable[Occurrence]) -> list[str]:
-        """Record what happened, in one durable write; returns the ids that were not on record."""
+    def open(self, occurrences: Iterable[Occurrence], addenda: Iterable[Addition] = ()) -> list[str]:
+        """Record what happened, and what thereby completes a handoff, in one durable write.
+
+        Returns the ids that were not on record.
+        """
         with self._writing() as (writer, findings):
             fresh = {what.id: what for what in occurrences if what.id not in findings.by_id}
-            _record(writer, findings, [Draft("opened", ACTOR, what.data()) for what in fresh.values()])
+            drafts = [Draft("opened", ACTOR, what.data()) for what in fresh.values()]
+            for added in addenda:
+                there = {addendum.finding for addendum in findings.addenda.get(added.run_id, ())}
+                if added.finding not in there:
+                    drafts.append(Draft("addendum", ACTOR, added.data()))
+            _record(writer, findings, drafts)
         return list(fresh)
+
+    def observe(self, run_id: str, observer: str, outcome: Observed, reason: str) -> bool:
+        """An observer has looked at a run; whether that was not on record. The same again is harmless."""
+        with self._writing() as (writer, findings):
+            said = {(one.by, one.outcome, one.reason) for one in findings.observations.get(run_id, ())}
+            fresh = (observer, outcome, reason) not in said
+            if fresh:
+                data = {"run_id": run_id, "outcome": str(outcome)}
+                _record(writer, findings, [Draft("observed", observer, data, {"reason": reason})])
+        return fresh
+
+    def register_tail(self) -> None:
+        """Let the register know the newest head, where a crash came between the two."""
+        if self.path.exists() and self._chain.head != newest_findings_head(self._register.path):
+            with self._writing():
+                pass
 
     def acknowledge(self, finding_id: str, person: str, reason: str, policy: Policy) -> None:
         """Somebody takes a finding on: it is no longer sent again. Raises FindingRefused; harmless to repeat."""
@@ -121,12 +168,21 @@ class FindingsLog:
     def _writing(self) -> Iterator[tuple[Writer, Findings]]:
         """The lock, and what the file says; it is only read again where somebody else has written since."""
         with self._chain.writing() as writer:
-            head, findings = self._read
-            if writer.tail.head != head:
-                findings = read_findings(writer.entries())
+            known, findings = self._read
+            if writer.tail.head != known or known == ZERO:
+                known, entries = newest_findings_head(self._register.path) or ZERO, writer.entries()
+                self._guard(known, {ZERO, *(entry.head for entry in entries)})
+                findings = read_findings(entries)
             self._read = (ZERO, Findings())  # until it is on disk, nothing staged counts
             yield writer, findings
+            if writer.tail.head != known:
+                self._register.append("findings_head", ACTOR, size=writer.tail.size, head=writer.tail.head)
             self._read = (writer.tail.head, findings)
+
+    def _guard(self, known: str, heads: set[str]) -> None:
+        """Nothing goes on from a file that lost what the register knows of it."""
+        if known not in heads:
+            raise TamperedError(f"{self.path}: the register knows the head {known}, which this file has lost; SEV-1")
 
 
 def _concluded(attempt: Attempt, outcome: Outcome, reason: str | None) -> Draft:

@@ -20,6 +20,7 @@ from countersign.errors import PolicyError
 from countersign.findings.finding import NOBODY, Outcome
 from countersign.findings.ladder import Step
 from countersign.findings.log import FindingsLog
+from countersign.policy import Policy
 
 # What a channel says of itself may hold its address, and so a secret; the outcome on record says what is needed.
 logging.getLogger("apprise").disabled = True
@@ -63,6 +64,15 @@ def by_apprise(address: str, title: str, body: str) -> bool:
     """Send one message; False where the channel did not take it, or the address is none."""
     sender = apprise.Apprise()
     return sender.add(address) and bool(sender.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT))
+
+
+def routes_of(policy: Policy) -> Routes:
+    """The routes as the policy has them."""
+    return {
+        str(role): [Channel(route.name, route.address) for route in routes]
+        for role, routes in policy.escalation.routes.items()
+        if routes
+    }
 
 
 class Sender:

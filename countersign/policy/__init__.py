@@ -1,6 +1,7 @@
 """The policy: who may sign, what counts as what, and how long things may take."""
 
 from countersign.policy.configuration import Configuration, complete, load_configuration
+from countersign.policy.demo import DemoKeys, DemoSigners
 from countersign.policy.document import (
     Catalogue,
     Control,
@@ -12,6 +13,7 @@ from countersign.policy.document import (
     Trailer,
     Wording,
 )
+from countersign.policy.escalation import Escalation, Route
 from countersign.policy.load import load_calendar, load_catalogue, load_policy, read_calendar
 from countersign.policy.retention import LocalStoreSpec, Retention, S3StoreSpec, Span, StoreSpec
 from countersign.policy.roster import Delegation, Person, SigningKey, noreply_login
@@ -25,6 +27,9 @@ __all__ = [
     "Configuration",
     "Control",
     "Delegation",
+    "DemoKeys",
+    "DemoSigners",
+    "Escalation",
     "Key",
     "Kind",
     "Limits",
@@ -33,6 +38,7 @@ __all__ = [
     "Policy",
     "Retention",
     "Role",
+    "Route",
     "S3StoreSpec",
     "SigningKey",
     "SourceSpec",

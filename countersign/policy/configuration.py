@@ -12,23 +12,39 @@ from pathlib import Path
 import rfc8785
 
 from countersign.clocks.calendar import Calendar
+from countersign.errors import PolicyError
+from countersign.policy.demo import DemoSigners
 from countersign.policy.document import Catalogue, Policy
-from countersign.policy.load import load_calendar, load_catalogue, load_policy
+from countersign.policy.load import load_calendar, load_catalogue, load_demo_signers, load_policy
+from countersign.policy.roster import SigningKey
 from countersign.policy.section import Kept
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One version of policy, catalogue and business calendar."""
+    """One version of policy, catalogue, business calendar and, in a demonstration, its keys."""
 
     policy: Policy
     catalogue: Catalogue
     calendar: Calendar
+    demo_signers: DemoSigners | None = None
 
     @property
     def documents(self) -> dict[str, Kept | Calendar]:
         """The documents by name; each is kept in the evidence root under its own digest."""
-        return {"policy": self.policy, "catalogue": self.catalogue, "calendar": self.calendar}
+        documents: dict[str, Kept | Calendar] = {
+            "policy": self.policy,
+            "catalogue": self.catalogue,
+            "calendar": self.calendar,
+        }
+        return documents if self.demo_signers is None else {**documents, "demo_signers": self.demo_signers}
+
+    def keys_of(self, person_id: str) -> list[tuple[SigningKey, bool]]:
+        """The keys that somebody may sign with, each with whether it is one of the demonstration."""
+        person = self.policy.person(person_id)
+        demo = self.demo_signers.signers if self.demo_signers else []
+        own = [(key, False) for key in (person.keys if person else [])]
+        return own + [(key, True) for signer in demo if signer.person == person_id for key in signer.keys]
 
     @cached_property
     def manifest(self) -> dict[str, str]:
@@ -65,4 +81,13 @@ def load_configuration(policy_path: Path) -> Configuration:
 
 def complete(policy: Policy, policy_path: Path) -> Configuration:
     """A policy with the documents that it names, relative to a policy file's folder. Raises PolicyError."""
-    return Configuration(policy, load_catalogue(policy, policy_path), load_calendar(policy, policy_path))
+    configuration = Configuration(
+        policy,
+        load_catalogue(policy, policy_path),
+        load_calendar(policy, policy_path),
+        load_demo_signers(policy, policy_path),
+    )
+    asked = policy.model.controls if policy.model else None
+    if unknown := sorted(set(asked or ()) - configuration.catalogue.by_id.keys()):
+        raise PolicyError(f"{policy_path}: model.controls: the catalogue has no {', '.join(unknown)}")
+    return configuration

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, model_validator
 
 from countersign.clocks.allowance import Allowance, ClockKind, Tier, Unit
-from countersign.errors import PolicyError
+from countersign.policy.escalation import Escalation
+from countersign.policy.model import ModelSpec
 from countersign.policy.references import wrong_references
 from countersign.policy.retention import Retention, Span, StoreSpec
 from countersign.policy.roster import Day, Person, one_owner_each
@@ -39,6 +40,27 @@ class TieredTarget(Section):
 
     standard: Target
     emergency: Target
+
+
+class SignOffs(Section):
+    """Which role gives each sign-off, and whether it has to be signed with a key of the roster.
+
+    `optional` takes unsigned ones too, and every workpaper that stands on one says so. A signed statement is taken
+    until `expires_after_hours` after it was decided.
+    """
+
+    independent_review: Role
+    maker_checker: Role
+    signature: Literal["required", "optional"] = "required"
+    expires_after_hours: int = Field(default=72, gt=0, le=24 * 366)
+
+    def role(self, key: Key) -> Role:
+        """The role that gives this sign-off."""
+        match key:
+            case Key.INDEPENDENT_REVIEW:
+                return self.independent_review
+            case Key.MAKER_CHECKER:
+                return self.maker_checker
 
 
 class Limits(Section):
@@ -104,6 +126,7 @@ class Policy(Kept):
     intake_since: Day
     catalogue: str = "catalogue.yaml"
     calendar: str = "calendar.yaml"
+    demo_signers: str | None = None
     people: list[Person] = Field(min_length=1)
     bots: list[Pattern]
     pipelines: list[Pattern]
@@ -111,13 +134,15 @@ class Policy(Kept):
     unknown_systems: Authority
     templates: list[Template] = Field(default=[])
     trusted_submitters: list[str] = Field(default=[])
-    sign_off: dict[Key, Role]
+    sign_off: SignOffs
     review_clock: TieredTarget
     approval_clock: TieredTarget
     observation_clock: TieredTarget
+    population_review: Target
     emergency_approval: Target
     retention: Retention
     retention_store: StoreSpec | None = None
+    escalation: Escalation = Escalation()
     limits: Limits = Limits()
     wording: Wording
     trailers: dict[str, Trailer]
@@ -126,6 +151,7 @@ class Policy(Kept):
     merge_deploys: list[str]
     deployment_environments: list[str] = Field(default=["production", "prod"], min_length=1)
     extractors: list[Literal["git", "github", "servicenow", "deployments", "git_tags"]]
+    model: ModelSpec | None = None
     sources: list[SourceSpec]
 
     @model_validator(mode="after")
@@ -134,9 +160,7 @@ class Policy(Kept):
             raise ValueError(f"time_zone: {self.time_zone!r} is not an IANA zone such as America/New_York")
         if self.emergency_approval.unit != "hours":
             raise ValueError("emergency_approval: the unit must be hours; it is measured 24 by 7 from the deployment")
-        if set(self.sign_off) != set(Key):
-            raise ValueError(f"sign_off: name a role for each of {', '.join(Key)}")
-        if readers := [key for key, role in self.sign_off.items() if role == "auditor"]:
+        if readers := [key for key in Key if self.sign_off.role(key) == "auditor"]:
             raise ValueError(f"sign_off: an auditor only reads, and cannot give {', '.join(readers)}")
         one_owner_each(self.people)
         if len({system.id for system in self.systems}) != len(self.systems):
@@ -171,17 +195,29 @@ class Policy(Kept):
         known = self.system(system)
         return known.authority if known else self.unknown_systems
 
+    def target(self, kind: ClockKind, tier: Tier) -> Target:
+        """The target of a clock in a tier; that of the population is the same in both."""
+        match kind:
+            case ClockKind.INDEPENDENT_REVIEW:
+                tiers = self.review_clock
+            case ClockKind.MAKER_CHECKER:
+                tiers = self.approval_clock
+            case ClockKind.EXCEPTION_OBSERVATION:
+                tiers = self.observation_clock
+            case ClockKind.POPULATION_OBSERVATION:
+                return self.population_review
+        return tiers.emergency if tier is Tier.EMERGENCY else tiers.standard
+
     def allowance(self, kind: ClockKind, tier: Tier) -> Allowance:
-        """How much time a clock of this kind gives in a tier. Raises PolicyError."""
-        targets = {
-            ClockKind.INDEPENDENT_REVIEW: self.review_clock,
-            ClockKind.MAKER_CHECKER: self.approval_clock,
-            ClockKind.EXCEPTION_OBSERVATION: self.observation_clock,
-        }
-        if kind not in targets:
-            raise PolicyError(f"{kind}: has no target in policy {self.version}; the monthly sample sets its own date")
-        target = targets[kind].emergency if tier is Tier.EMERGENCY else targets[kind].standard
+        """How much time a clock of this kind gives in a tier."""
+        target = self.target(kind, tier)
         return Allowance(target.value, Unit(target.unit))
+
+    def due_role(self, kind: ClockKind) -> Role:
+        """The role that a clock waits for."""
+        if kind in (ClockKind.EXCEPTION_OBSERVATION, ClockKind.POPULATION_OBSERVATION):
+            return "observer"
+        return self.sign_off.role(Key(kind.value))
 
     def targets(self) -> Iterator[tuple[str, Target | Span]]:
         """Every target with its dotted name, in the order of the policy."""
@@ -189,6 +225,7 @@ class Policy(Kept):
             tiers: TieredTarget = getattr(self, name)
             yield f"{name}.standard", tiers.standard
             yield f"{name}.emergency", tiers.emergency
+        yield "population_review", self.population_review
         yield "emergency_approval", self.emergency_approval
         yield "retention.audit_ends_after", self.retention.audit_ends_after
         yield "retention.period", self.retention.period

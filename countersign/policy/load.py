@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from countersign.clocks.calendar import Calendar
 from countersign.errors import PolicyError
+from countersign.policy.demo import DemoSigners
 from countersign.policy.document import Catalogue, Policy
 
 
@@ -52,6 +53,15 @@ def load_policy(path: Path) -> Policy:
 def load_catalogue(policy: Policy, policy_path: Path) -> Catalogue:
     """The catalogue that a policy names, relative to the policy's own folder. Raises PolicyError."""
     return _read(policy_path.parent / policy.catalogue, Catalogue)
+
+
+def load_demo_signers(policy: Policy, policy_path: Path) -> DemoSigners | None:
+    """The demonstration keys that a policy names; none where it names none or the file is not there.
+
+    A missing file takes keys away and gives none, so here, and only here, it is no error.
+    """
+    path = policy_path.parent / policy.demo_signers if policy.demo_signers else None
+    return _read(path, DemoSigners) if path is not None and path.exists() else None
 
 
 def load_calendar(policy: Policy, policy_path: Path) -> Calendar:

@@ -29,7 +29,6 @@ _KEY_TYPES = (
     "ecdsa-sha2-nistp384",
     "ecdsa-sha2-nistp521",
     "sk-ecdsa-sha2-nistp256@openssh.com",
-    "ssh-rsa",
 )
 # An auditor reads and performs again, and operates nothing; an observer checks those who sign.
 _ALONE: Role = "auditor"
@@ -71,7 +70,7 @@ class SigningKey(Section):
     """A public key that signs for a person in one namespace, from an instant on and until another."""
 
     key: Annotated[str, AfterValidator(_public_key)]
-    namespace: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")
+    namespace: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}@countersign$")
     valid_after: Instant
     valid_before: Instant | None = None
 

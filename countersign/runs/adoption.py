@@ -6,30 +6,51 @@ building configurations (`versions`).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from countersign.clocks.instant import stamp
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
-from countersign.errors import AdoptionRefused, EvidenceError
+from countersign.errors import AdoptionRefused, EvidenceError, SignatureError
 from countersign.evidence.index import Index
 from countersign.evidence.indexed import IndexedRun
+from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import Draft
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.policy import Configuration
+from countersign.runs.consent import (
+    NAMESPACE,
+    OWNERS,
+    Consent,
+    consents_to,
+    enough,
+    require_good,
+    require_owner,
+    what_is_signed,
+)
+from countersign.runs.signatures import RosterKeys
 from countersign.runs.versions import Versions, VersionStore
-
-OWNERS = ("control_owner", "process_owner")
 
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """A configuration that is in force from now on; `repeated` says that it was already."""
+    """What became of a consent: `in_force` says whether the configuration is, `waits_for` who has to consent yet.
+
+    `repeated` says that nothing was written, since it was all there.
+    """
 
     configuration: str
     previous: str
     by: str
-    repeated: bool
+    in_force: bool
+    repeated: bool = False
+
+    @property
+    def waits_for(self) -> str | None:
+        """What is missing, in words."""
+        return None if self.in_force else f"another of the roles {', '.join(OWNERS)} than {self.by!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +67,7 @@ class ConfigurationDesk:
 
     def __init__(self, path: Path, *, clock: Clock = utc_now, entropy: Entropy = random_bytes) -> None:
         self._root = EvidenceRoot(path)
+        self._clock = clock
         if not self._root.register.is_file():
             raise EvidenceError(f"{path}: no evidence root; `countersign run` makes one, --root names another")
         self._register = Register(self._root, clock=clock, entropy=entropy)
@@ -60,31 +82,53 @@ class ConfigurationDesk:
             raise EvidenceError(f"{self._root.register}: names no configuration; restore it from a copy (SEV-1)")
         return self._versions.at(digest)
 
-    def adopt(self, configuration: Configuration, by: str, reason: str) -> Adoption:
-        """Put a configuration in force from now on; runs that are open keep the one they were opened under.
+    def adopt(self, configuration: Configuration, by: str, reason: str, keys: KeyRing | None = None) -> Adoption:
+        """Consent to a configuration, and put it in force from now on once enough owners have.
 
-        Who may adopt is judged by the configuration in force. The same again is harmless. Raises AdoptionRefused.
+        Who may consent, and whether it has to be signed by two people, is judged by the configuration in force. Runs
+        that are open keep the one they were opened under. The same again is harmless. Raises AdoptionRefused.
         """
         before = self.in_force()
         previous = before.configuration.digest
         if previous == configuration.digest:
-            return Adoption(previous, previous, by, repeated=True)
-        person = before.policy.person(by)
-        if person is None:
-            raise AdoptionRefused(f"{by!r} is not on the roster in force; adopt as one of its ids")
-        if not set(person.roles) & set(OWNERS):
-            raise AdoptionRefused(f"{by!r} has none of the roles {', '.join(OWNERS)} that adopt a configuration")
+            return Adoption(previous, previous, by, in_force=True, repeated=True)
         if not reason.strip():
             raise AdoptionRefused("an adoption needs a reason")
+        now = self._clock()
+        require_owner(by, before, now)
+        given = [one for one, _ in consents_to(self._register.records(), configuration.digest, previous)]
+        if any(one.by == by for one in given):
+            return Adoption(configuration.digest, previous, by, in_force=False, repeated=True)
+        consent = self._consent(configuration, before, by, reason, keys or KeyRing(), now)
         self._versions.keep(configuration)
-        data = {"configuration": configuration.digest, "manifest": configuration.manifest, "previous": previous}
+        drafts = [consent.draft()]
+        if in_force := enough([*given, consent], before):
+            data = {"configuration": configuration.digest, "manifest": configuration.manifest, "previous": previous}
+            drafts.append(Draft("configuration_adopted", by, data))
         with self._register.writing() as writer:
             self._index.sync(writer)
             if self._index.configuration() != previous:
                 raise AdoptionRefused("another configuration was adopted in the meantime; look at the difference again")
-            writer.append([Draft("configuration_adopted", by, data, {"reason": reason})])
+            writer.append(drafts)
             self._index.sync(writer)
-        return Adoption(configuration.digest, previous, by, repeated=False)
+        return Adoption(configuration.digest, previous, by, in_force=in_force)
+
+    def _consent(
+        self, configuration: Configuration, before: Versions, by: str, reason: str, keys: KeyRing, now: datetime
+    ) -> Consent:
+        """An owner's consent, signed with their own key where that is asked for or at hand."""
+        previous, environment = before.configuration.digest, self._register.environment()
+        content = what_is_signed(configuration, previous, by, reason, environment, stamp(now))
+        roster_keys = RosterKeys(before.configuration)
+        try:
+            signature = keys.sign(content, roster_keys.of(by, NAMESPACE), NAMESPACE)
+        except SignatureError as error:
+            if before.policy.sign_off.signature == "required":
+                raise AdoptionRefused(f"{by!r} cannot sign: {error}") from error
+            return Consent(by, configuration.digest, previous, reason, None, None)
+        consent = Consent(by, configuration.digest, previous, reason, content.decode(), signature.decode())
+        require_good(consent, before, roster_keys, environment, now)
+        return consent
 
     def differences(self, configuration: Configuration) -> list[Difference]:
         """What adopting a configuration would change, field by field."""

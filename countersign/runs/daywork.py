@@ -16,7 +16,7 @@ from countersign.errors import CountersignError, SourceError
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
 from countersign.evidence.register import IntakeTotals, KeptExtract
-from countersign.runs.engine import STAGES, Engine, Outcome, Progress
+from countersign.runs.engine import CHUNK, STAGES, Engine, Outcome, Progress, chunks
 from countersign.runs.intake import record_broken_source, take_in
 
 _PEOPLE_MATTER = ("AWAITING_APPROVAL", "BLOCKED", "FAILED")
@@ -124,8 +124,8 @@ class Needed:
 def needs_somebody(engine: Engine, day: date | None = None) -> list[Needed]:
     """The runs, of a day or all, that wait for a person; superseded ones do not."""
     found = []
-    for run in engine.index.all_runs(day):
-        if run.status in _PEOPLE_MATTER and run.superseded_by is None:
+    for run in engine.index.standing_at(_PEOPLE_MATTER, day):
+        if run.superseded_by is None:
             reason = f"{run.pending} is recorded and will be taken up" if run.signed else run.reason or ""
             rundir = engine.root.rundir(run.day, run.run_id)
             found.append(Needed(run.run_id, run.change_id, run.status, reason, rundir))
@@ -143,7 +143,7 @@ class Judgement:
 
 def nothing_blocked(engine: Engine) -> Judgement:
     """No run is blocked that a corrected one has not superseded."""
-    blocked = Counter(run.day for run in engine.index.all_runs() if run.status == "BLOCKED" and not run.superseded_by)
+    blocked = Counter(run.day for run in engine.index.standing_at(["BLOCKED"]) if not run.superseded_by)
     rows = tuple((day.isoformat(), f"{count} blocked") for day, count in sorted(blocked.items()))
     total = blocked.total()
     return Judgement(
@@ -188,7 +188,8 @@ def every_log_verifies(engine: Engine) -> Judgement:
 
 def touched_logs_end_as_registered(engine: Engine, run_ids: Iterable[str]) -> Judgement:
     """The logs of these runs, which the engine has just read to their end, still end in the head the register knows."""
-    return _judge_logs(engine, engine.index.runs(run_ids).values(), "end as the register knows", _ends_as_registered)
+    touched = (run for chunk in chunks(run_ids, CHUNK) for run in engine.index.runs(chunk).values())
+    return _judge_logs(engine, touched, "end as the register knows", _ends_as_registered)
 
 
 def _verifies(engine: Engine, run: IndexedRun) -> bool:

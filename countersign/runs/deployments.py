@@ -200,8 +200,9 @@ def follow(engine: Engine, deployments: Sequence[RegisteredDeployment], source: 
             rundir = engine.root.rundir(run.day, run_id)
             reason = f"a deployment cannot be joined: {error}"
             found.unreadable.append(Outcome(run_id, run.change_id, run.day, rundir, Status.FAILED, None, reason, ()))
-        else:
-            arrivals += [arrival] if arrival else []
+            continue
+        if arrival is not None:
+            arrivals.append(arrival)
     found.arrivals += _joined(index, arrivals)
     _stand_alone(index, found, source, origin)
     return found
@@ -243,3 +244,24 @@ def never_deployed(index: "Index") -> list[IndexedRun]:
     """The changes in scope whose evidence shows no deployment, by their newest runs, in the order of intake."""
     waiting = index.deployments.never_deployed()
     return [run for run in index.all_runs() if run.run_id in waiting and run.status != Status.OUT_OF_SCOPE]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Deployments that were read against all changes, and the changes that have none or more than one."""
+
+    matched: list[RegisteredDeployment]
+    without_change: list[RegisteredDeployment]
+    never_deployed: list[IndexedRun]
+    deployed_again: list[IndexedRun]
+
+
+def reconcile(index: "Index", followed: Sequence[Followed]) -> Reconciliation:
+    """What was followed, and how the changes stand after it, in the order of intake."""
+    again = index.deployments.deployed_again()
+    return Reconciliation(
+        matched=[deployment for found in followed for deployment in found.matched],
+        without_change=[deployment for found in followed for deployment in found.without_change],
+        never_deployed=never_deployed(index),
+        deployed_again=[run for run in index.all_runs() if run.run_id in again],
+    )

@@ -1,4 +1,4 @@
-"""The engine: moves runs from pause to pause, many at once, with one durable write each.
+"""The engine: moves runs from pause to pause, many at once, with one durable write each, two where a model answered.
 
 Order of writes: register (opened) → log → fsync → register (head) → index → datasets. Locks in the order runs,
 dataset day, register. A crash between any two is repaired by going on from the log. What belongs here: that order.
@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from countersign.changes.payload import Change
-from countersign.clocks.instant import local_day
-from countersign.controls.rules import Rules
+from countersign.clocks.instant import local_day, stamp
+from countersign.controls.model.combined import assessor
+from countersign.controls.model.interface import ModelFactory
+from countersign.controls.model.opening import open_model
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import BusyError, CountersignError, TamperedError
 from countersign.evidence import durable
@@ -27,7 +29,8 @@ from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Pause, Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.policy import Configuration
-from countersign.runs.state import RunState, Status, apply, read_state
+from countersign.runs.attestation import Attestations
+from countersign.runs.state import RunState, Status, Step, apply, read_state
 from countersign.runs.steps import Arrival, failure, next_drafts
 from countersign.runs.versions import MapperFactory, VersionStore, genesis, require_adopted
 
@@ -46,6 +49,7 @@ STAGES = (
 _STAGE_OF_EVENT = {
     "ingested": "change_record",
     "out_of_scope": "change_record",
+    "model_asked": "control_assertion",
     "assessed": "control_assertion",
     "gated": "grounding_gate",
     "sign_off_requested": "sign_off",
@@ -53,6 +57,7 @@ _STAGE_OF_EVENT = {
     "workpaper": "workpaper",
     "handed_off": "handoff_report",
 }
+_FEW = 8  # a register with more events has begun, whatever they are; so it is not read for nothing
 Progress = Callable[[int], None]
 _T = TypeVar("_T")
 
@@ -104,7 +109,7 @@ class Engine:
 
     The first configuration is the genesis; any other has to be adopted first, and until then nothing runs with it
     (UnadoptedError). `clock` and `entropy` are the only sources of time and randomness; `mapper` builds what assesses a
-    change.
+    change, `model` opens the model that a policy names.
     """
 
     def __init__(
@@ -114,7 +119,8 @@ class Engine:
         *,
         clock: Clock = utc_now,
         entropy: Entropy = random_bytes,
-        mapper: MapperFactory = Rules,
+        mapper: MapperFactory = assessor,
+        model: ModelFactory = open_model,
         index_url: str | None = None,
     ) -> None:
         from countersign.evidence.index import Index  # noqa: PLC0415  (brings SQLAlchemy; definitions load without)
@@ -124,7 +130,7 @@ class Engine:
         self.root.create()
         self.clock = clock
         self.entropy = entropy
-        self.versions = VersionStore(self.root, mapper)
+        self.versions = VersionStore(self.root, mapper, model)
         self.register = Register(self.root, clock=clock, entropy=entropy)
         self.genesis = self._open_root(configuration)
         self.index = Index(self.root, self.register, index_url)
@@ -132,6 +138,7 @@ class Engine:
         self.index.sync()
         require_adopted(self.index.configuration(), configuration)
         self.current = self.versions.keep(configuration)
+        self._attestations = Attestations(self.versions, self.register.environment(), configuration.digest)
 
     def _open_root(self, configuration: Configuration) -> bool:
         """The register's first line, where there is none yet; whether this configuration is thereby the genesis.
@@ -141,7 +148,7 @@ class Engine:
         if not self.root.register.exists() and any((self.root.path / "runs").glob("*/*/*/*")):
             raise TamperedError(f"{self.root.register}: gone, though runs are there; restore it from a copy (SEV-1)")
         with self.register.writing() as writer:
-            if writer.tail.size == 0:
+            if _not_begun(writer):
                 self.versions.keep(configuration)
                 writer.append([genesis(configuration)])
                 return True
@@ -211,10 +218,14 @@ class Engine:
         return log
 
     def _looked_at(
-        self, jobs: Iterable[Job], begun: Iterable[Future[AuditLog]], locks: ExitStack, blocking: bool
+        self, jobs: Sequence[Job], begun: Sequence[Future[AuditLog]], locks: ExitStack, blocking: bool
     ) -> Iterator[_Done]:
         """Each run taken as far as it goes, in memory, under its lock; one that another process holds is left out."""
+        held = self.index.held(job.run_id for job in jobs)
         for job, log_begun in zip(jobs, begun, strict=True):
+            if job.run_id in held:
+                yield _Done(job, fault=held[job.run_id])
+                continue
             try:
                 log = log_begun.result()
                 if job.head != ZERO and not log.path.exists():
@@ -268,14 +279,36 @@ class Engine:
         versions = self.versions.at(job.configuration)
         while True:
             try:
+                self._require_attested(state)
                 drafts = next_drafts(state, arrival, versions, self.clock())
             except Exception as error:  # whatever a step raises belongs into the log, not up the stack
                 drafts = [failure(state, error)]
             for draft in drafts:
                 apply(state, writer.stage(draft), self.root.blobs, arrived=arrived)
             staged += drafts
+            if drafts and drafts[-1].event == "model_asked":
+                self._keep_answer(job, writer)
             if not drafts or drafts[-1].event == "failed":
                 return staged
+
+    def _require_attested(self, state: RunState) -> None:
+        """Raise TamperedError where a run would be concluded on a sign-off that does not stand."""
+        if state.next_step is not Step.WORKPAPER:
+            return
+        for signed in state.sign_offs.values():
+            for kind, expected in self._attestations.faults(state, signed, signed.at):
+                raise TamperedError(f"{state.run_id}: {kind}: expected {expected}; SEV-1")
+
+    def _keep_answer(self, job: Job, writer: Writer) -> None:
+        """A model's answer on disk before it is read: the one write that does not wait for the pause.
+
+        A step that completed is never computed again, and an answer cannot be: whatever reading it may do to this
+        process, it is not asked for twice, and what was said cannot be lost.
+        """
+        if job.arrival is not None:
+            self._keep_attachments(job.arrival.payload.change)
+        writer.commit()
+        durable.sync_folder(self.root.rundir(job.day, job.run_id).parent)
 
     def _keep_attachments(self, change: Change) -> None:
         """Attachment contents are on disk before a log names them."""
@@ -305,6 +338,11 @@ def _fault(error: CountersignError | OSError) -> str:
     return f"its log cannot be written: {error}" if isinstance(error, OSError) else str(error)
 
 
+def _not_begun(register: Writer) -> bool:
+    """Whether the register holds nothing yet, but for what crashes have left of its first line."""
+    return register.tail.seq < _FEW and all(entry.event == "recovered" for entry in register.entries())
+
+
 def job_of(run: IndexedRun) -> Job:
     """A known run as a job."""
     return Job(run.run_id, run.change_id, run.day, run.head, run.status, run.reason, configuration=run.configuration)
@@ -319,8 +357,17 @@ def _pause(result: _Done) -> Pause | None:
         return Pause(job.run_id, job.head, Status.FAILED, None, result.fault, False, ())
     if not result.stages and (not state.ingested or (job.head, job.status) == (state.head, state.status)):
         return None
-    closed = state.closed_as is not None
-    return Pause(state.run_id, state.head, state.status, state.pending, state.reason, closed, result.stages)
+    return Pause(
+        state.run_id,
+        state.head,
+        state.status,
+        state.pending,
+        state.reason,
+        state.closed_as is not None,
+        result.stages,
+        stamp(state.requests[state.pending].at) if state.pending else None,
+        {about: stamp(at) for about, at in state.notices.items()},
+    )
 
 
 def chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -35,7 +35,9 @@ def workpaper_page(document: dict[str, Any]) -> list[str]:
     lines += [f"  {_deployment(deployment)}" for deployment in document["deployments"]]
     lines += ["", "CONTROLS"]
     for control in document["controls"]:
-        lines += _control(control)
+        lines += _control(control, versions["mapper"])
+    if document["model"] is not None:
+        lines += _model(document["model"])
     for claim in document["brought"]:
         lines += [
             f"  claimed by the payload: {claim['control']}: {claim['text']}",
@@ -44,6 +46,11 @@ def workpaper_page(document: dict[str, Any]) -> list[str]:
     lines += ["", f"GATE        {document['gate']}", f"CONCLUSION  {document['conclusion']}"]
     if document.get("draft"):
         lines.append(f"STATUS      {document['status']}: {document.get('reason') or ''}".rstrip(": "))
+    lines += ["", "LATE"] if document["breaches"] else []
+    lines += [
+        f"  {breach['clock']:<20}ran out at {breach['breached_at']}: {breach['finding']}"
+        for breach in document["breaches"]
+    ]
     lines += ["", "SIGN-OFFS"]
     lines += _sign_offs(document["sign_offs"])
     lines += ["", "STANDS ON"]
@@ -75,6 +82,14 @@ def handoff_page(document: dict[str, Any]) -> list[str]:
     )
     lines += ["", "HOW TO VERIFY", *(f"  {line}" for line in document["verify"]), ""]
     return [*lines, *workpaper_page(document["workpaper"])]
+
+
+def addenda_page(added: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """What came after a handoff."""
+    lines = ["", "AFTER THE HANDOFF"] if any(added.values()) else []
+    lines += [f"  {one['at']}  late: {one['finding']}, to {', '.join(one['to'])}" for one in added["addenda"]]
+    seen = added["observations"]
+    return [*lines, *(f"  {one['at']}  {one['outcome']} by {one['by']}: {one['reason']}" for one in seen)]
 
 
 def log_page(entries: Sequence[Entry]) -> list[str]:
@@ -109,12 +124,24 @@ def _deployment(deployment: dict[str, Any]) -> str:
     )
 
 
-def _control(control: dict[str, Any]) -> list[str]:
+def _control(control: dict[str, Any], mapper: str) -> list[str]:
     lines = [f"  {control['id']:<12}{_MARKS[control['result']]:<12}{control['reason']}"]
     if control["quote"] is not None:
         lines += _quote(control["quote"], control["evidence"])
     if control["judged_by"].startswith("reviewer:"):
         lines.append(f"{'':<26}determined by {control['judged_by']}")
+    elif control["judged_by"] != mapper:
+        lines.append(f"{'':<26}judged by {control['judged_by']}")
+    return lines
+
+
+def _model(model: dict[str, Any]) -> list[str]:
+    lines = ["", f"READ BY THE MODEL {model['reader']}, {model['template']}, log event {model['log_head'][:16]}"]
+    if model["failure"] is not None:
+        lines.append(f"  no usable answer: {model['failure']}")
+    for claim in model["claims"]:
+        lines.append(f"  {claim['id']:<12}says {_MARKS[claim['result']]:<12}{claim['reason']}")
+        lines += _quote(claim["quote"], claim["evidence"])
     return lines
 
 
@@ -129,6 +156,8 @@ def _sign_offs(sign_offs: Sequence[dict[str, Any]]) -> list[str]:
         f"  {signed['key']:<20}{signed['decision']} by {signed['by']}"
         + (f" for {signed['acting_for']}" if signed["acting_for"] else "")
         + f" ({signed['role']}) at {signed['signed_at']}"
+        + f", {signed['signed_by_key']}"
+        + (", retroactive" if signed["retroactive"] else "")
         + (f": {signed['reason']}" if signed["reason"] else "")
         for signed in sign_offs
     ]

@@ -38,18 +38,21 @@ class Published:
     def compare(self, published: Mapping[str, set[str]], *, whole: bool) -> Iterator[RootFault]:
         """Rows that differ, or lack, or have no run; the latter only where the `whole` day was looked at.
 
-        `published` are, by asset, the runs that had closed before the file was registered, which it therefore has.
+        `published` are, for each asset whose file is the registered one, the runs that had closed before that, which
+        it therefore has. Any other file is not read: nobody knows what is in it.
         """
         for dataset, _, made in self._parts:
+            if dataset.asset not in published:
+                continue
             path = dataset.path(self._day)
             expected = pa.Table.from_batches(made, schema=dataset.schema).sort_by(KEY)
             try:
                 found = dataset.table(self._day).sort_by(KEY)
-            except EvidenceError as error:
+            except (EvidenceError, ValueError, pa.ArrowException) as error:
                 yield RootFault("dataset_unreadable", str(path), str(error))
                 continue
             there, ids = set(found.column(KEY).to_pylist()), set(expected.column(KEY).to_pylist())
-            for run_id in sorted((ids & published.get(dataset.asset, set())) - there):
+            for run_id in sorted((ids & published[dataset.asset]) - there):
                 yield RootFault("row_missing", str(path), f"a row of {run_id}")
             for run_id in sorted(there - ids - self._unread) if whole else ():
                 yield RootFault("row_stranger", str(path), f"no row of {run_id}, which did not complete on that day")

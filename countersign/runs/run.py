@@ -5,15 +5,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from countersign.controls.rules import Rules
-from countersign.environment import Clock, Entropy, default_policy, default_root, random_bytes, utc_now
+from countersign.controls.model.combined import assessor
+from countersign.controls.model.interface import ModelFactory
+from countersign.controls.model.opening import open_model
+from countersign.environment import (
+    Clock,
+    Entropy,
+    agent_at_hand,
+    default_key,
+    default_keys,
+    default_policy,
+    default_root,
+    random_bytes,
+    utc_now,
+)
 from countersign.errors import UnknownRunError
+from countersign.evidence.keyring import KeyRing
 from countersign.evidence.log import AuditLog
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.policy import Configuration, Policy, complete, load_configuration
+from countersign.runs.determination import Determination
 from countersign.runs.engine import Engine
 from countersign.runs.intake import take_in_one
-from countersign.runs.sign_offs import Determination, Receipt, SignOffDesk
+from countersign.runs.sign_offs import Receipt, SignOffDesk
 from countersign.runs.state import RunState, Status, read_state
 from countersign.runs.versions import MapperFactory
 
@@ -38,6 +52,11 @@ def configured(policy: Path | str | Policy | None) -> Configuration:
     return load_configuration(Path(policy) if policy is not None else default_policy())
 
 
+def key_ring(key: Path | None = None) -> KeyRing:
+    """The keys at hand in this process: a named one, else those of the environment."""
+    return KeyRing(key or default_key(), default_keys(), agent=agent_at_hand())
+
+
 class Run:
     """Executes payloads in an evidence root (`./evidence`, environment `COUNTERSIGN_ROOT`, by default).
 
@@ -51,10 +70,11 @@ class Run:
         policy: Path | str | Policy | None = None,
         clock: Clock = utc_now,
         entropy: Entropy = random_bytes,
-        mapper: MapperFactory = Rules,
+        mapper: MapperFactory = assessor,
+        model: ModelFactory = open_model,
     ) -> None:
         folder = Path(root) if root is not None else default_root()
-        self.engine = Engine(folder, configured(policy), clock=clock, entropy=entropy, mapper=mapper)
+        self.engine = Engine(folder, configured(policy), clock=clock, entropy=entropy, mapper=mapper, model=model)
 
     def execute(self, payload: Mapping[str, Any]) -> RunResult:
         """Take a change to its next pause. Raises PayloadError for one that is refused, which is then on record."""
@@ -83,17 +103,21 @@ def record_approval(
     *,
     determinations: Sequence[Determination] = (),
     policy: Path | str | Policy | None = None,
+    signing_key: Path | str | None = None,
     clock: Clock = utc_now,
     entropy: Entropy = random_bytes,
 ) -> Receipt:
     """Record a sign-off on a run; execute it again, or let the sensor, to go on.
 
-    `key` is `independent_review` or `maker_checker`, `approver` a roster id. A rejection needs a reason. Raises
-    SignOffRefused with the reason, which is then on record in the register.
+    `key` is `independent_review` or `maker_checker`, `approver` a roster id. A rejection needs a reason. It is signed
+    with `signing_key`, by default with whichever of the approver's keys a key folder or the agent has (environment
+    `COUNTERSIGN_KEY`, `COUNTERSIGN_KEYS`, `SSH_AUTH_SOCK`). Raises SignOffRefused with the reason, which is then on
+    record in the register.
     """
     folder = Path(rundir)
     root = EvidenceRoot.around(folder / LOG)
     if root is None:
         raise UnknownRunError(f"{folder}: not inside an evidence root; name a run's folder under <root>/runs")
     engine = Engine(root.path, configured(policy), clock=clock, entropy=entropy)
-    return SignOffDesk(engine).record(folder, key, approver, decision, reason, determinations)
+    keys = key_ring(Path(signing_key) if signing_key is not None else None)
+    return SignOffDesk(engine, keys).record(folder, key, approver, decision, reason, determinations)

@@ -1,39 +1,30 @@
-"""Sign-offs: who may give one, and taking it durably.
+"""Taking sign-offs: one writer of `signed_off`, bound to the head it was given on and signed by the signer's key.
 
-A sign-off attests the assessment, not the change. What belongs here: eligibility, the reviewer's determinations, and
-`SignOffDesk`, which is the only writer of `signed_off`. What does not: asking for one, which the engine does.
+A sign-off attests the assessment, not the change. What belongs here: `SignOffDesk`. What does not: who may sign
+(`eligibility`), what is signed (`statement`), and asking for a sign-off, which the engine does.
 """
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from countersign.changes.payload import Change
-from countersign.changes.people import Identity, Likeness, People, Standing
-from countersign.controls import gate
-from countersign.controls.assessment import Assertion, Result
-from countersign.errors import CountersignError, SignOffRefused, UnknownRunError
+from countersign.clocks.instant import stamp
+from countersign.errors import CountersignError, SignatureError, SignOffRefused, UnknownRunError
+from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import Draft
 from countersign.evidence.log import AuditLog
 from countersign.evidence.root import LOG
 from countersign.policy import Key, Policy
+from countersign.runs.determination import Determination, determination_rows
+from countersign.runs.eligibility import acting_for
 from countersign.runs.engine import Engine
+from countersign.runs.matters import matter_of, why_alone
+from countersign.runs.signatures import RosterKeys, Signed
 from countersign.runs.state import RunState, SignOff, read_state
-from countersign.runs.versions import Versions
-
-
-@dataclass(frozen=True, slots=True)
-class Determination:
-    """What the reviewer says of a control that was abstained, with a quote that has to pass the gate."""
-
-    control: str
-    result: Literal["met", "exception"]
-    evidence: str
-    quote: str
-    reason: str
+from countersign.runs.statement import Statement, namespace_of, parse_statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,133 +38,30 @@ class Receipt:
     log_head: str
     repeated: bool
 
-
-def acting_for(
-    state: RunState,
-    key: Key,
-    signer: str,
-    at: datetime,
-    current: Versions,
-    assessed: Versions,
-    determined_on: Sequence[str] = (),
-) -> str | None:
-    """For whom a person gives this sign-off at an instant: None for themself, else the id of whom they act for.
-
-    The role is asked of the current roster. Independence has to hold under the one the run was assessed with too, so
-    that no later roster makes somebody independent; a delegate is compared as themself and as whom they act for.
-    `determined_on` names the evidence that a review's determinations cite. Raises SignOffRefused with why not.
-    """
-    standing = _membership(key, signer, current.policy, current.people, at)
-    objections = []
-    for principal in standing.acting_for or (None,):
-        against = None
-        for people in (current.people, assessed.people):
-            against = against or _too_close(state, key, signer, principal, people, determined_on)
-        if against is None:
-            return principal
-        objections.append(against)
-    raise SignOffRefused(objections[0])
-
-
-def _membership(key: Key, signer: str, policy: Policy, people: People, at: datetime) -> Standing:
-    """What lets this person give this sign-off at an instant. Raises SignOffRefused where nothing does."""
-    if policy.person(signer) is None:
-        raise SignOffRefused(f"{signer!r} is not on the roster; sign as one of its ids")
-    if people.is_bot(signer):
-        raise SignOffRefused(f"{signer!r} is a bot, and a bot is nobody's checker")
-    standing = people.holds_role(signer, policy.sign_off[key], at)
-    if not standing.holds:
-        raise SignOffRefused(f"{key} is not for {signer!r} to give: {standing.why}")
-    return standing
-
-
-def _too_close(
-    state: RunState, key: Key, signer: str, principal: str | None, people: People, determined_on: Iterable[str]
-) -> str | None:
-    """Why this person is too close to the change to give this sign-off, or None. What cannot be told is too close."""
-    identity = _identity(people, signer, principal)
-    who = repr(signer) if principal is None else f"{signer!r}, who acts for {principal!r},"
-    for part, text in _parts(state.change, people):
-        doubt = _doubt(people, identity, text)
-        if doubt is not None:
-            return f"{who} {doubt} the {part} of this change, {text!r}"
-    for other, signed in state.sign_offs.items():
-        giver = _identity(people, signed.by, signed.acting_for)
-        if other is not key and people.compare(identity, giver) is not Likeness.DIFFERENT:
-            return f"{who} gave {other} already; the two sign-offs need two people"
-    if key is Key.INDEPENDENT_REVIEW:
-        for name, by in _cited(state, determined_on):
-            doubt = _doubt(people, identity, by) if not people.is_bot(by) else None
-            if doubt is not None:
-                return f"{who} {doubt} who gave the cited evidence {name!r}, {by!r}"
-    return None
-
-
-def _identity(people: People, signer: str, principal: str | None) -> Identity:
-    identity = people.identify(signer)
-    return identity if principal is None else people.acting(identity, principal)
-
-
-def _doubt(people: People, signer: Identity, text: str) -> str | None:
-    match people.compare(signer, people.identify(text)):
-        case Likeness.SAME:
-            return "is"
-        case Likeness.UNKNOWN:
-            return "cannot be told apart (say so in the roster) from"
-        case Likeness.DIFFERENT:
-            return None
-
-
-def _parts(change: Change, people: People) -> list[tuple[str, str]]:
-    """Everybody who had a hand in the change; automation is nobody."""
-    parts = [("author", change.author), *(("contributor", text) for text in change.contributors)]
-    deployers = [change.deployed_by, *(item.by for item in change.evidence.values() if item.kind == "deployment")]
-    parts += [("deployer", text) for text in dict.fromkeys(deployers) if text is not None]
-    return [(part, text) for part, text in parts if not people.is_bot(text) and not people.is_pipeline(text)]
-
-
-def _cited(state: RunState, determined_on: Iterable[str]) -> list[tuple[str, str]]:
-    """Cited evidence items with whoever gave them, and for whom."""
-    cited = [judged.evidence for judged in state.judged if judged.evidence is not None]
-    names = dict.fromkeys([*cited, *determined_on])
-    items = [(name, state.change.evidence[name]) for name in names if name in state.change.evidence]
-    return [(name, who) for name, item in items for who in (item.by, item.on_behalf_of) if who is not None]
-
-
-def determination_rows(
-    state: RunState, determinations: Sequence[Determination], signer: str, versions: Versions
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Determinations as their event carries them, and their texts. Raises SignOffRefused for one that cannot stand."""
-    abstained = {judged.control for judged in state.judged if judged.result is Result.ABSTAINED}
-    rows: list[dict[str, Any]] = []
-    texts: dict[str, str] = {}
-    for determination in determinations:
-        if determination.control not in abstained or any(row["control"] == determination.control for row in rows):
-            raise SignOffRefused(f"{determination.control}: only an abstained control is determined, and once")
-        if not determination.reason.strip():
-            raise SignOffRefused(f"{determination.control}: a determination needs a reason")
-        if determination.result not in ("met", "exception"):
-            raise SignOffRefused(f"{determination.control}: a determination says met or exception")
-        result = Result(determination.result)
-        claim = Assertion(
-            determination.control, result, determination.reason, determination.evidence, determination.quote, signer
-        )
-        verdict = gate.judge(state.change, versions.catalogue, versions.policy.change_ids, claim)
-        if verdict.span is None:
-            raise SignOffRefused(f"{determination.control}: the gate does not let it pass: {verdict.why}")
-        reason = f"determination/{determination.control}"
-        texts[reason] = determination.reason
-        row = {"control": determination.control, "result": result.value, "reason": reason}
-        rows.append({**row, "evidence": determination.evidence, "quote": list(verdict.span)})
-    return rows, texts
+    def document(self) -> dict[str, str | bool]:
+        """As JSON documents show it."""
+        return {
+            "run_id": self.run_id,
+            "key": str(self.key),
+            "by": self.by,
+            "decision": self.decision,
+            "log_head": self.log_head,
+            "repeated": self.repeated,
+        }
 
 
 class SignOffDesk:
-    """Takes sign-offs for the runs of an engine's evidence root, under its current versions."""
+    """Takes sign-offs for the runs of an engine's evidence root, under the configuration in force.
 
-    def __init__(self, engine: Engine) -> None:
+    `keys` are at hand to sign with. What a run needs follows from the policy it was opened under: where that says
+    `required`, a sign-off without a signature is refused.
+    """
+
+    def __init__(self, engine: Engine, keys: KeyRing | None = None) -> None:
         self._engine = engine
         self._versions = engine.current
+        self._keys = keys or KeyRing()
+        self._roster_keys = RosterKeys(engine.current.configuration)
 
     def record(
         self,
@@ -184,75 +72,233 @@ class SignOffDesk:
         reason: str | None = None,
         determinations: Sequence[Determination] = (),
     ) -> Receipt:
-        """Take one sign-off durably, or raise SignOffRefused; a refusal is on record in the register.
+        """Have one sign-off signed and take it durably, or raise SignOffRefused; a refusal is on record.
 
         The same sign-off again is harmless and says so in its receipt.
         """
-        run_id = rundir.absolute().name
+        with self._refusals_on_record([rundir.absolute().name], key, signer):
+            given = self._given(rundir, _key(key))
+            if given is not None and _is_same(given[1], signer, decision, reason, determinations):
+                return Receipt(given[0].run_id, key, signer, decision, given[0].head, repeated=True)
+            statement = self._statement([rundir], _key(key), signer, decision, reason, determinations)
+            (matter,) = statement.matters
+            signature = self._signature(statement, self._engine.versions.at(matter.configuration).policy)
+            return self._take(rundir, statement, signature)
+
+    def request(
+        self,
+        rundirs: Sequence[Path],
+        key: str,
+        signer: str,
+        decision: str = "approved",
+        reason: str | None = None,
+        determinations: Sequence[Determination] = (),
+    ) -> Statement:
+        """What somebody would sign, for signing it elsewhere. Raises SignOffRefused where they could not."""
+        return self._statement(rundirs, _key(key), signer, decision, reason, determinations)
+
+    def submit(self, content: bytes, signature: bytes) -> list[Receipt]:
+        """Take a statement that was signed elsewhere, for every run it names; the same again is harmless.
+
+        Raises SignOffRefused at the first run that it cannot be taken for; those before it are taken.
+        """
+        statement = parse_statement(content)
+        run_ids = [matter.run_id for matter in statement.matters]
+        with self._refusals_on_record(run_ids, statement.key, statement.checker):
+            rundirs = self._rundirs(run_ids)
+            signed = self._verified(statement, signature)
+            receipts = []
+            for rundir in rundirs:
+                given = self._given(rundir, statement.key)
+                if given is not None and given[1].statement == content.decode():
+                    run_id, head = given[0].run_id, given[0].head
+                    receipts.append(
+                        Receipt(run_id, statement.key, statement.checker, statement.decision, head, repeated=True)
+                    )
+                else:
+                    receipts.append(self._take(rundir, statement, (signature, signed)))
+            return receipts
+
+    @contextmanager
+    def _refusals_on_record(self, run_ids: Sequence[str], key: str, signer: str) -> Iterator[None]:
         try:
-            return self._record(rundir, run_id, key, signer, decision, reason, determinations)
+            yield
         except SignOffRefused as refusal:
             with suppress(CountersignError):
-                data = {"run_id": run_id, "key": key, "by": signer, "why": str(refusal)}
+                data = {"run_id": run_ids[0], "key": str(key), "by": signer, "why": str(refusal)}
                 self._engine.register.append("sign_off_refused", "countersign", **data)
             raise
 
-    def _record(
+    def _rundirs(self, run_ids: Sequence[str]) -> list[Path]:
+        self._engine.index.sync()
+        known = self._engine.index.runs(run_ids)
+        if missing := [run_id for run_id in run_ids if run_id not in known]:
+            raise UnknownRunError(f"{missing[0]}: no such run in {self._engine.root.path}")
+        return [self._engine.root.rundir(known[run_id].day, run_id) for run_id in run_ids]
+
+    def _log(self, rundir: Path) -> AuditLog:
+        log = AuditLog(rundir / LOG, clock=self._engine.clock, entropy=self._engine.entropy)
+        if not log.path.is_file():
+            raise UnknownRunError(f"{log.path}: no such run; `countersign status` lists the runs")
+        return log
+
+    def _given(self, rundir: Path, key: Key) -> tuple[RunState, SignOff] | None:
+        """The sign-off of this key that a run has, with how the run stands; None where it has none."""
+        state = self._state(rundir)
+        return (state, state.sign_offs[key]) if key in state.sign_offs else None
+
+    def _state(self, rundir: Path) -> RunState:
+        """A run as its log has it. Raises SignOffRefused where the log does not verify."""
+        log = self._log(rundir)
+        self._engine.index.sync()
+        indexed = self._engine.index.run(log.run_id)
+        report = log.check(registered=indexed.head if indexed else None)
+        if not report.ok:
+            detail = f"{report.fault.kind}, expected {report.fault.detail}" if report.fault else "no fault named"
+            raise SignOffRefused(f"the log of {log.run_id} does not verify ({detail}); see ESCALATION.md")
+        return read_state(log.run_id, log.records(), self._engine.root.blobs)
+
+    def _statement(
         self,
-        rundir: Path,
-        run_id: str,
-        key_name: str,
+        rundirs: Sequence[Path],
+        key: Key,
         signer: str,
         decision: str,
         reason: str | None,
         determinations: Sequence[Determination],
-    ) -> Receipt:
-        if key_name not in set(Key):
-            raise SignOffRefused(f"unknown key {key_name!r}; it is one of {', '.join(Key)}")
+    ) -> Statement:
+        """What somebody signs for these runs. Raises SignOffRefused where they could not give it for one of them."""
+        states = [self._state(rundir) for rundir in rundirs]
+        for state in states:
+            self._check(state, key, signer, decision, reason, determinations, alone=len(states) == 1)
+        size, head = self._engine.register.size_and_head()
+        now = self._engine.clock()
+        sign_off = self._versions.policy.sign_off
+        return Statement(
+            environment=self._engine.register.environment(),
+            key=key,
+            decision=decision,
+            reason=reason,
+            checker=signer,
+            role=sign_off.role(key),
+            matters=tuple(matter_of(state, key, determinations) for state in states),
+            configuration=self._versions.configuration.named,
+            register_size=size,
+            register_head=head,
+            decided_at=now,
+            expires_at=now + timedelta(hours=sign_off.expires_after_hours),
+        )
+
+    def _check(
+        self,
+        state: RunState,
+        key: Key,
+        signer: str,
+        decision: str,
+        reason: str | None,
+        determinations: Sequence[Determination],
+        *,
+        alone: bool,
+    ) -> str | None:
+        """For whom somebody gives this sign-off of a run. Raises SignOffRefused with why they cannot."""
         if decision not in ("approved", "rejected"):
             raise SignOffRefused(f"unknown decision {decision!r}; it is approved or rejected")
-        key = Key(key_name)
-        log = AuditLog(rundir / LOG, clock=self._engine.clock, entropy=self._engine.entropy)
-        if not log.path.is_file():
-            raise UnknownRunError(f"{log.path}: no such run; `countersign status` lists the runs")
-        self._engine.index.sync()
-        indexed = self._engine.index.run(run_id)
-        report = log.check(registered=indexed.head if indexed else None)
-        if not report.ok:
-            detail = f"{report.fault.kind}, expected {report.fault.detail}" if report.fault else "no fault named"
-            raise SignOffRefused(f"the log of {run_id} does not verify ({detail}); see ESCALATION.md")
-        with log.writing() as writer:
+        if determinations and key is not Key.INDEPENDENT_REVIEW:
+            raise SignOffRefused("abstentions are determined in the independent review only")
+        self._refuse_unless_due(state, key, decision, reason)
+        if not alone and (why := why_alone(state, decision, determinations)):
+            raise SignOffRefused(f"{state.run_id} {why}, so it is signed alone")
+        versions = self._engine.versions.at(state.configuration["digest"])
+        determination_rows(state, determinations, signer, versions)
+        determined_on = [determination.evidence for determination in determinations]
+        return acting_for(state, key, signer, self._engine.clock(), self._versions, versions, determined_on)
+
+    def _signature(self, statement: Statement, policy: Policy) -> tuple[bytes, Signed] | None:
+        """A signature by the signer's own key; None where the run's policy lets it be and no key is at hand."""
+        namespace = namespace_of(statement.key)
+        try:
+            allowed = self._roster_keys.of(statement.checker, namespace)
+            signature = self._keys.sign(statement.content, allowed, namespace)
+        except SignatureError as error:
+            if policy.sign_off.signature == "optional":
+                return None
+            raise SignOffRefused(f"{statement.checker!r} cannot sign: {error}") from error
+        return signature, self._verified(statement, signature)
+
+    def _verified(self, statement: Statement, signature: bytes) -> Signed:
+        """The signature of a statement that may be taken now. Raises SignOffRefused."""
+        now = self._engine.clock()
+        if statement.environment != self._engine.register.environment():
+            raise SignOffRefused("the statement is about another evidence root")
+        if statement.configuration != self._versions.configuration.named:
+            raise SignOffRefused("another configuration is in force since it was asked for; request it again")
+        if not statement.decided_at <= now < statement.expires_at:
+            raise SignOffRefused(f"the statement expired at {stamp(statement.expires_at)}; request it again")
+        if self._engine.register.head_at(statement.register_size) != statement.register_head:
+            raise SignOffRefused("the register never had the head that the statement names; see ESCALATION.md")
+        try:
+            return self._roster_keys.verify(
+                statement.content,
+                signature,
+                person=statement.checker,
+                namespace=namespace_of(statement.key),
+                at=now,
+            )
+        except SignatureError as error:
+            raise SignOffRefused(f"the signature of {statement.checker!r} does not stand: {error}") from error
+
+    def _take(self, rundir: Path, statement: Statement, signature: tuple[bytes, Signed] | None) -> Receipt:
+        """Write one run's sign-off; it stands only on the very head that the statement names."""
+        key, signer = statement.key, statement.checker
+        with self._log(rundir).writing() as writer:
+            run_id = rundir.absolute().name
             state = read_state(run_id, writer.entries(), self._engine.root.blobs)
-            given = state.sign_offs.get(key)
-            if given is not None and _is_same(given, signer, decision, reason, determinations):
-                return Receipt(run_id, key, signer, decision, state.head, repeated=True)
-            if determinations and key is not Key.INDEPENDENT_REVIEW:
-                raise SignOffRefused("abstentions are determined in the independent review only")
-            self._refuse_unless_due(state, key, decision, reason)
-            versions = self._engine.versions.at(state.configuration["digest"])
-            determined_on = [determination.evidence for determination in determinations]
-            principal = acting_for(state, key, signer, self._engine.clock(), self._versions, versions, determined_on)
-            rows, texts = determination_rows(state, determinations, signer, versions)
-            size, head = self._engine.register.size_and_head()
-            data: dict[str, Any] = {
-                "key": key.value,
-                "role": self._versions.policy.sign_off[key],
-                "decision": decision,
-                "request": state.requests[key].head,
-                "log_head": state.head,
-                "register": {"size": size, "head": head},
-                "configuration": self._versions.configuration.digest,
-                "determinations": rows,
-            }
-            if principal is not None:
-                data["acting_for"] = principal
-            if reason is not None:
-                texts[f"reason/{key}"] = reason
-            new_head = writer.append([Draft("signed_off", signer, data, texts)])
-            registered = {"run_id": run_id, "key": key.value, "decision": decision, "head": new_head}
+            matter = statement.about(run_id)
+            determinations = matter.determinations if matter else ()
+            alone = len(statement.matters) == 1
+            principal = self._check(
+                state, key, signer, statement.decision, statement.reason, determinations, alone=alone
+            )
+            if matter != matter_of(state, key, determinations):
+                raise SignOffRefused(f"{run_id} has gone on since it was asked for; request it again")
+            level = self._engine.versions.at(state.configuration["digest"]).policy.sign_off.signature
+            if signature is None and level == "required":
+                raise SignOffRefused(f"{run_id} needs a signature by a key of the roster")
+            draft = self._draft(state, statement, principal, signature)
+            new_head = writer.append([draft])
+            registered = {"run_id": run_id, "key": key.value, "decision": statement.decision, "head": new_head}
             self._engine.register.append("signed_off", "countersign", **registered)
         self._engine.index.sync()
-        return Receipt(run_id, key, signer, decision, new_head, repeated=False)
+        return Receipt(run_id, key, signer, statement.decision, new_head, repeated=False)
+
+    def _draft(
+        self, state: RunState, statement: Statement, principal: str | None, signature: tuple[bytes, Signed] | None
+    ) -> Draft:
+        key = statement.key
+        matter = statement.about(state.run_id)
+        assert matter is not None
+        versions = self._engine.versions.at(state.configuration["digest"])
+        rows, texts = determination_rows(state, matter.determinations, statement.checker, versions)
+        data: dict[str, Any] = {
+            "key": key.value,
+            "role": statement.role,
+            "decision": statement.decision,
+            "request": matter.request,
+            "log_head": matter.log_head,
+            "register": {"size": statement.register_size, "head": statement.register_head},
+            "configuration": statement.configuration["digest"],
+            "determinations": rows,
+        }
+        if principal is not None:
+            data["acting_for"] = principal
+        if statement.reason is not None:
+            texts[f"reason/{key}"] = statement.reason
+        if signature is not None:
+            armoured, signed = signature
+            data["signed"] = {"statement": statement.digest, "by_key": signed.fingerprint, "demo": signed.demo}
+            texts[f"statement/{key}"] = statement.content.decode()
+            texts[f"signature/{key}"] = armoured.decode()
+        return Draft("signed_off", statement.checker, data, texts)
 
     def _refuse_unless_due(self, state: RunState, key: Key, decision: str, reason: str | None) -> None:
         if state.pending is not key:
@@ -263,8 +309,16 @@ class SignOffDesk:
         if indexed is None or indexed.superseded_by is not None:
             successor = indexed.superseded_by if indexed else "nothing the register knows"
             raise SignOffRefused(f"{state.run_id} is superseded by {successor}; sign that run")
+        if held := self._engine.index.held([state.run_id]):
+            raise SignOffRefused(f"{state.run_id} is {held[state.run_id]}")
         if decision == "rejected" and not (reason or "").strip():
             raise SignOffRefused("a rejection needs a reason")
+
+
+def _key(name: str) -> Key:
+    if name not in set(Key):
+        raise SignOffRefused(f"unknown key {name!r}; it is one of {', '.join(Key)}")
+    return Key(name)
 
 
 def _is_same(

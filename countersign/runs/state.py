@@ -15,10 +15,12 @@ from typing import Any
 from countersign.changes.payload import Change, Payload, accept
 from countersign.clocks.instant import parse_instant
 from countersign.controls.assessment import Result
+from countersign.controls.model.interface import Asked
 from countersign.errors import EvidenceError, PayloadError, TamperedError
 from countersign.evidence.lines import ZERO, Entry
 from countersign.policy import Key, Limits
 from countersign.runs.concealment import reveal, text_of_evidence
+from countersign.runs.questioning import asked_of
 
 _UNLIMITED = Limits(evidence_bytes=1 << 40, payload_bytes=1 << 40)
 
@@ -87,12 +89,26 @@ class SignOff:
     configuration: str
     determinations: tuple[Judged, ...]
     acting_for: str | None
+    statement: str | None = None
+    signature: str | None = None
+    by_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A clock that ran out while the run was open; `finding` is the id under which it is followed."""
+
+    clock: str
+    about: str
+    deadline: datetime
+    finding: str
 
 
 @dataclass(slots=True)
 class RunState:
     """Everything that a run's log says so far.
 
+    `asked` is what a model was asked and said, `asked_head` that of its event, `claims` what the model asserted;
     `judged` is every control as it was assessed, `results` the same with the reviewer's determinations in place of the
     abstentions that they settle. `gate_holds` says that the gate was decided again over this very state.
     """
@@ -111,9 +127,12 @@ class RunState:
     accepted: Payload | None = None
     configuration: Mapping[str, str] = field(default_factory=dict)
     classified: Mapping[str, Any] = field(default_factory=dict)
+    asked: Asked | None = None
+    asked_head: str = ZERO
     mapper: str = ""
     assessed_at: datetime | None = None
     judged: tuple[Judged, ...] = ()
+    claims: tuple[Judged, ...] = ()
     results: tuple[Judged, ...] = ()
     verdicts: tuple[Mapping[str, Any], ...] = ()
     passed: bool | None = None
@@ -121,7 +140,11 @@ class RunState:
     gate_holds: bool = False
     requests: dict[Key, Request] = field(default_factory=dict)
     sign_offs: dict[Key, SignOff] = field(default_factory=dict)
+    assessed_head: str = ZERO
+    gated_head: str = ZERO
     sign_off_head: str = ZERO
+    notices: dict[str, datetime] = field(default_factory=dict)
+    breaches: list[Breach] = field(default_factory=list)
     workpaper: Mapping[str, Any] | None = None
     workpaper_head: str = ZERO
     workpaper_at: datetime | None = None
@@ -244,25 +267,24 @@ def apply(state: RunState, entry: Entry, blobs: Path | None = None, *, arrived: 
                 state.blobs, state.accepted = blobs, arrived
             case "out_of_scope":
                 state.closed_as = Status.OUT_OF_SCOPE
+            case "model_asked":
+                _expect(state, entry, state.ingested and not state.judged, "the change is not waiting for it")
+                _expect(state, entry, state.asked is None, "the model was asked already")
+                state.asked, state.asked_head = asked_of(entry), entry.head
             case "assessed":
                 _assessed(state, entry)
             case "gated":
                 _gated(state, entry)
-            case "noticed" | "recovered":
-                pass
+            case "noticed" | "breached" | "recovered":
+                _remarked(state, entry)
             case "sign_off_requested":
                 _requested(state, entry)
             case "signed_off":
                 _signed(state, entry)
             case "blocked":
-                rejected = any(signed.decision == "rejected" for signed in state.sign_offs.values())
-                _expect(state, entry, state.passed is False or rejected, "nothing blocks it")
-                state.closed_as = Status.BLOCKED
+                _blocked(state, entry)
             case "workpaper":
-                approved = [signed.decision for signed in state.sign_offs.values()] == ["approved", "approved"]
-                _expect(state, entry, approved and state.workpaper is None, "both approvals come first")
-                state.workpaper, state.workpaper_head = entry.data, entry.head
-                state.workpaper_at = parse_instant(entry.ts)
+                _concluded(state, entry)
             case "handed_off":
                 _expect(state, entry, state.workpaper is not None, "a workpaper comes first")
                 state.handoff, state.closed_as = entry.data, Status.COMPLETED
@@ -274,7 +296,7 @@ def apply(state: RunState, entry: Entry, blobs: Path | None = None, *, arrived: 
                 _expect(state, entry, False, "no such event")
     except (KeyError, TypeError, ValueError) as error:
         raise TamperedError(f"event {entry.seq} ({entry.event}) is not of its form: {error!r}") from error
-    if entry.event not in ("failed", "recovered"):
+    if entry.event not in ("failed", "recovered", "breached"):
         state.error = None
     state.head = entry.head
     state.events += 1
@@ -313,7 +335,11 @@ def _assessed(state: RunState, entry: Entry) -> None:
     _expect(state, entry, state.ingested and not state.judged, "the change is not waiting for it")
     data = entry.data
     state.mapper, state.assessed_at = data["mapper"], parse_instant(entry.ts)
-    state.judged = state.results = tuple(_judged(state, entry, row, data["mapper"]) for row in data["controls"])
+    state.assessed_head = entry.head
+    mapper = data["mapper"]
+    state.judged = tuple(_judged(state, entry, row, row.get("judged_by", mapper)) for row in data["controls"])
+    state.results = state.judged
+    state.claims = tuple(_judged(state, entry, row, row["made_by"]) for row in data.get("claims", ()))
 
 
 def _judged(state: RunState, entry: Entry, row: Mapping[str, Any], judged_by: str) -> Judged:
@@ -327,14 +353,50 @@ def _judged(state: RunState, entry: Entry, row: Mapping[str, Any], judged_by: st
         quote = text[slice(*span)]
     elif cited is not None:
         quote = entry.texts[cited]
-    return Judged(row["control"], Result(row["result"]), entry.texts[row["reason"]], evidence, quote, span, judged_by)
+    result = Result(row["result"])
+    cites = result in (Result.MET, Result.EXCEPTION)
+    _expect(state, entry, cites == (evidence is not None), "met and exception cite evidence, and nothing else does")
+    return Judged(row["control"], result, entry.texts[row["reason"]], evidence, quote, span, judged_by)
 
 
 def _gated(state: RunState, entry: Entry) -> None:
     _expect(state, entry, bool(state.judged) and state.passed is None, "no assessment waits for it")
     state.passed = entry.data["decision"] == "passed"
+    state.gated_head = entry.head
     state.verdicts = tuple(entry.data["assertions"])
     state.gate_reason = entry.texts.get("gate")
+
+
+def _blocked(state: RunState, entry: Entry) -> None:
+    rejected = any(signed.decision == "rejected" for signed in state.sign_offs.values())
+    _expect(state, entry, state.passed is False or rejected, "nothing blocks it")
+    state.closed_as = Status.BLOCKED
+
+
+def _concluded(state: RunState, entry: Entry) -> None:
+    approved = [signed.decision for signed in state.sign_offs.values()] == ["approved", "approved"]
+    _expect(state, entry, approved and state.workpaper is None, "both approvals come first")
+    state.workpaper, state.workpaper_head = entry.data, entry.head
+    state.workpaper_at = parse_instant(entry.ts)
+
+
+def _remarked(state: RunState, entry: Entry) -> None:
+    """What a run goes on from as if it were not there."""
+    if entry.event == "noticed":
+        state.notices.setdefault(entry.data["about"], parse_instant(entry.ts))
+    elif entry.event == "breached":
+        _breached(state, entry)
+
+
+def _breached(state: RunState, entry: Entry) -> None:
+    """A breach changes nothing but what the workpaper says; after it there is only an addendum."""
+    data = entry.data
+    breach = Breach(data["clock"], data["about"], parse_instant(data["deadline"]), data["finding"])
+    _expect(state, entry, state.ingested and state.workpaper is None, "a workpaper is there, or no change yet")
+    _expect(state, entry, breach.deadline < parse_instant(entry.ts), "the time is not used up yet")
+    again = any((breach.clock, breach.about) == (other.clock, other.about) for other in state.breaches)
+    _expect(state, entry, not again, "this clock was breached before")
+    state.breaches.append(breach)
 
 
 def _requested(state: RunState, entry: Entry) -> None:
@@ -375,4 +437,7 @@ def _signed(state: RunState, entry: Entry) -> None:
         data["configuration"],
         determinations,
         data.get("acting_for"),
+        entry.texts.get(f"statement/{key}"),
+        entry.texts.get(f"signature/{key}"),
+        data["signed"]["by_key"] if "signed" in data else None,
     )

@@ -22,6 +22,7 @@ from countersign.evidence.lines import Draft
 from countersign.policy import Catalogue, Key, Policy
 from countersign.runs.concealment import conceal
 from countersign.runs.handoff import handoff_event
+from countersign.runs.questioning import asked_event
 from countersign.runs.state import Judged, RunState, Step
 from countersign.runs.versions import Versions
 from countersign.runs.workpaper import workpaper_event
@@ -62,18 +63,46 @@ def ingest(arrival: Arrival, versions: Versions, now: datetime) -> list[Draft]:
 
 
 def assess(state: RunState, versions: Versions, now: datetime) -> list[Draft]:
-    """Every control judged, with its reason and, for met and exception, its quote."""
-    assessment = versions.mapper(Case(state.change, state.source, now))
+    """Every control judged, with its reason and, for met and exception, its quote.
+
+    Where the policy names a model, it is asked first, and its answer is an event of its own before it is read.
+    """
+    case = Case(state.change, state.source, now, state.asked)
+    if versions.questions is not None and state.asked is None:
+        return [asked_event(versions.questions.ask(case))]
+    assessment = versions.mapper(case)
     texts: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     for result in _of_every_control(assessment, versions.catalogue):
         reason = f"reason/{result.control}"
         texts[reason] = result.reason
         row: dict[str, Any] = {"control": result.control, "result": result.result.value, "reason": reason}
+        if result.judged_by is not None:
+            row["judged_by"] = result.judged_by
         if (assertion := result.assertion) is not None:
-            row |= {"evidence": assertion.evidence, "quote": citation(state, assertion, texts)}
+            row |= {
+                "evidence": assertion.evidence,
+                "quote": citation(state, assertion, f"quote/{result.control}", texts),
+            }
         rows.append(row)
-    return [Draft("assessed", ENGINE, {"mapper": assessment.mapper, "controls": rows}, texts)]
+    data: dict[str, Any] = {"mapper": assessment.mapper, "controls": rows}
+    if assessment.claims:
+        data["claims"] = [_claim(state, claim, texts) for claim in assessment.claims]
+    return [Draft("assessed", ENGINE, data, texts)]
+
+
+def _claim(state: RunState, claim: Assertion, texts: dict[str, str]) -> dict[str, Any]:
+    """What a model asserted, as the event carries it."""
+    reason = f"claim/{claim.control}"
+    texts[reason] = claim.text
+    return {
+        "control": claim.control,
+        "result": claim.result.value,
+        "reason": reason,
+        "evidence": claim.evidence,
+        "quote": citation(state, claim, f"claimed/{claim.control}", texts),
+        "made_by": claim.made_by,
+    }
 
 
 def _of_every_control(assessment: Assessment, catalogue: Catalogue) -> list[ControlResult]:
@@ -85,22 +114,21 @@ def _of_every_control(assessment: Assessment, catalogue: Catalogue) -> list[Cont
     return [said.get(name) or ControlResult(name, Result.ABSTAINED, silent) for name in catalogue.by_id]
 
 
-def citation(state: RunState, assertion: Assertion, texts: dict[str, str]) -> list[int] | str:
+def citation(state: RunState, assertion: Assertion, name: str, texts: dict[str, str]) -> list[int] | str:
     """A quote as an event carries it: its span in the evidence, or the id of a text where it stands nowhere."""
     item = state.change.evidence.get(assertion.evidence)
     span = find(assertion.quote, item.text) if item else None
     if span is not None:
         return list(span)
-    name = f"quote/{assertion.control}"
     texts[name] = assertion.quote
     return name
 
 
 def asserted(state: RunState) -> list[Assertion]:
-    """The assertions of a logged assessment and those the payload brought, as the gate judges them."""
+    """The assertions of a logged assessment, a model's, and those the payload brought, as the gate judges them."""
     made = [
         Assertion(judged.control, judged.result, judged.reason, judged.evidence, judged.quote or "", judged.judged_by)
-        for judged in state.judged
+        for judged in (*state.judged, *state.claims)
         if judged.evidence is not None and judged.result in (Result.MET, Result.EXCEPTION)
     ]
     return [*made, *brought(state.change)]
@@ -163,7 +191,7 @@ def ask(state: RunState, key: Key, versions: Versions, now: datetime) -> list[Dr
     """Ask for a sign-off, saying what is handed to whom; or end the run where it was rejected."""
     if key in state.sign_offs:
         return [_notice(versions.policy, "block", []), Draft("blocked", ENGINE, {"step": key.value})]
-    role = versions.policy.sign_off[key]
+    role = versions.policy.sign_off.role(key)
     data = {
         "key": key.value,
         "role": role,

@@ -13,19 +13,20 @@ from pathlib import Path
 from countersign.changes.classification import classify
 from countersign.clocks.instant import parse_instant
 from countersign.controls import gate
-from countersign.controls.assessment import Assertion
-from countersign.errors import CountersignError, EvidenceError, SignOffRefused, TamperedError, UnknownRunError
+from countersign.controls.model.combined import claims_of, read
+from countersign.controls.quote import fold_quote
+from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
 from countersign.evidence.contents import check_contents, check_dataset
 from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog, Trust
 from countersign.evidence.register import Register
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault, Sealed, check_seals
-from countersign.policy import Key
+from countersign.runs.attestation import Attestations
+from countersign.runs.consent import adoption_faults
 from countersign.runs.handoff import handoff_event
 from countersign.runs.published import Published
-from countersign.runs.sign_offs import acting_for
-from countersign.runs.state import RunState, SignOff, Status, read_state
+from countersign.runs.state import RunState, Status, read_state
 from countersign.runs.steps import asserted, verdict_rows
 from countersign.runs.versions import Versions, VersionStore
 from countersign.runs.workpaper import workpaper_event
@@ -49,9 +50,11 @@ class Registered:
     digest: str
     day: date
     configuration: str
+    in_force: str
     head: str = ZERO
     status: str = ""
     line: int = 0
+    seen: dict[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -59,11 +62,9 @@ class Account:
     """What the register says: runs by id, and by asset and day the dataset's digest and the line that says it."""
 
     runs: dict[str, Registered] = field(default_factory=dict)
+    genesis: str = ""
+    in_force: str = ""
     datasets: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
-
-    def digests(self) -> dict[tuple[str, str], str]:
-        """The registered digest of every dataset file."""
-        return {key: digest for key, (digest, _) in self.datasets.items()}
 
     def published(self, day: date) -> dict[str, set[str]]:
         """By asset, the runs of a day that were there when its file was registered last."""
@@ -79,24 +80,30 @@ def read_account(register: Register) -> Account:
     account = Account()
     for entry in register.records():
         data = entry.data
-        if entry.event == "dataset":
+        if entry.event in ("root_opened", "configuration_adopted"):
+            account.in_force = data["configuration"]
+            account.genesis = account.genesis or account.in_force
+        elif entry.event == "dataset":
             account.datasets[data["asset"], data["day"]] = (data["digest"], entry.line)
         elif entry.event == "run_opened":
             day = date.fromisoformat(data["day"])
-            opened = Registered(data["run_id"], data["digest"], day, data["configuration"], line=entry.line)
+            opened = Registered(data["run_id"], data["digest"], day, data["configuration"], account.in_force)
+            opened.line = entry.line
             account.runs[data["run_id"]] = opened
-        elif entry.event in ("run_head", "run_closed", "signed_off"):
+        elif entry.event in ("run_head", "run_closed", "signed_off", "breached") and "head" in data:
             run = account.runs[data["run_id"]]
             run.head, run.line = data["head"], entry.line
-            if entry.event != "signed_off":
-                run.status = data["status"]
+            if entry.event == "signed_off":
+                run.seen[data["key"]] = parse_instant(entry.ts)
+            run.status = data.get("status", run.status)
     return account
 
 
 class Verifier:
     """Verifies the runs of one evidence root.
 
-    `allowed_signers` says who may seal, `witness` is a seal that was held elsewhere, `now` finds what no seal covers.
+    `allowed_signers` says who may seal, `witness` is a seal that was held elsewhere, `genesis` the digest of the
+    first configuration as somebody else knows it, `now` finds what no seal covers.
     """
 
     def __init__(
@@ -105,6 +112,7 @@ class Verifier:
         *,
         allowed_signers: Path | None = None,
         witness: Path | None = None,
+        genesis: str | None = None,
         now: datetime | None = None,
     ) -> None:
         self._root = EvidenceRoot(path)
@@ -113,6 +121,8 @@ class Verifier:
         self._register = Register(self._root)
         self._versions = VersionStore(self._root)
         self._allowed_signers, self._witness, self._now = allowed_signers, witness, now
+        self._genesis = genesis
+        self._attestations = Attestations(self._versions, self._register.environment())
 
     def verify(self, run_ids: list[str] | None = None, progress: Callable[[int], None] | None = None) -> "Verified":
         """Verify these runs, or all of them with the register and every file. Raises UnknownRunError."""
@@ -122,14 +132,18 @@ class Verifier:
             account = read_account(self._register)
         except (EvidenceError, KeyError, ValueError, TypeError) as error:
             return Verified(0, [RunFault(None, "register", str(self._root.register), str(error)), *faults])
+        self._attestations.in_force = account.in_force
+        faults += self._configurations(account)
         known = account.runs
         if run_ids is None:
-            faults += map(_of_root, check_contents(self._root, account.digests()))
+            faults += map(_of_root, check_contents(self._root, account.datasets))
             faults += self._unregistered(known)
         for run_id in run_ids or ():
             if run_id not in known:
                 raise UnknownRunError(f"{run_id}: no such run in {self._root.path}; `countersign status` lists them")
         chosen = sorted((known[run_id] for run_id in run_ids or known), key=lambda run: (run.day, run.run_id))
+        days = None if run_ids is None else {run.day.isoformat() for run in chosen}
+        faults += map(_of_root, self._take_out_unsound(account, days))
         for day, runs in groupby(chosen, key=lambda run: run.day):
             published = Published(self._root, day)
             for run in runs:
@@ -139,16 +153,28 @@ class Verifier:
                 faults += wrong
                 if progress:
                     progress(1)
-            if run_ids is not None:
-                faults += map(_of_root, self._dataset_files(account, day))
             faults += map(_of_root, published.compare(account.published(day), whole=run_ids is None))
         trust = min((_vouched(sealed, run) for run in chosen), key=_STRENGTH.index, default=_STRENGTH[0])
-        return Verified(len(chosen), faults, trust, sealed.since)
+        demo = len(self._attestations.demo)
+        return Verified(len(chosen), faults, trust, sealed.since, demo, self._genesis is not None)
 
-    def _dataset_files(self, account: Account, day: date) -> Iterator[RootFault]:
-        for (asset, of), digest in account.digests().items():
-            if of == day.isoformat():
-                yield from check_dataset(self._root, asset, of, digest)
+    def _configurations(self, account: Account) -> Iterator[RunFault]:
+        """Whether the first configuration is the one given from outside, and each later one was adopted by owners."""
+        where = str(self._root.register)
+        if self._genesis is not None and account.genesis != self._genesis:
+            yield RunFault(None, "genesis_differs", where, f"a genesis configuration {self._genesis}")
+        try:
+            for detail in adoption_faults(self._register, self._versions):
+                yield RunFault(None, "adoption_void", where, detail)
+        except EvidenceError as error:
+            yield RunFault(None, "configuration_unreadable", where, str(error))
+
+    def _take_out_unsound(self, account: Account, days: set[str] | None) -> Iterator[RootFault]:
+        """Datasets, of these days or all, whose file is not the registered one: their rows are not looked at."""
+        for (asset, day), (digest, _) in list(account.datasets.items()):
+            for fault in check_dataset(self._root, asset, day, digest) if days is None or day in days else ():
+                del account.datasets[asset, day]
+                yield fault
 
     def _unregistered(self, known: dict[str, Registered]) -> Iterator[RunFault]:
         """Logs that lie in the root and that the register does not know there."""
@@ -185,7 +211,9 @@ class Verifier:
         where = str(path)
         if state.ingested and state.payload.digest != run.digest:
             yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
-        if run.status and state.status != run.status and state.error is None:
+        # a run that could not be gone on with is FAILED in the register alone, since its log could not be written
+        held = run.status == Status.FAILED and state.closed_as is None
+        if run.status and state.status != run.status and state.error is None and not held:
             yield RunFault(run.run_id, "status_differs", where, f"the status that the register knows, {run.status}")
         if not state.ingested:
             return
@@ -203,8 +231,18 @@ class Verifier:
             yield RunFault(run.run_id, "gate_forged", where, detail)
         if [judged.control for judged in state.judged] != list(versions.catalogue.by_id):
             yield RunFault(run.run_id, "controls_differ", where, "a result for every control of the catalogue")
-        for signed in state.sign_offs.values():
-            yield from self._sign_off(state, signed, versions, where)
+        if run.configuration != run.in_force:
+            detail = f"the configuration that was in force when it was opened, {run.in_force}; SEV-1"
+            yield RunFault(run.run_id, "configuration_not_in_force", where, detail)
+        for key, signed in state.sign_offs.items():
+            for kind, detail in self._attestations.faults(state, signed, run.seen.get(key, signed.at)):
+                yield RunFault(run.run_id, kind, where, detail)
+            if self._register.head_at(signed.register_size) != signed.register_head:
+                detail = f"a register that had the head {signed.register_head} at {signed.register_size} bytes"
+                yield RunFault(state.run_id, "sign_off_register", where, detail)
+        if not _claims_follow(state, versions):
+            detail = "what a model asserted, as it follows from its logged answer, where the policy names a model"
+            yield RunFault(run.run_id, "claims_differ", where, detail)
         if state.workpaper is not None and dict(state.workpaper) != dict(workpaper_event(state).data):
             yield RunFault(run.run_id, "workpaper_differs", where, "the workpaper that follows from this log")
         if state.handoff is not None and dict(state.handoff) != dict(handoff_event(state, versions.policy).data):
@@ -220,28 +258,14 @@ class Verifier:
             detail = f"the {classification.tier} tier and {scope}, as its policy has it"
             yield RunFault(state.run_id, "classification_forged", where, detail)
 
-    def _sign_off(self, state: RunState, signed: SignOff, versions: Versions, where: str) -> Iterator[RunFault]:
-        key = Key(signed.key)
-        then = self._versions.at(signed.configuration)
-        determined_on = [judged.evidence for judged in signed.determinations if judged.evidence is not None]
-        try:
-            principal = acting_for(state, key, signed.by, signed.at, then, versions, determined_on)
-            if principal != signed.acting_for:
-                detail = f"a sign-off of {signed.by} for {principal or 'themself'}, not for {signed.acting_for}"
-                yield RunFault(state.run_id, "sign_off_void", where, detail)
-        except SignOffRefused as refusal:
-            yield RunFault(state.run_id, "sign_off_void", where, str(refusal))
-        for judged in signed.determinations:
-            claim = Assertion(
-                judged.control, judged.result, judged.reason, judged.evidence or "", judged.quote or "", signed.by
-            )
-            verdict = gate.judge(state.change, versions.catalogue, versions.policy.change_ids, claim)
-            if not verdict.grounded:
-                detail = f"a determination of {judged.control} that passes the gate: {verdict.why}"
-                yield RunFault(state.run_id, "determination_forged", where, detail)
-        if self._register.head_at(signed.register_size) != signed.register_head:
-            detail = f"a register that had the head {signed.register_head} at {signed.register_size} bytes"
-            yield RunFault(state.run_id, "sign_off_register", where, detail)
+
+def _claims_follow(state: RunState, versions: Versions) -> bool:
+    """Whether a model was asked where the policy names one, and its assertions are those of its answer."""
+    if state.asked is None or versions.policy.model is None:
+        return state.asked is None and versions.policy.model is None and not state.claims
+    said = claims_of(state.asked, read(state.asked))
+    logged = [(one.control, one.result, one.evidence, fold_quote(one.quote or ""), one.reason) for one in state.claims]
+    return logged == [(one.control, one.result, one.evidence, fold_quote(one.quote), one.text) for one in said]
 
 
 _STRENGTH: tuple[Trust, ...] = ("register", "seal", "witness")
@@ -263,13 +287,16 @@ class Verified:
     """What a verification found; `checked` counts runs.
 
     `trust` is how far the answer reaches for every one of them. What came after `since` nobody but whoever runs this
-    root vouches for.
+    root vouches for. `demo` counts sign-offs by keys of a demonstration. Without a genesis digest from outside the
+    configuration is self-asserted.
     """
 
     checked: int
     faults: list[RunFault]
     trust: Trust = "register"
     since: str | None = None
+    demo: int = 0
+    genesis_given: bool = False
 
     @property
     def ok(self) -> bool:

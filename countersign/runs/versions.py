@@ -14,20 +14,24 @@ from pydantic import ValidationError
 from countersign.changes.people import People
 from countersign.clocks.calendar import Calendar
 from countersign.controls.assessment import Mapper
-from countersign.controls.rules import Rules
+from countersign.controls.model.combined import assessor
+from countersign.controls.model.interface import ModelFactory
+from countersign.controls.model.opening import open_model
+from countersign.controls.model.questions import Questions, questions_of
 from countersign.errors import EvidenceError, UnadoptedError
 from countersign.evidence.lines import Draft
 from countersign.evidence.root import EvidenceRoot
-from countersign.policy import Catalogue, Configuration, Policy
+from countersign.policy import Catalogue, Configuration, DemoSigners, Policy
 
 
 @dataclass(frozen=True)
 class Versions:
-    """One configuration, and what follows from it."""
+    """One configuration, and what follows from it; `questions` are there where its policy names a model."""
 
     configuration: Configuration
     people: People
     mapper: Mapper
+    questions: Questions | None
 
     @property
     def policy(self) -> Policy:
@@ -59,9 +63,10 @@ MapperFactory = Callable[[Policy, Catalogue, People], Mapper]
 class VersionStore:
     """The configurations that an evidence root keeps, built once each."""
 
-    def __init__(self, root: EvidenceRoot, mapper: MapperFactory = Rules) -> None:
+    def __init__(self, root: EvidenceRoot, mapper: MapperFactory = assessor, model: ModelFactory = open_model) -> None:
         self._root = root
         self._mapper = mapper
+        self._model = model
         self._built: dict[str, Versions] = {}
 
     def keep(self, configuration: Configuration) -> Versions:
@@ -82,6 +87,9 @@ class VersionStore:
                 Policy.model_validate_json(self._root.version(manifest["policy"])),
                 Catalogue.model_validate_json(self._root.version(manifest["catalogue"])),
                 Calendar.model_validate_json(self._root.version(manifest["calendar"])),
+                DemoSigners.model_validate_json(self._root.version(manifest["demo_signers"]))
+                if "demo_signers" in manifest
+                else None,
             )
         except (ValidationError, orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise EvidenceError(f"the configuration {digest} is of another form: {error}") from error
@@ -92,6 +100,7 @@ class VersionStore:
     def _build(self, configuration: Configuration) -> Versions:
         people = People(configuration.policy)
         mapper = self._mapper(configuration.policy, configuration.catalogue, people)
-        versions = Versions(configuration, people, mapper)
+        questions = questions_of(configuration.policy, configuration.catalogue, self._model)
+        versions = Versions(configuration, people, mapper, questions)
         self._built[configuration.digest] = versions
         return versions

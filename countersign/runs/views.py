@@ -5,13 +5,14 @@ is read from its log the next time its day is touched.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
-from countersign.evidence.datasets import Dataset, schema_of
+from countersign.evidence.datasets import Dataset, Waiting, schema_of
 from countersign.evidence.index import Index
 from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Register
@@ -32,14 +33,14 @@ def datasets_of(root: EvidenceRoot) -> list[tuple[Dataset, Row]]:
 
 
 class Views:
-    """The datasets of an evidence root; rows wait as Arrow batches until their day is published."""
+    """The datasets of an evidence root; rows wait until their day is published."""
 
     def __init__(self, root: EvidenceRoot, register: Register, index: Index) -> None:
         self._root = root
         self._register = register
         self._index = index
         self._parts = datasets_of(root)
-        self._waiting: dict[tuple[str, date], list[pa.RecordBatch]] = {}
+        self._waiting: dict[tuple[str, date], Waiting] = {}
         self._added: Counter[tuple[str, date]] = Counter()
 
     def collect(self, day: date, states: Sequence[RunState]) -> None:
@@ -47,8 +48,10 @@ class Views:
         completed = [state for state in states if state.closed_as is Status.COMPLETED]
         if completed:
             for dataset, row in self._parts:
-                batch = dataset.batch([row(state) for state in completed])
-                self._waiting.setdefault((dataset.asset, day), []).append(batch)
+                key = dataset.asset, day
+                if key not in self._waiting:
+                    self._waiting[key] = dataset.waiting()
+                self._waiting[key].add(dataset.batch([row(state) for state in completed]))
 
     def publish(self, day: date) -> dict[str, int]:
         """Bring a day's files up to date with the register; returns the rows of each asset's file.
@@ -61,13 +64,10 @@ class Views:
             with dataset.locked(day):
                 self._index.sync()
                 dataset.keep_only(day, self._index.dataset_digest(dataset.asset, day))
-                batches = self._waiting.pop((dataset.asset, day), [])
-                known = {run_id for batch in batches for run_id in batch.column(0).to_pylist()}
-                known |= dataset.run_ids(day)
+                waiting = self._waiting.pop((dataset.asset, day), None)
+                known = dataset.run_ids(day) | (waiting.run_ids if waiting else set())
                 missing = [run_id for run_id in self._index.completed(day) if run_id not in known]
-                for start in range(0, len(missing), _READ_AT_ONCE):
-                    states = [self._read(day, run_id) for run_id in missing[start : start + _READ_AT_ONCE]]
-                    batches.append(dataset.batch([row(state) for state in states]))
+                batches = chain(waiting.batches() if waiting else (), self._from_logs(day, missing, dataset, row))
                 before = dataset.rows(day)
                 draft = dataset.merge(day, batches)
                 if draft is not None:
@@ -76,6 +76,12 @@ class Views:
                 rows[dataset.asset] = dataset.rows(day)
         self._index.sync()
         return rows
+
+    def _from_logs(self, day: date, run_ids: Sequence[str], dataset: Dataset, row: Row) -> Iterator[pa.RecordBatch]:
+        """The rows of these runs, read from their logs."""
+        for start in range(0, len(run_ids), _READ_AT_ONCE):
+            states = [self._read(day, run_id) for run_id in run_ids[start : start + _READ_AT_ONCE]]
+            yield dataset.batch([row(state) for state in states])
 
     def take_added(self, day: date) -> dict[str, int]:
         """How many rows each asset's file of a day has gained since this was last asked."""

@@ -9,14 +9,16 @@ from typing import Any
 
 import orjson
 
+from countersign.clocks.allowance import Tier
 from countersign.clocks.instant import stamp
 from countersign.controls.assessment import Result
 from countersign.evidence.columns import Column
 from countersign.evidence.lines import Draft
 from countersign.policy import Key, Kind
-from countersign.runs.state import RunState
+from countersign.runs.state import RunState, SignOff
 
 DATASET = "workpaper"
+UNSIGNED = "unsigned sign-off"
 
 _CONTROL = (
     Column("id", "text", "the control"),
@@ -42,7 +44,8 @@ COLUMNS = (
     Column("origin", "text", "extracted or submitted"),
     Column("source", "text", "the source it was read from"),
     Column("conclusion", "text", "the workpaper's conclusion"),
-    Column("clean", "flag", "every applicable control met, nothing left open"),
+    Column("clean", "flag", "every applicable control met, nothing left open, nobody late"),
+    Column("breaches", "texts", "clocks that ran out before it was prepared"),
     Column("controls", "records", "each control with its result", _CONTROL),
     Column("gate", "text", "passed"),
     Column("exceptions", "texts", "controls that are not met"),
@@ -69,8 +72,9 @@ def results_of(state: RunState, result: Result) -> list[str]:
 
 
 def is_clean(state: RunState) -> bool:
-    """Every applicable control met: no exception, no abstention left open."""
-    return all(judged.result in (Result.MET, Result.NOT_APPLICABLE) for judged in state.results)
+    """Every applicable control met: no exception, no abstention left open, and nobody late."""
+    settled = all(judged.result in (Result.MET, Result.NOT_APPLICABLE) for judged in state.results)
+    return settled and not state.breaches
 
 
 def conclusion(state: RunState) -> str:
@@ -82,8 +86,16 @@ def conclusion(state: RunState) -> str:
         parts.append(f"exception in {', '.join(exceptions)}")
     if untested:
         parts.append(f"not tested: {', '.join(untested)}")
+    if state.breaches:
+        parts.append(f"late: {', '.join(breach.clock for breach in state.breaches)}")
     said = "; ".join(parts) or "clean: every applicable control was met"
     return said[0].upper() + said[1:]
+
+
+def is_retroactive(state: RunState, signed: SignOff) -> bool:
+    """Whether a sign-off of an emergency came after the change was deployed."""
+    deployed_at = state.change.deployed_at
+    return state.tier == Tier.EMERGENCY and deployed_at is not None and signed.at > deployed_at
 
 
 def _sign_off(state: RunState, key: Key) -> dict[str, Any]:
@@ -97,8 +109,33 @@ def _sign_off(state: RunState, key: Key) -> dict[str, Any]:
         "reason": signed.reason,
         "requested_at": stamp(state.requests[key].at),
         "signed_at": stamp(signed.at),
+        "signed_by_key": signed.by_key or UNSIGNED,
+        "retroactive": is_retroactive(state, signed),
         "log_head": signed.log_head,
         "register": {"size": signed.register_size, "head": signed.register_head},
+    }
+
+
+def _model(state: RunState) -> dict[str, Any] | None:
+    """What a model asserted, and the head of the event that holds its prompt and its answer; None where none judged."""
+    if state.asked is None:
+        return None
+    return {
+        "reader": state.asked.reader,
+        "template": state.asked.prompt.template,
+        "log_head": state.asked_head,
+        "failure": state.asked.said.failure,
+        "claims": [
+            {
+                "id": claim.control,
+                "result": claim.result.value,
+                "evidence": claim.evidence,
+                "quote": claim.quote,
+                "span": list(claim.span) if claim.span else None,
+                "reason": claim.reason,
+            }
+            for claim in state.claims
+        ],
     }
 
 
@@ -156,10 +193,20 @@ def workpaper_document(state: RunState) -> dict[str, Any]:
             {"control": claim.control, "text": claim.text, "evidence": claim.evidence, "quote": claim.quote}
             for claim in change.assertions
         ],
+        "model": _model(state),
         "gate": "passed" if state.passed else "blocked",
         "exceptions": results_of(state, Result.EXCEPTION),
         "abstentions": results_of(state, Result.ABSTAINED),
         "sign_offs": [_sign_off(state, key) for key in Key if key in state.sign_offs],
+        "breaches": [
+            {
+                "clock": breach.clock,
+                "about": breach.about,
+                "breached_at": stamp(breach.deadline),
+                "finding": breach.finding,
+            }
+            for breach in state.breaches
+        ],
         "conclusion": conclusion(state),
         "clean": is_clean(state),
         "versions": {**state.configuration, "mapper": state.mapper},
@@ -210,6 +257,7 @@ def workpaper_row(state: RunState) -> dict[str, Any]:
         "source": state.source,
         "conclusion": conclusion(state),
         "clean": is_clean(state),
+        "breaches": [breach.clock for breach in state.breaches],
         "controls": [
             {
                 "id": judged.control,

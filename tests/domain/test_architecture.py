@@ -16,7 +16,7 @@ FLOORS = (
     {"changes"},
     {"controls"},
     {"runs"},
-    {"findings", "retention", "sampling"},
+    {"evaluation", "findings", "retention", "sampling"},
     {""},  # the package itself, which only offers what the rooms hold
     {"cli"},
 )

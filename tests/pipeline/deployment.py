@@ -10,13 +10,16 @@ import yaml
 from dagster import AssetCheckEvaluation, DagsterEventType, DagsterInstance, Definitions, ExecuteInProcessResult
 
 from countersign.evidence.indexed import IndexedRun
-from countersign.policy import load_configuration
+from countersign.evidence.signature import sign
+from countersign.policy import Key, load_configuration
 from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.engine import Engine
 from countersign.runs.sign_offs import SignOffDesk
+from countersign.runs.statement import namespace_of
 from pipeline_defs.build import build
 from resources.evidence import Evidence, WallClock
 from tests.conftest import POLICY, payload_with
+from tests.keys import with_keys
 
 DAY = "2026-11-20"
 AT = f"{DAY}T15:00:00Z"
@@ -47,6 +50,8 @@ class Deployment:
         content = yaml.safe_load(POLICY.read_text(encoding="utf-8"))
         content["catalogue"] = str(POLICY.with_name("catalogue.yaml"))
         content["calendar"] = str(POLICY.with_name("calendar.yaml"))
+        content["sign_off"]["signature"] = "optional"  # signatures have tests of their own
+        content["demo_signers"] = None
         named = sources or {"inbox": self.inbox}
         content["sources"] = [{"name": name, "adapter": "files", "path": str(path)} for name, path in named.items()]
         self.policy.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
@@ -67,8 +72,12 @@ class Deployment:
             evidence=Evidence(root=str(self.root), policy=str(self.policy)), clock=WallClock(fixed=at) if at else None
         )
 
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(root=str(self.root), policy=str(self.policy))
+
     def engine(self, at: str = AT) -> Engine:
-        return Evidence(root=str(self.root), policy=str(self.policy)).engine(WallClock(fixed=at))
+        return self.evidence.engine(WallClock(fixed=at))
 
     def execute(
         self,
@@ -97,7 +106,23 @@ class Deployment:
         config = {"ops": {"advance_days": {"config": {"days": list(days)}}}}
         return self.execute(instance, "advance", at=at, config=config)
 
-    def sign(self, instance: DagsterInstance, **config: str) -> ExecuteInProcessResult:
+    def give_keys(self, keys: Path) -> None:
+        """Put the public halves of these keys on the roster."""
+        content = yaml.safe_load(self.policy.read_text(encoding="utf-8"))
+        content["people"] = with_keys(content["people"], keys)
+        self.policy.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+
+    def statement(self, change_id: str, key: str, signer: str, decision: str = "approved", reason: str = "") -> bytes:
+        """What somebody would sign of a change's run."""
+        engine = self.engine()
+        run = self.runs()[change_id]
+        rundir = engine.root.rundir(run.day, run.run_id)
+        return SignOffDesk(engine).request([rundir], key, signer, decision, reason or None).content
+
+    def sign(self, instance: DagsterInstance, statement: bytes, key: Path, key_name: str) -> ExecuteInProcessResult:
+        """Sign a statement with a key file and hand both to the job."""
+        signature = sign(statement, key=key, namespace=namespace_of(Key(key_name)))
+        config = {"statement": statement.decode(), "signature": signature.decode()}
         return self.execute(instance, "record_sign_off", config={"ops": {"sign": {"config": config}}})
 
     def sign_all(self, key: str, *, at: str = AT) -> int:

@@ -22,14 +22,18 @@ DEPS = {
     "workpaper": ["sign_off"],
     "handoff_report": ["workpaper"],
     "audit_log": ["handoff_report"],
+    "finding": ["handoff_report", "sign_off"],
+    "ops_report": ["finding"],
 }
 CHECKS = {
     "grounding_gate:nothing_blocked",
     "change_record:totals_reconcile",
     "change_record:every_deployment_has_a_change",
     "audit_log:every_log_verifies",
+    "finding:no_clock_overdue",
 }
-JOBS = {"daily", "advance", "record_sign_off", "integrity"}
+JOBS = {"daily", "advance", "record_sign_off", "integrity", "seal", "watch", "sla_roll_up"}
+OPERATIONS = {"finding", "ops_report"}
 
 
 @pytest.fixture
@@ -39,7 +43,8 @@ def graph(deployment: Deployment) -> AssetGraph:
 
 def test_assets_and_what_they_depend_on(graph: AssetGraph) -> None:
     found = {
-        node.key.to_user_string(): [key.to_user_string() for key in node.parent_keys] for node in graph.asset_nodes
+        node.key.to_user_string(): sorted(key.to_user_string() for key in node.parent_keys)
+        for node in graph.asset_nodes
     }
     assert found == DEPS
 
@@ -47,8 +52,11 @@ def test_assets_and_what_they_depend_on(graph: AssetGraph) -> None:
 def test_every_asset_says_what_it_is_and_whose(graph: AssetGraph) -> None:
     for node in graph.asset_nodes:
         assert len(node.description or "") > 30, node.key
-        group = "sources" if node.key.path[0] == "source" else "evidence_chain"
-        assert (node.group_name, node.owners) == (group, ["team:change-control"])
+        group = {"source": "sources", "finding": "operations", "ops_report": "operations"}
+        assert (node.group_name, node.owners) == (
+            group.get(node.key.path[0], "evidence_chain"),
+            ["team:change-control"],
+        )
         kinds = {"inbox": {"files"}, "workpaper": {"parquet"}, "handoff_report": {"parquet"}}
         assert node.kinds == kinds.get(node.key.path[-1], {"json"})
 
@@ -56,6 +64,9 @@ def test_every_asset_says_what_it_is_and_whose(graph: AssetGraph) -> None:
 def test_days_run_from_the_policys_first_to_today_in_its_zone(graph: AssetGraph) -> None:
     for node in graph.asset_nodes:
         days = node.partitions_def
+        if node.key.path[0] in OPERATIONS:
+            assert days is None
+            continue
         assert isinstance(days, TimeWindowPartitionsDefinition)
         assert (days.timezone, days.end_offset) == ("America/New_York", 1)
         assert days.get_first_partition_key() == "2026-01-01"
@@ -74,7 +85,7 @@ def test_jobs_select_what_they_are_for(deployment: Deployment) -> None:
     repository = definitions.get_repository_def()
     assert {name for name in repository.job_names if not name.startswith("__")} == JOBS
     daily, integrity = definitions.resolve_job_def("daily"), definitions.resolve_job_def("integrity")
-    assert {key.to_user_string() for key in daily.asset_layer.selected_asset_keys} == set(DEPS)
+    assert {key.to_user_string() for key in daily.asset_layer.selected_asset_keys} == set(DEPS) - OPERATIONS
     assert [node.name for node in daily.nodes] == ["daily_changes"]
     assert not integrity.asset_layer.selected_asset_keys
     assert {node.name for node in integrity.nodes} == {check.replace(":", "_") for check in CHECKS}
@@ -93,12 +104,17 @@ def test_every_op_that_writes_asks_for_the_pool_of_the_evidence_root(deployment:
 def test_sensors_and_schedules_are_running_by_default(deployment: Deployment) -> None:
     repository = deployment.definitions().get_repository_def()
     sensors = {sensor.name: [target.job_name for target in sensor.targets] for sensor in repository.sensor_defs}
-    assert sensors == {"intake_sensor": ["daily"], "approval_sensor": ["advance"], "failed_run_sensor": []}
+    assert sensors == {"intake_sensor": ["daily"], "approval_sensor": ["advance"], "sla_sensor": ["watch"],
+                       "failed_run_sensor": []}  # fmt: skip
     assert {sensor.default_status for sensor in repository.sensor_defs} == {DefaultSensorStatus.RUNNING}
-    (nightly,) = repository.schedule_defs
+    roll_up, nightly, sealing = sorted(repository.schedule_defs, key=lambda schedule: schedule.name)
+    assert (roll_up.name, roll_up.job_name, roll_up.cron_schedule) == ("daily_sla_roll_up", "sla_roll_up", "0 7 * * *")
     assert (nightly.name, nightly.job_name, nightly.cron_schedule) == ("nightly_integrity", "integrity", "30 2 * * *")
-    assert nightly.execution_timezone == "America/New_York"
-    assert nightly.default_status is DefaultScheduleStatus.RUNNING
+    for schedule in (roll_up, nightly):
+        assert schedule.execution_timezone == "America/New_York"
+        assert schedule.default_status is DefaultScheduleStatus.RUNNING
+    assert (sealing.name, sealing.job_name, sealing.cron_schedule) == ("nightly_seal", "seal", "0 2 * * *")
+    assert sealing.default_status is DefaultScheduleStatus.STOPPED  # this deployment has no key
 
 
 def test_loading_the_code_location_imports_no_heavy_library() -> None:
@@ -107,7 +123,7 @@ def test_loading_the_code_location_imports_no_heavy_library() -> None:
     shown = f"{code}; print(json.dumps(sorted(sys.modules)))"
     loaded = json.loads(subprocess.check_output([sys.executable, "-c", shown], cwd=REPOSITORY, text=True))
     assert {"dagster", "sensors.sensors", "countersign.runs.engine"} <= set(loaded)
-    assert not {"pandas", "scipy", "numpy", "sqlalchemy", "pyarrow"} & set(loaded)
+    assert not {"pandas", "scipy", "numpy", "sqlalchemy", "pyarrow", "openai", "anthropic", "apprise"} & set(loaded)
 
 
 @pytest.mark.parametrize(

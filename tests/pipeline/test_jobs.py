@@ -1,5 +1,7 @@
 """`advance` and `record_sign_off` on an ephemeral instance."""
 
+from pathlib import Path
+
 import pytest
 from dagster import DagsterInstance, ExecuteInProcessResult
 
@@ -35,7 +37,7 @@ def test_advance_materialises_only_the_days_that_changed(reviewed: Deployment, i
     result = reviewed.advance(instance, QUIET_DAY, DAY, NEXT_DAY)
     assert result.success
     assert materialised(result) == [("sign_off", NEXT_DAY), ("audit_log", NEXT_DAY)]
-    assert len(verdicts(result)) == 3
+    assert len(verdicts(result)) == 5
 
 
 def test_advance_takes_several_days_in_one_run(reviewed: Deployment, instance: DagsterInstance) -> None:
@@ -57,58 +59,56 @@ def test_advance_fails_on_days_that_are_none(
     assert not deployment.advance(instance, *days).success
 
 
-def test_a_sign_off_from_the_launchpad_is_recorded_and_the_same_again_succeeds(
-    deployment: Deployment, instance: DagsterInstance
+REVIEW = "independent_review"
+
+
+@pytest.fixture
+def waiting(deployment: Deployment, instance: DagsterInstance, keys: Path) -> Deployment:
+    """A change that waits for its review, and a roster with keys."""
+    deployment.give_keys(keys)
+    deployment.drop("CHG-1")
+    deployment.daily(instance)
+    return deployment
+
+
+def test_a_signed_statement_from_the_launchpad_is_recorded_and_the_same_again_succeeds(
+    waiting: Deployment, instance: DagsterInstance, keys: Path
 ) -> None:
-    deployment.drop("CHG-1")
-    deployment.daily(instance)
-    signing = {"run_id": deployment.runs()["CHG-1"].run_id, "key": "independent_review", "approver": "reviewer"}
-    assert deployment.sign(instance, **signing).success
-    assert deployment.runs()["CHG-1"].signed
-    log = deployment.log("CHG-1")
+    statement = waiting.statement("CHG-1", REVIEW, "reviewer")
+    assert waiting.sign(instance, statement, keys / "reviewer", REVIEW).success
+    assert waiting.runs()["CHG-1"].signed
+    log = waiting.log("CHG-1")
     before = log.read_bytes()
-    assert deployment.sign(instance, **signing).success
+    assert waiting.sign(instance, statement, keys / "reviewer", REVIEW).success
     assert log.read_bytes() == before
-    deployment.advance(instance, DAY)
-    assert deployment.runs()["CHG-1"].pending == "maker_checker"
+    waiting.advance(instance, DAY)
+    assert waiting.runs()["CHG-1"].pending == "maker_checker"
 
 
-def test_a_rejection_with_a_reason_ends_blocked(deployment: Deployment, instance: DagsterInstance) -> None:
-    deployment.drop("CHG-1")
-    deployment.daily(instance)
-    run_id = deployment.runs()["CHG-1"].run_id
-    signed = deployment.sign(
-        instance,
-        run_id=run_id,
-        key="independent_review",
-        approver="reviewer",
-        decision="rejected",
-        reason="The tests are of another revision.",
-    )
-    assert signed.success
-    result = deployment.advance(instance, DAY)
-    assert deployment.runs()["CHG-1"].status == "BLOCKED"
+def test_a_rejection_with_a_reason_ends_blocked(waiting: Deployment, instance: DagsterInstance, keys: Path) -> None:
+    reason = "The tests are of another revision."
+    statement = waiting.statement("CHG-1", REVIEW, "reviewer", "rejected", reason)
+    assert waiting.sign(instance, statement, keys / "reviewer", REVIEW).success
+    result = waiting.advance(instance, DAY)
+    assert waiting.runs()["CHG-1"].status == "BLOCKED"
     assert not verdicts(result)["nothing_blocked"]
 
 
 @pytest.mark.parametrize(
-    ("changed", "why"),
+    ("old", "new", "signer", "why"),
     [
-        ({"key": "maker_checker", "approver": "checker"}, "maker_checker is not pending"),
-        ({"approver": "stranger"}, "not on the roster"),
-        ({"approver": "checker"}, "does not have the role"),
-        ({"decision": "rejected"}, "a rejection needs a reason"),
-        ({"run_id": "change-0000000000000000"}, "no such run"),
+        ("", "", "checker", "does not stand"),
+        ('"approved"', '"rejected"', "reviewer", "a rejection needs a reason"),
+        ('"change-', '"change-0', "reviewer", "no such run"),
+        ('"countersign/sign-off/1"', '"another/1"', "reviewer", "not a statement"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=["key_of_another", "rejection_without_reason", "unknown_run", "another_schema"],
 )
-def test_a_refused_sign_off_fails_the_run_with_the_reason_and_signs_nothing(
-    deployment: Deployment, instance: DagsterInstance, changed: dict[str, str], why: str
+def test_a_refused_statement_fails_the_run_with_the_reason_and_signs_nothing(
+    waiting: Deployment, instance: DagsterInstance, keys: Path, old: str, new: str, signer: str, why: str
 ) -> None:
-    deployment.drop("CHG-1")
-    deployment.daily(instance)
-    signing = {"run_id": deployment.runs()["CHG-1"].run_id, "key": "independent_review", "approver": "reviewer"}
-    result = deployment.sign(instance, **{**signing, **changed})
+    statement = waiting.statement("CHG-1", REVIEW, "reviewer").replace(old.encode(), new.encode())
+    result = waiting.sign(instance, statement, keys / signer, REVIEW)
     assert not result.success
     assert why in failure_of(result)
-    assert not deployment.runs()["CHG-1"].signed
+    assert not waiting.runs()["CHG-1"].signed

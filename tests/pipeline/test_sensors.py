@@ -179,8 +179,8 @@ def test_a_source_that_broke_off_is_pending_again_once_it_can_be_read(
 
 
 def test_a_failed_run_is_on_record_once(deployment: Deployment, instance: DagsterInstance) -> None:
-    unknown = {"run_id": "change-0000000000000000", "key": "maker_checker", "approver": "checker"}
-    result = deployment.sign(instance, **unknown)
+    nothing = {"ops": {"sign": {"config": {"statement": "{}", "signature": ""}}}}
+    result = deployment.execute(instance, "record_sign_off", config=nothing)
     (failure,) = [event for event in result.all_events if event.is_run_failure]
     for _ in range(2):
         failed_run_sensor(

@@ -31,11 +31,24 @@ class Answer:
 Cli = Callable[..., Answer]
 
 
+def unsigned_policy(folder: Path) -> Path:
+    """The shipped configuration in a folder of its own, where sign-offs need no signature."""
+    folder.mkdir()
+    for name in ("catalogue.yaml", "calendar.yaml"):
+        (folder / name).write_bytes(POLICY.with_name(name).read_bytes())
+    text = POLICY.read_text(encoding="utf-8")
+    for old, new in (("signature: required", "signature: optional"), ("demo_signers:", "# demo_signers:")):
+        assert old in text
+        text = text.replace(old, new)
+    (folder / POLICY.name).write_text(text, encoding="utf-8")
+    return folder / POLICY.name
+
+
 @pytest.fixture
-def cli(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    """`cli("run", path, "--json", stdin=b"…")`, on the test's root and the repository's policy."""
+def cli(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """`cli("run", path, "--json", stdin=b"…")`, on the test's root and the repository's policy, asking no signature."""
     monkeypatch.setenv("COUNTERSIGN_ROOT", str(root))
-    monkeypatch.setenv("COUNTERSIGN_POLICY", str(POLICY))
+    monkeypatch.setenv("COUNTERSIGN_POLICY", str(unsigned_policy(tmp_path / "configuration")))
     monkeypatch.delenv("COUNTERSIGN_DEBUG", raising=False)
 
     def call(*arguments: object, stdin: bytes | None = b"") -> Answer:

@@ -36,7 +36,12 @@ def test_what_was_deployed_without_a_change_and_what_never_was(cli: Cli, write: 
     assert answer.code == 0
     document = answer.document
     assert document["totals"] == {"read": 3, "opened": 2, "known": 0, "refused": 0, "out_of_scope": 1}
-    assert document["deployments"] == {"matched": ["D-1"], "without_change": ["D-2"], "never_deployed": ["CHG-2"]}
+    assert document["deployments"] == {
+        "matched": ["D-1"],
+        "without_change": ["D-2"],
+        "never_deployed": ["CHG-2"],
+        "deployed_again": [],
+    }
     assert {run["change_id"] for run in document["runs"]} == {"CHG-1", "deployment:D-2"}
     assert [skipped["change_id"] for skipped in document["skipped"]] == ["deployment:D-3"]
     page = cli("intake", "deployments", lines(write, *rows)).out
@@ -52,6 +57,8 @@ def test_a_workpaper_shows_every_deployment(cli: Cli, write: Write) -> None:
     again = {**_ROW, "id": "D-2", "at": "2026-11-21T10:00:00Z"}
     document = cli("intake", "deployments", lines(write, _ROW, again), "--json").document
     (run,) = document["runs"]
+    assert document["deployments"]["deployed_again"] == ["CHG-1"]
+    assert "Deployed more than once" in cli("intake", "deployments", lines(write, _ROW)).out
     shown = cli("show", run["run_id"], "--json").document["deployments"]
     assert [(one["evidence"], one["by"], one["origin"]) for one in shown] == [
         ("deployment D-1", "deployer", "extracted"), ("deployment D-2", "deployer", "extracted"),

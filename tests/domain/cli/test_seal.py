@@ -57,6 +57,16 @@ def test_what_is_missing_is_said(cli: Cli, sealed: dict[str, Any], arguments: tu
     assert words in answer.err
 
 
+def test_an_observer_of_the_roster_witnesses_a_seal(cli: Cli, sealed: dict[str, Any], tmp_path: Path) -> None:
+    key = make_key(tmp_path / "observer")
+    answer = cli("witness", 1, "--as", "observer", "--key", key, "--held", sealed["path"], "--json")
+    assert Path(answer.document["path"]).name == "000001.json.observer.sig"
+    assert "counter-signed by observer" in cli("witness", 1, "--as", "observer", "--key", key).err
+    assert cli("verify").code == 0
+    refused = cli("witness", 1, "--as", "checker", "--key", key)
+    assert (refused.code, "no observer of the roster" in refused.err) == (2, True)
+
+
 def test_a_seal_that_was_changed_is_a_fault_of_verify(cli: Cli, sealed: dict[str, Any]) -> None:
     path = Path(sealed["path"])
     path.write_bytes(path.read_bytes().replace(b'"lines":4', b'"lines":5'))

@@ -360,7 +360,17 @@ CM_05: dict[str, Row] = {
     "emergency_approved_later": ({**LIMIT, **ev(approval=approval(at=LATE))}, "met", "on 4f2a9c1d7e"),
 }  # fmt: skip
 
+THROUGH = {"by": "maker", "pipeline": "pipeline:cd", "origin": "extracted"}
 CM_06: dict[str, Row] = {
+    "the_author_through_an_approved_pipeline": (
+        {"deployed_by": None, **ev(deployment=deployment(**THROUGH))}, "met", "pipeline pipeline:cd, started by maker",
+    ),
+    "through_a_pipeline_that_is_only_claimed": (
+        {"deployed_by": None, **ev(deployment=deployment(**THROUGH | {"origin": "submitted"}))}, "exception", "author",
+    ),
+    "through_another_pipeline": (
+        {"deployed_by": None, **ev(deployment=deployment(**THROUGH | {"pipeline": "cd"}))}, "exception", "its author",
+    ),
     "somebody_else": ({}, "met", "deployed by deployer, who is not the author maker"),
     "the_author": ({"deployed_by": "maker", **ev(deployment=deployment(by="maker"))}, "exception", "by its author"),
     "the_author_by_alias": (

@@ -171,6 +171,26 @@ def test_a_lost_newline_loses_no_event(lone: AuditLog) -> None:
     assert recovered.data == {"damaged": None, "voids": []}
 
 
+def test_a_recovery_that_a_power_cut_tears_is_recovered_itself(lone: AuditLog) -> None:
+    """Anywhere but after the newline alone, which nobody can tell from a line that somebody damaged."""
+    lone.append("opened", "maker")
+    kept = lone.path.read_bytes() + b'{"prev":"torn'
+    lone.path.write_bytes(kept)
+    lone.append("after", "maker")
+    recovery = lone.path.read_bytes()[len(kept) :].splitlines(keepends=True)[1]
+    for size in (*range(1, len(recovery) - 1, 5), len(recovery) - 2):
+        for again in (b"", b"\n" + recovery[:40]):
+            torn = kept + b"\n" + recovery[:size] + again
+            lone.path.write_bytes(torn)
+            lone.append("after", "maker")
+            assert lone.path.read_bytes().startswith(torn)
+            assert lone.verify(), (size, lone.check())
+            assert [entry.event for entry in lone.records()] == ["opened", "recovered", "after"]
+    lone.path.write_bytes(kept + b"\n")
+    with pytest.raises(TamperedError, match="unreadable"):
+        lone.append("after", "maker")
+
+
 def test_a_text_torn_at_a_line_boundary_voids_its_event(lone: AuditLog) -> None:
     lone.append("opened", "maker")
     lone.append_many([_WORDED])
@@ -196,6 +216,7 @@ def _wrong_text(content: bytes) -> bytes:
         pytest.param(lambda c: c[:-1] + b"glued\n", "unreadable", id="glued"),
         pytest.param(_wrong_text, "text_changed", id="changed-text"),
         pytest.param(lambda c: c + b'torn\n{"prev":"half', "unreadable", id="torn-while-recovering"),
+        pytest.param(lambda c: c + b"torn\ngarbage", "unreadable", id="two-lines-of-damage"),
         pytest.param(lambda c: c.replace(b"opened", b"OPENED") + b"torn", "broken_chain", id="torn-and-changed-before"),
     ],
 )

@@ -1,6 +1,7 @@
 import hashlib
 import stat
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,35 @@ def test_a_file_of_many_row_groups_keeps_every_row(dataset: Dataset) -> None:
     merge(dataset, *first)
     merge(dataset, *second)
     assert stored(dataset) == first + second
+
+
+def test_waiting_rows_take_no_memory_and_leave_no_file_behind(dataset: Dataset) -> None:
+    batches = [dataset.batch([row(f"{number:03}-{n:03}") for n in range(200)]) for number in range(20)]
+    waiting = dataset.waiting()
+    before = pa.total_allocated_bytes()
+    for batch in batches:
+        waiting.add(batch)
+    assert pa.total_allocated_bytes() - before < batches[0].nbytes
+    assert list(dataset.path(DAY).parent.iterdir()) == []
+    assert len(waiting.run_ids) == 20 * 200
+    assert list(waiting.batches()) == batches
+
+
+def test_new_rows_are_merged_by_the_row_group_in_bounded_memory(dataset: Dataset) -> None:
+    """However many there are, no more than a row group of them is held while the file is written."""
+    held: list[int] = []
+    start = pa.total_allocated_bytes()
+
+    def arriving() -> Iterator[pa.RecordBatch]:
+        for number in range(100):
+            held.append(pa.total_allocated_bytes() - start)
+            yield dataset.batch([row(f"{number:03}-{n:03}") for n in range(200)])
+
+    draft = dataset.merge(DAY, arriving())
+    assert draft is not None
+    assert draft.data["rows"] == 100 * 200
+    assert stored(dataset) == [f"{number:03}-{n:03}" for number in range(100) for n in range(200)]
+    assert max(held[50:]) < 1.5 * max(held[:50])
 
 
 def test_every_column_says_what_it_means_in_the_file(dataset: Dataset) -> None:

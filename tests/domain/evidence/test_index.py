@@ -144,6 +144,11 @@ def test_questions_are_asked_of_one_day_or_of_all(index: Index, note: Note) -> N
     assert index.with_work_left(_NEXT_DAY) == [run_id(3)]
     assert [run.run_id for run in index.all_runs()] == [RUN, run_id(3), run_id(2)]
     assert [run.run_id for run in index.all_runs(DAY)] == [RUN]
+    assert [run.run_id for run in index.standing_at(["OPENED", "BLOCKED"])] == [
+        run.run_id for run in index.all_runs() if run.status in ("OPENED", "BLOCKED")
+    ]
+    assert index.standing_at(["OPENED"], DAY) == [run for run in index.all_runs(DAY) if run.status == "OPENED"]
+    assert index.standing_at([]) == []
     assert index.open_days() == [DAY, _NEXT_DAY]
     assert index.counts_by_day() == {DAY: {"OPENED": 1}, _NEXT_DAY: {"OPENED": 1, "AWAITING_APPROVAL": 1}}
     assert index.counts_by_day([DAY]) == {DAY: {"OPENED": 1}}

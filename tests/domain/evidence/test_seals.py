@@ -17,7 +17,8 @@ from countersign.evidence.seal import Seal, parse_seal, read_seal, seal_numbers,
 from countersign.evidence.sealing import Sealer
 from countersign.evidence.seals import Sealed, check_seals
 from countersign.evidence.signature import sign
-from countersign.evidence.signers import PIPELINE, SEAL, PublicKey, Signer, allowed_signers
+from countersign.evidence.signers import PIPELINE, SEAL, WITNESS, PublicKey, Signer, allowed_signers
+from countersign.evidence.witnessing import countersign
 from tests.conftest import StepClock
 from tests.domain.evidence.conftest import Stage, opening
 from tests.keys import make_key
@@ -99,14 +100,15 @@ def test_a_seal_says_what_the_root_is(sealing: Sealing) -> None:
     assert (checked.faults, checked.newest, checked.lines) == ([], second, 9)
 
 
-def test_sealing_again_reads_only_what_is_new(sealing: Sealing) -> None:
-    """The tree goes on from the last seal: a line before it that was changed since is found by whoever checks."""
-    sealing.grow(5)
-    sealing.seal()
+def test_a_register_that_was_changed_before_the_last_seal_is_not_sealed_again(sealing: Sealing) -> None:
+    for _ in range(3):
+        sealing.grow(5)
+        sealing.seal()
     content = sealing.stage.root.register.read_bytes()
-    sealing.stage.root.register.write_bytes(content.replace(b"CHG-1", b"CHG-2", 1))
+    sealing.stage.root.register.write_bytes(content.replace(b'"CHG-1"', b'"CHG-2"', 1))
     sealing.grow()
-    sealing.seal()
+    with pytest.raises(TamperedError, match="not what seal 1 says of it"):
+        sealing.seal()
     assert {"seal_register"} <= set(sealing.kinds())
 
 
@@ -252,6 +254,7 @@ def _note_of(number: int, text: bytes, other: bytes) -> Callable[[Sealing], None
         (lambda sealing: shutil.copy(sealing.paths(1)[0], sealing.paths(2)[0]), {"seal_unreadable"}),
         (lambda sealing: sealing.stage.root.findings.unlink(), {"seal_findings"}),
         (lambda sealing: sealing.stage.root.findings.write_bytes(b""), {"seal_findings"}),
+        (lambda sealing: sealing.forge(2, segment="d" * 64), {"seal_changed"}),
         (_cut_register, {"seal_register", "seal_unfinished"}),
         (_other_line, {"seal_register", "seal_environment"}),
         (_note_of(2, b'"ts":"2026', b'"ts":"2027'), {"seal_changed"}),
@@ -280,7 +283,7 @@ def test_a_register_or_findings_that_do_not_go_on_from_the_seal_are_not_sealed(s
     sealing.seal()
     whole, found = sealing.stage.root.register.read_bytes(), sealing.stage.root.findings.read_bytes()
     _cut_register(sealing)
-    with pytest.raises(TamperedError, match="not what the last seal says"):
+    with pytest.raises(TamperedError, match="not what seal 1 says"):
         sealing.seal()
     sealing.stage.root.register.write_bytes(whole)
     sealing.stage.root.findings.unlink()
@@ -350,3 +353,88 @@ def test_a_statement_that_could_be_written_otherwise_is_none(sealing: Sealing, o
     assert old in statement
     with pytest.raises(TamperedError, match="not a seal as it is written"):
         parse_seal(statement.replace(old, new), Path("bad"))
+
+
+# counter-signatures
+
+
+def witnessed(sealing: Sealing, number: int, held: Path | None = None) -> Path:
+    return countersign(
+        sealing.stage.root,
+        number,
+        witness="observer",
+        key=sealing.keys / "other",
+        held=held,
+        allowed_signers=None,
+        clock=sealing.clock,
+    )
+
+
+@pytest.fixture
+def signers(keys: Path, tmp_path: Path) -> Path:
+    """Who may seal and who may witness, as somebody outside has it."""
+    path = tmp_path / "signers"
+    lines = [(PIPELINE, SEAL, "seal"), ("observer", WITNESS, "other")]
+    path.write_bytes(
+        allowed_signers(
+            Signer(principal, namespace, PublicKey.parse((keys / f"{name}.pub").read_text()))
+            for principal, namespace, name in lines
+        )
+    )
+    return path
+
+
+def test_an_observer_counter_signs_what_goes_on_from_the_seal_they_hold(sealing: Sealing, signers: Path) -> None:
+    opened = sealing.check().since
+    first = sealing.seal()
+    path = witnessed(sealing, 1)
+    before = sealing.stage.root.register.read_bytes()
+    assert (witnessed(sealing, 1), sealing.stage.root.register.read_bytes()) == (path, before)
+    sealing.grow()
+    sealing.seal()
+    witnessed(sealing, 2, held=sealing.paths(1)[0])
+    second = read_seal(sealing.stage.root, 2)
+    assert sealing.check().since == opened  # whose key it was, only the file of signers tells
+    checked = sealing.check(allowed_signers=signers)
+    assert (checked.faults, checked.since) == ([], second.at)
+    assert second.at > first.at
+
+
+def test_nothing_is_counter_signed_that_does_not_hold(sealing: Sealing, tmp_path: Path) -> None:
+    sealing.seal()
+    held = tmp_path / "held.json"
+    held.write_bytes(replace(read_seal(sealing.stage.root, 1), policy="d" * 64).statement)
+    with pytest.raises(TamperedError, match="witness_differs"):
+        witnessed(sealing, 1, held)
+    sealing.paths(1)[1].unlink()
+    with pytest.raises(TamperedError, match="seal_unfinished"):
+        witnessed(sealing, 1)
+    assert list(sealing.stage.root.seals.glob("*.observer.sig")) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(path.read_bytes() + b"\n"),
+        lambda path: path.write_bytes(path.with_name("000001.json.sig").read_bytes()),
+    ],
+    ids=["deleted", "changed", "another"],
+)
+def test_a_counter_signature_that_is_not_the_registered_one_is_found(
+    sealing: Sealing, signers: Path, damage: Callable[[Path], object]
+) -> None:
+    sealing.seal()
+    damage(witnessed(sealing, 1))
+    for known in (None, signers):
+        assert sealing.kinds(allowed_signers=known) == ["witness_signature"]
+
+
+def test_a_counter_signature_by_a_key_that_is_nobodys_counts_for_nothing(sealing: Sealing, signers: Path) -> None:
+    sealing.seal()
+    path = witnessed(sealing, 1)
+    lines = [line for line in signers.read_text().splitlines() if line.startswith(PIPELINE)]
+    signers.write_text("\n".join([*lines, ""]))
+    assert sealing.kinds(allowed_signers=signers) == ["witness_signature"]
+    assert sealing.kinds() == []
+    assert path.is_file()

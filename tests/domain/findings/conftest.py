@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.finding import FindingKind, Occurrence, Severity
 from countersign.findings.ladder import Settings
@@ -39,6 +40,7 @@ def occurrence(**changes: Any) -> Occurrence:
 def place(root: Path) -> EvidenceRoot:
     evidence = EvidenceRoot(root)
     evidence.create()
+    Register(evidence).create()
     return evidence
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -18,12 +18,24 @@ from aiosmtpd.smtp import Envelope
 
 @dataclass
 class Received:
-    """Messages in the order they came: title and body. `refuse` makes the receiver say no."""
+    """Messages in the order they came: title and body.
+
+    `refuse` makes the receiver say no; a webhook that is `held` takes no message until `held` is set again, and those
+    that waited by `drop` are lost.
+    """
 
     port: int = 0
     messages: list[tuple[str, str]] = field(default_factory=list)
     passwords: list[str] = field(default_factory=list)
     refuse: bool = False
+    held: Event = field(default_factory=Event)
+    holding: int = 0
+    lost: int = 0
+
+    def drop(self) -> None:
+        """Whoever is being held is lost; the next one is taken."""
+        self.lost = self.holding
+        self.held.set()
 
 
 @contextmanager
@@ -57,6 +69,12 @@ def webhook() -> Iterator[Received]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if not received.held.is_set():
+                received.holding += 1
+                number = received.holding
+                received.held.wait()
+                if number <= received.lost:
+                    return
             if not received.refuse:
                 received.messages.append((content["title"], content["message"]))
             given = self.headers.get("Authorization", "").removeprefix("Basic ")
@@ -69,6 +87,7 @@ def webhook() -> Iterator[Received]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         received.port = server.server_port
+        received.held.set()
         Thread(target=server.serve_forever, daemon=True).start()
         yield received
         server.shutdown()

@@ -13,12 +13,15 @@ import pytest
 from countersign import AuditLog, Run, record_approval
 from countersign.errors import SignOffRefused
 from countersign.evidence.root import EvidenceRoot
+from countersign.policy import load_policy
 from countersign.runs.verification import Verifier
-from tests.conftest import POLICY, payload_with
+from tests.conftest import POLICY, payload_with, trusting
 from tests.domain.runs.conftest import SIGNERS
 
 _SPAWN = multiprocessing.get_context("spawn")
 _PATIENCE = 120
+
+UNSIGNED = trusting(load_policy(POLICY))
 
 
 def at_once(count: int, work: Callable[..., None], *arguments: Any) -> None:
@@ -34,7 +37,7 @@ def at_once(count: int, work: Callable[..., None], *arguments: Any) -> None:
 
 def to_the_end(barrier: Barrier, number: int, root: Path) -> None:
     """One payload through everything, with everybody racing at every step."""
-    run = Run(root, policy=POLICY)
+    run = Run(root, policy=UNSIGNED)
     for key, signer in SIGNERS:
         barrier.wait(_PATIENCE)
         result = run.execute(payload_with())
@@ -48,7 +51,7 @@ def to_the_end(barrier: Barrier, number: int, root: Path) -> None:
 
 def forty(barrier: Barrier, number: int, root: Path) -> None:
     """The same forty payloads, each process starting elsewhere among them."""
-    run = Run(root, policy=POLICY)
+    run = Run(root, policy=UNSIGNED)
     barrier.wait(_PATIENCE)
     for turn in range(40):
         run.execute(payload_with(system=f"system-{(turn + 10 * number) % 40}"))

@@ -1,5 +1,6 @@
 """What a power cut leaves between any two writes, and how executing again goes on from it."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -246,6 +247,65 @@ def test_a_held_run_does_not_stop_the_others(bench: Bench) -> None:
     }
 
 
+def _failing_fsync_of(patch: pytest.MonkeyPatch, path: Path) -> None:
+    number, real = path.stat().st_ino, os.fsync
+
+    def fsync(handle: int) -> None:
+        if os.fstat(handle).st_ino == number:
+            raise OSError(errno.EIO, "Input/output error")
+        real(handle)
+
+    patch.setattr(os, "fsync", fsync)
+
+
+@pytest.mark.parametrize("writer", ["engine", "signer"])
+def test_after_a_failed_fsync_the_run_is_held_for_every_process_to_come(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, writer: str
+) -> None:
+    """What the log seems to say may not be on disk: nobody goes on from it, signs it or writes it again."""
+    result, other = bench.execute(), bench.execute(payload_with(id="CHG-2"))
+    if writer == "engine":
+        bench.sign(result, *SIGNERS[0])
+    with monkeypatch.context() as patch:
+        _failing_fsync_of(patch, log_of(result))
+        if writer == "engine":
+            assert bench.execute().status is Status.FAILED
+        else:
+            with pytest.raises(OSError, match="Input/output error"):
+                bench.sign(result, *SIGNERS[0])
+    left = log_of(result).read_bytes()
+    bench.sign(other, *SIGNERS[0])
+    for _ in range(2):
+        bench.fresh()
+        bench.forget_index()
+        bench.fresh()
+        assert result.run_id not in [outcome.run_id for outcome in bench.advance()]
+        held = bench.execute()
+        assert (held.status, held.state) == (Status.FAILED, None)
+        assert "held: its log could not be made durable" in (held.reason or "")
+        for key, signer in SIGNERS:
+            with pytest.raises(SignOffRefused):
+                bench.sign(result, key, signer)
+    assert log_of(result).read_bytes() == left
+    assert bench.execute(payload_with(id="CHG-2")).pending == "maker_checker"
+    assert len(bench.registered("run_held")) == 1
+
+
+def test_a_held_run_whose_log_reads_well_is_not_signed_either(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel dropped what it could not write, so the log is again the one that the register knows."""
+    result = bench.execute()
+    known = log_of(result).read_bytes()
+    with monkeypatch.context() as patch:
+        _failing_fsync_of(patch, log_of(result))
+        with pytest.raises(OSError, match="Input/output error"):
+            bench.sign(result, *SIGNERS[0])
+    log_of(result).write_bytes(known)
+    bench.fresh()
+    with pytest.raises(SignOffRefused, match="is held"):
+        bench.sign(result, *SIGNERS[0])
+    assert log_of(result).read_bytes() == known
+
+
 def test_a_register_that_is_gone_is_not_begun_again_over_what_was_taken_in(bench: Bench) -> None:
     bench.execute()
     bench.register.unlink()
@@ -291,3 +351,29 @@ def test_what_a_writer_chains_is_what_the_forger_chains(bench: Bench) -> None:
     assert bench.contents() == before
     assert [line.name for line in read_lines(log_of(result))] == events(result)
     assert AuditLog(log_of(result)).verify()
+
+
+@pytest.mark.parametrize("torn", [1, 60, 200])
+def test_a_root_whose_very_first_line_was_torn_is_opened_all_the_same(bench: Bench, torn: int) -> None:
+    bench.forget_index()
+    bench.register.write_bytes(bench.register.read_bytes()[:torn])
+    assert bench.fresh().engine.genesis
+    assert bench.complete().status is Status.COMPLETED
+    assert bench.faults() == []
+    assert not bench.fresh().engine.genesis
+    opened = [entry.event for entry in bench.run.engine.register.records()]
+    assert opened[:2] == ["recovered", "root_opened"]
+
+
+def test_a_register_line_that_was_torn_after_the_runs_name_does_not_make_the_run_unreadable(bench: Bench) -> None:
+    result = bench.execute()
+    content = bench.register.read_bytes()
+    bench.register.write_bytes(content[: content.rindex(b'"head"')])
+    bench.forget_index()
+    bench.fresh()
+    assert bench.kinds() == ["unregistered_tail"]
+    assert bench.complete().run_id == result.run_id
+    assert bench.faults() == []
+    recovered = bench.register.read_bytes()
+    bench.register.write_bytes(recovered.replace(b'"damaged":"', b'"damaged":"0', 1))
+    assert bench.kinds() != []

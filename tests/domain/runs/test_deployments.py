@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from countersign.changes.deployment import read_deployment
 from countersign.changes.sources.build import source_of
 from countersign.changes.sources.deployments import DeploymentsSource
 from countersign.changes.sources.files import FilesSource
@@ -19,7 +20,7 @@ from countersign.evidence.log import AuditLog
 from countersign.evidence.register import IntakeTotals
 from countersign.policy import Policy, SourceSpec
 from countersign.runs.daywork import every_deployment_has_a_change, sources_of, work_day
-from countersign.runs.deployments import never_deployed
+from countersign.runs.deployments import follow, never_deployed, reconcile, register, settle
 from countersign.runs.intake import Intake, take_in
 from countersign.runs.state import RunState, read_state
 from tests.conftest import StepClock, payload_with
@@ -352,6 +353,21 @@ def test_a_crash_before_a_joined_log_is_made_good_by_the_change_as_well(desk: De
     assert desk.deployments_of("CHG-1") == ["deployment D-1"]
 
 
+@pytest.mark.parametrize("meanwhile", [change(), change(summary="Corrected")], ids=["first", "corrected"])
+def test_what_another_process_opened_in_between_is_not_superseded_by_what_was_seen_before(
+    desk: Desk, meanwhile: dict[str, Any]
+) -> None:
+    if meanwhile != change():
+        desk.changes(change())
+    engine = desk.bench.run.engine
+    registered = register(engine, [read_deployment(deployment(), "shipped:1")], "shipped", "extracted", None)
+    found = follow(engine, registered.deployments, "shipped", "extracted")
+    assert len(settle(engine.index, found.arrivals)) == 1
+    desk.changes(meanwhile)
+    assert settle(engine.index, found.arrivals) == {}
+    assert desk.deployments_of("CHG-1") == ["deployment D-1"]
+
+
 def cut_after(bench: Bench, event: str) -> None:
     """As after a crash that came right after the last register line of an event, before any log of it."""
     lines = bench.register.read_bytes().splitlines(keepends=True)
@@ -466,11 +482,10 @@ def test_a_thousand_deployments_against_their_changes(desk: Desk) -> None:
     desk.changes(*payloads)
     read = desk.deployments(*rows)
     assert read.totals == IntakeTotals(read=1000, opened=1000)
-    assert desk.without_change() == sorted(row["id"] for row in alone)
-    assert [run.change_id for run in never_deployed(desk.index)] == [f"CHG-{number}" for number in range(971, 986)]
-    engine = desk.bench.run.engine
-    joined = engine.index.deployments.traces([run.run_id for run in desk.standing().values()])
-    both = {change_id for change_id, run in desk.standing().items() if len(joined[run.run_id].deployments) > 1}
-    assert both == {f"CHG-{number}" for number in range(1, 11)}
+    found = reconcile(desk.index, read.followed)
+    assert {one.id for one in found.without_change} == {row["id"] for row in alone} == set(desk.without_change())
+    assert {run.change_id for run in found.never_deployed} == {f"CHG-{number}" for number in range(971, 986)}
+    assert {run.change_id for run in found.deployed_again} == {f"CHG-{number}" for number in range(1, 11)}
+    assert [one.id for one in found.matched] == [row["id"] for row in (*once, *twice)]
     assert desk.deployments_of("CHG-7") == ["deployment D-7", "deployment D-7-again"]
     assert len(desk.standing()) == 985 + 20

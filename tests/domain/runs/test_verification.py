@@ -13,8 +13,9 @@ from countersign.runs.verification import Verifier
 from tests.conftest import payload_with
 from tests.domain.runs.conftest import SIGNERS, Bench, Forger, Line, changed_results, events, log_of
 from tests.domain.runs.test_sign_offs import determined, undecided
+from tests.evidence_script import script_faults
 
-_UNGROUNDED = payload_with(
+UNGROUNDED = payload_with(
     assertions=[
         {
             "control": "ITGC-CM-01",
@@ -32,7 +33,10 @@ def forge(bench: Bench, result: RunResult, *changes: Callable[[Forger], Any]) ->
     for change in changes:
         change(forger)
     forger.write()
-    return bench.kinds()
+    kinds = bench.kinds()
+    # the script neither makes the workpaper's document again nor knows which kinds of evidence count for a control
+    assert set(kinds) <= {"status_differs", "workpaper_differs", "determination_forged"} or script_faults(bench.root)
+    return kinds
 
 
 def test_a_root_with_runs_of_every_status_has_no_fault(bench: Bench) -> None:
@@ -41,7 +45,7 @@ def test_a_root_with_runs_of_every_status_has_no_fault(bench: Bench) -> None:
         payload_with(id="CHG-2"),
         payload_with(id="CHG-3", system="intranet"),
         payload_with(id="CHG-4", evidence={}),
-        _UNGROUNDED | {"id": "CHG-5"},
+        UNGROUNDED | {"id": "CHG-5"},
     ):
         bench.execute(payload)
     bench.complete(undecided() | {"system": "shipping"}, determined())
@@ -65,7 +69,7 @@ def test_a_folder_that_is_no_root_is_an_error_and_not_a_good_root(bench: Bench) 
         Verifier(bench.root).verify(["change-0000000000000000"])
 
 
-def _grounded(forger: Forger) -> None:
+def grounded(forger: Forger) -> None:
     gated = forger.line("gated")
     gated.event["decision"] = "passed"
     for row in gated.event["assertions"]:
@@ -90,17 +94,17 @@ def _grounded(forger: Forger) -> None:
 
 
 def test_a_forged_gate_decision_is_found(bench: Bench) -> None:
-    assert forge(bench, bench.execute(_UNGROUNDED), _grounded) == ["gate_forged"]
+    assert forge(bench, bench.execute(UNGROUNDED), grounded) == ["gate_forged"]
 
 
 def test_a_forged_gate_decision_ends_in_no_workpaper(bench: Bench) -> None:
     """Even with both sign-offs given on it, the engine decides again before it concludes anything."""
-    result = bench.execute(_UNGROUNDED)
-    forge(bench, result, _grounded)
+    result = bench.execute(UNGROUNDED)
+    forge(bench, result, grounded)
     bench.fresh()
     for key, signer in SIGNERS:
         bench.sign(result, key, signer)
-        ended = bench.execute(_UNGROUNDED)
+        ended = bench.execute(UNGROUNDED)
     assert ended.status is Status.FAILED
     assert "gate decision does not follow" in (ended.reason or "")
     assert "workpaper" not in events(ended)
@@ -294,6 +298,16 @@ def test_a_determination_that_the_gate_would_not_pass_is_found(
     bench.sign(result, "independent_review", "reviewer")
     result = bench.execute(payload)
     assert forge(bench, result, forged) != []
+
+
+def test_a_result_that_cites_nothing_is_found(bench: Bench) -> None:
+    """Without evidence there is nothing for the gate to judge, so a forged `met` would pass it unseen."""
+
+    def met(forger: Forger) -> None:
+        row = next(row for row in forger.line("assessed").event["controls"] if row["result"] == "not_applicable")
+        row["result"] = "met"
+
+    assert forge(bench, bench.execute(), met) == ["inconsistent"]
 
 
 def test_an_assessment_that_lost_a_control_is_found(bench: Bench) -> None:

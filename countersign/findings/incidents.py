@@ -1,0 +1,31 @@
+"""Integrity incidents: a log that does not verify is a finding of its own, SEV-1.
+
+What belongs here: naming the runs, once a check has found that there are any.
+"""
+
+from countersign.errors import CountersignError
+from countersign.evidence.indexed import IndexedRun
+from countersign.evidence.lines import ZERO
+from countersign.findings.log import FindingsLog
+from countersign.findings.occurrences import integrity_incident
+from countersign.runs.engine import Engine
+
+
+def record_incidents(engine: Engine) -> list[str]:
+    """A finding for every run whose log does not verify; returns the ids that were not on record."""
+    policy, now = engine.current.policy, engine.clock()
+    wrong = [run for run in engine.index.all_runs() if not _verifies(engine, run)]
+    if not wrong:
+        return []
+    log = FindingsLog(engine.root, clock=engine.clock, entropy=engine.entropy)
+    return log.open(integrity_incident(run.run_id, run.system, now, policy) for run in wrong)
+
+
+def _verifies(engine: Engine, run: IndexedRun) -> bool:
+    log = engine.log_of(run.day, run.run_id)
+    if run.head == ZERO and not log.path.exists():
+        return True  # opened, and never begun
+    try:
+        return log.check(registered=run.head).ok
+    except CountersignError:
+        return False

@@ -1,0 +1,77 @@
+"""What went wrong, as findings: from a clock that ran out, from what the gate noticed, from what a check found.
+
+What belongs here: kind, severity, owner and due date of each. What does not: noticing it, and writing it down.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from countersign.clocks.allowance import ClockKind
+from countersign.clocks.instant import hours_after
+from countersign.evidence.indexed import IndexedClock
+from countersign.findings.finding import FindingKind, Occurrence, Severity
+from countersign.policy import Policy, Role
+
+BLOCK, EXCEPTION = "block", "exception"
+
+
+def subject_of(kind: str, about: str) -> str:
+    """A clock in words: `maker_checker`, or `exception_observation of block`."""
+    return f"{kind} of {about}" if about else kind
+
+
+def breach(clock: IndexedClock, at: datetime, owner: Role, late: Iterable[str], policy: Policy) -> Occurrence:
+    """A clock that ran out at an instant; `late` are the roster ids of everybody it waited for."""
+    # not to look at a block for so long is graver than not to look at an exception
+    severity = Severity.SEV_2 if clock.about == BLOCK else Severity.SEV_3
+    subject = subject_of(clock.kind, clock.about)
+    return _of_run(FindingKind.SLA_BREACH, subject, severity, owner, clock, late, at, policy)
+
+
+def noticed(clock: IndexedClock, at: datetime, makers: Iterable[str], policy: Policy, *, repeated: bool) -> Occurrence:
+    """A block or an exception that the gate, or a rejection, told the observer of; `repeated` by the same source."""
+    if clock.about == BLOCK:
+        severity = Severity.SEV_2 if repeated else Severity.SEV_3
+        return _of_run(FindingKind.BLOCK, "gate", severity, "process_owner", clock, makers, at, policy)
+    what = FindingKind.CONTROL_EXCEPTION
+    return _of_run(what, "controls", Severity.SEV_3, "control_owner", clock, makers, at, policy)
+
+
+def integrity_incident(run_id: str, system: str, seen_at: datetime, policy: Policy) -> Occurrence:
+    """A log that does not verify. When it was changed nobody knows, so it counts from when that was seen first."""
+    due = hours_after(seen_at, policy.escalation.dispose_within_hours)
+    kind, owner = FindingKind.INTEGRITY_INCIDENT, "control_owner"
+    return Occurrence(kind, "audit_log", Severity.SEV_1, owner, run_id, system, (), seen_at, due)
+
+
+def early_deletion(path: str, gone_at: datetime, deleted_by: Iterable[str], policy: Policy) -> Occurrence:
+    """Evidence that left its store before its time."""
+    due = hours_after(gone_at, policy.escalation.dispose_within_hours)
+    kind, late = FindingKind.EARLY_DELETION, tuple(deleted_by)
+    return Occurrence(kind, path, Severity.SEV_1, "control_owner", None, None, late, gone_at, due)
+
+
+def incomplete_population(month: date, missing: str, seen_at: datetime, policy: Policy) -> Occurrence:
+    """A population that is smaller than the truth; `missing` says what it lacks."""
+    due = hours_after(seen_at, policy.escalation.dispose_within_hours)
+    kind, subject = FindingKind.INCOMPLETE_POPULATION, f"{month:%Y-%m}: {missing}"
+    return Occurrence(kind, subject, Severity.SEV_2, "control_owner", None, None, (), seen_at, due)
+
+
+def _of_run(
+    kind: FindingKind,
+    subject: str,
+    severity: Severity,
+    owner: Role,
+    clock: IndexedClock,
+    barred: Iterable[str],
+    at: datetime,
+    policy: Policy,
+) -> Occurrence:
+    due = hours_after(at, policy.escalation.dispose_within_hours)
+    return Occurrence(kind, subject, severity, owner, clock.run_id, clock.system, tuple(barred), at, due)
+
+
+def waits_for(kind: str, policy: Policy) -> Role:
+    """The role that a clock waits for, by the policy in force."""
+    return policy.due_role(ClockKind(kind))

@@ -1,0 +1,48 @@
+"""Whether `findings.jsonl` is what it was: whole, in order, and all that the register knows of it.
+
+What belongs here: faults by name. What does not: logs of runs and seals, which `runs.verification` judges.
+"""
+
+from collections.abc import Iterator
+
+from countersign.errors import EvidenceError, TamperedError
+from countersign.evidence.chain import ChainFile
+from countersign.evidence.lines import ZERO
+from countersign.evidence.register import Register
+from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.seals import RootFault
+from countersign.findings.finding import Findings, apply
+from countersign.runs.state import without_voided
+
+
+def check_findings(root: EvidenceRoot) -> Iterator[RootFault]:
+    """Everything wrong with the findings of a root, the chain first, since nothing else counts without it."""
+    where = str(root.findings)
+    known, breaches = ZERO, {}
+    for entry in Register(root).records():
+        if entry.event == "findings_head":
+            known = str(entry.data["head"])
+        elif entry.event == "breached":
+            breaches[str(entry.data["finding"])] = str(entry.data["run_id"])
+    if not root.findings.exists():
+        if known != ZERO:
+            yield RootFault("findings_missing", where, f"a file with the head {known}, as the register knows it")
+        return
+    findings, head, seen = Findings(), ZERO, {ZERO}
+    try:
+        for entry in without_voided(ChainFile(root.findings, blobs=root.blobs).records()):
+            apply(findings, entry)
+            head = entry.head
+            seen.add(head)
+    except (TamperedError, EvidenceError) as error:
+        yield RootFault("findings", where, str(error))
+        return
+    if known not in seen:
+        yield RootFault("findings_cut", where, f"the head that the register knows, {known}")
+    elif known != head:
+        yield RootFault("findings_unregistered", where, f"nothing after the head that the register knows, {known}")
+    for finding_id, run_id in breaches.items():
+        if finding_id not in findings.by_id:
+            yield RootFault(
+                "finding_missing", where, f"the finding {finding_id} of {run_id}, which the register has late"
+            )

@@ -1,0 +1,162 @@
+"""An owner's consent to a configuration: what they sign, and whether it stands.
+
+What belongs here: the form of a consent and the two questions about it: is this one good, and are there enough. What
+does not: putting a configuration in force (`adoption`).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+import rfc8785
+
+from countersign.changes.people import Likeness
+from countersign.clocks.instant import parse_instant
+from countersign.errors import AdoptionRefused, SignatureError
+from countersign.evidence.lines import Draft, Entry
+from countersign.evidence.register import Register
+from countersign.policy import Configuration, Role
+from countersign.runs.signatures import RosterKeys
+from countersign.runs.versions import Versions, VersionStore
+
+SCHEMA = "countersign/adoption/1"
+NAMESPACE = "configuration@countersign"
+CONSENTED = "configuration_consented"
+OWNERS: tuple[Role, ...] = ("control_owner", "process_owner")
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """One owner's consent to put a configuration in force after another; `content` and `signature` as they were signed.
+
+    Where the policy in force asks for no signature both are None.
+    """
+
+    by: str
+    configuration: str
+    previous: str
+    reason: str
+    content: str | None
+    signature: str | None
+
+    def draft(self) -> Draft:
+        """The register's line of it."""
+        texts = {"reason": self.reason}
+        if self.content is not None and self.signature is not None:
+            texts |= {"statement": self.content, "signature": self.signature}
+        return Draft(CONSENTED, self.by, {"configuration": self.configuration, "previous": self.previous}, texts)
+
+    @classmethod
+    def read(cls, entry: Entry) -> "Consent":
+        """The consent in a register line."""
+        texts = entry.texts
+        return cls(
+            entry.actor,
+            entry.data["configuration"],
+            entry.data["previous"],
+            texts["reason"],
+            texts.get("statement"),
+            texts.get("signature"),
+        )
+
+
+def what_is_signed(
+    configuration: Configuration, previous: str, by: str, reason: str, environment: str, decided_at: str
+) -> bytes:
+    """RFC 8785 bytes of a consent; `environment` is the evidence root it is for."""
+    return rfc8785.dumps(
+        {
+            "schema": SCHEMA,
+            "environment": environment,
+            "configuration": configuration.digest,
+            "manifest": configuration.manifest,
+            "previous": previous,
+            "by": by,
+            "reason": reason,
+            "decided_at": decided_at,
+        }
+    )
+
+
+def require_owner(by: str, in_force: Versions, at: datetime) -> None:
+    """Raise AdoptionRefused unless somebody holds an owner's role at an instant, by the roster in force."""
+    if in_force.policy.person(by) is None:
+        raise AdoptionRefused(f"{by!r} is not on the roster in force; adopt as one of its ids")
+    if not any(in_force.people.holds_role(by, role, at).holds for role in OWNERS):
+        raise AdoptionRefused(f"{by!r} has none of the roles {', '.join(OWNERS)} that adopt a configuration")
+
+
+def require_good(consent: Consent, in_force: Versions, keys: RosterKeys, environment: str, at: datetime) -> None:
+    """Raise AdoptionRefused unless a consent stands, judged by the configuration in force at an instant.
+
+    `at` is when the register saw it.
+    """
+    require_owner(consent.by, in_force, at)
+    if consent.content is None or consent.signature is None:
+        if in_force.policy.sign_off.signature == "required":
+            raise AdoptionRefused(f"the consent of {consent.by!r} is not signed")
+        return
+    _require_about(consent, environment, at)
+    try:
+        keys.verify(consent.content.encode(), consent.signature.encode(), person=consent.by, namespace=NAMESPACE, at=at)
+    except SignatureError as error:
+        raise AdoptionRefused(f"the signature of {consent.by!r} does not stand: {error}") from error
+
+
+def _require_about(consent: Consent, environment: str, at: datetime) -> None:
+    """Raise AdoptionRefused unless the signed words say what the register's line says."""
+    try:
+        said: dict[str, Any] = orjson.loads(consent.content or "")
+        named = [said[name] for name in ("schema", "environment", "configuration", "previous", "by", "reason")]
+        decided_at = parse_instant(said["decided_at"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise AdoptionRefused(f"what {consent.by!r} signed is no consent: {error!r}") from error
+    expected = [SCHEMA, environment, consent.configuration, consent.previous, consent.by, consent.reason]
+    if named != expected or decided_at > at:
+        raise AdoptionRefused(f"what {consent.by!r} signed is about something else")
+
+
+def enough(consents: Sequence[Consent], in_force: Versions) -> bool:
+    """Whether these owners may put a configuration in force: two people, or one where nothing has to be signed."""
+    if in_force.policy.sign_off.signature == "optional":
+        return bool(consents)
+    return any(_are_two(one.by, other.by, in_force) for one in consents for other in consents)
+
+
+def _are_two(one: str, other: str, in_force: Versions) -> bool:
+    people = in_force.people
+    return people.compare(people.identify(one), people.identify(other)) is Likeness.DIFFERENT
+
+
+def consents_to(entries: Iterable[Entry], configuration: str, previous: str) -> list[tuple[Consent, datetime]]:
+    """The consents to this change among register lines, each with when the register saw it."""
+    found = ((Consent.read(entry), parse_instant(entry.ts)) for entry in entries if entry.event == CONSENTED)
+    return [(one, at) for one, at in found if (one.configuration, one.previous) == (configuration, previous)]
+
+
+def adoption_faults(register: Register, versions: VersionStore) -> Iterator[str]:
+    """What is wrong with the adoptions in a register, each judged by the configuration that was in force before it."""
+    environment, in_force, consents = register.environment(), "", list[Entry]()
+    for entry in register.records():
+        if entry.event == "root_opened":
+            in_force = entry.data["configuration"]
+        elif entry.event == CONSENTED:
+            consents.append(entry)
+        elif entry.event == "configuration_adopted":
+            configuration, previous = entry.data["configuration"], entry.data["previous"]
+            if previous != in_force:
+                yield f"line {entry.line}: a successor of the configuration in force, {in_force}"
+            before = versions.at(in_force)
+            keys = RosterKeys(before.configuration)
+            good = []
+            for consent, at in consents_to(consents, configuration, previous):
+                try:
+                    require_good(consent, before, keys, environment, at)
+                    good.append(consent)
+                except AdoptionRefused as refusal:
+                    yield f"line {entry.line}: {refusal}"
+            if not enough(good, before):
+                yield f"line {entry.line}: the consent of the owners in force to {configuration}"
+            in_force, consents = configuration, []

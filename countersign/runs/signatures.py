@@ -1,0 +1,75 @@
+"""Signatures by people of the roster, checked with the keys that a configuration gives them.
+
+What belongs here: from a configuration to its `allowed_signers`, and verifying against it. What does not: what is
+signed, and what follows from a signature that does not stand.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from countersign.evidence.durable import digest_of
+from countersign.evidence.signature import verify
+from countersign.evidence.signers import PublicKey, Signer, allowed_signers
+from countersign.policy import Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signature that stands: by which key, and whether that is one of the demonstration."""
+
+    fingerprint: str
+    demo: bool
+
+
+class RosterKeys:
+    """The keys of everybody on the roster of one configuration."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._seen: dict[tuple[str, str, str, str, datetime], Signed] = {}
+
+    def of(self, person: str, namespace: str) -> list[PublicKey]:
+        """The keys that somebody may sign with in a namespace, whether or not they are valid now."""
+        keys = self._configuration.keys_of(person)
+        return [PublicKey.parse(key.key) for key, _ in keys if key.namespace == namespace]
+
+    @cached_property
+    def allowed_signers(self) -> bytes:
+        """The `allowed_signers` file of stock `ssh-keygen`: a line for each key. Raises SignatureError."""
+        return allowed_signers(
+            Signer(person.id, key.namespace, PublicKey.parse(key.key), key.valid_after, key.valid_before)
+            for person in self._configuration.policy.people
+            for key, _ in self._configuration.keys_of(person.id)
+        )
+
+    def verify(self, content: bytes, signature: bytes, *, person: str, namespace: str, at: datetime) -> Signed:
+        """Verify that somebody signed, with a key that was valid at an instant. Raises SignatureError.
+
+        A statement about many runs is verified once a second of `at`: the same bytes give the same answer.
+        """
+        second = at.astimezone(UTC).replace(microsecond=0)
+        asked = (digest_of(content), digest_of(signature), person, namespace, second)
+        if asked not in self._seen:
+            self._seen[asked] = self._verify(content, signature, person, namespace, second)
+        return self._seen[asked]
+
+    def _verify(self, content: bytes, signature: bytes, person: str, namespace: str, at: datetime) -> Signed:
+        with tempfile.NamedTemporaryFile(suffix=".allowed_signers") as file:
+            file.write(self.allowed_signers)
+            file.flush()
+            said = verify(
+                content, signature, principal=person, namespace=namespace, at=at, allowed_signers=Path(file.name)
+            )
+        demo = {key.key: is_demo for key, is_demo in self._configuration.keys_of(person)}
+        return Signed(said.key.fingerprint, demo[f"{said.key.kind} {said.key.text}"])
+
+    def void_since(self, key: PublicKey) -> datetime | None:
+        """From when on this roster takes nothing by a key any more: the date of its compromise, or None."""
+        for person in self._configuration.policy.people:
+            for entry, _ in self._configuration.keys_of(person.id):
+                if PublicKey.parse(entry.key) == key:
+                    return entry.valid_before
+        return None

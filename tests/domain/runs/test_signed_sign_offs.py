@@ -1,0 +1,408 @@
+"""Sign-offs signed by keys of the roster: taken, kept verbatim, judged again; and every way in which one is void."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rfc8785
+
+from countersign.errors import AdoptionRefused, SignOffRefused
+from countersign.evidence.keyring import KeyRing
+from countersign.evidence.signature import sign
+from countersign.policy import Policy, complete
+from countersign.runs.adoption import ConfigurationDesk
+from countersign.runs.consent import NAMESPACE
+from countersign.runs.run import RunResult, record_approval
+from countersign.runs.sign_offs import SignOffDesk
+from countersign.runs.state import Status
+from countersign.runs.statement import Statement, parse_statement
+from countersign.runs.workpaper import workpaper_document
+from tests.conftest import POLICY, StepClock, payload_with
+from tests.domain.runs.conftest import SIGNERS, Bench, Forger, log_of, policy_with
+from tests.keys import SIGNS, key_entry, make_key, signed_policy
+
+REVIEW, APPROVAL = "independent_review", "maker_checker"
+
+
+class SignedBench(Bench):
+    """A bench whose policy requires signatures, with everybody's keys in a folder."""
+
+    def __init__(self, root: Path, policy: Policy, clock: StepClock, keys: Path) -> None:
+        self.keys = keys
+        super().__init__(root, signed_policy(policy, keys), clock)
+
+    def fresh(self, **more: Any) -> Any:
+        run = super().fresh(**more)
+        self.desk = SignOffDesk(self.run.engine, KeyRing(folder=self.keys))
+        return run
+
+    def statement(self, *results: RunResult, key: str = REVIEW, signer: str = "reviewer", **more: Any) -> Statement:
+        return self.desk.request([result.rundir for result in results], key, signer, **more)
+
+    def submit(self, content: bytes, key_of: str | Path = "reviewer", namespace: str | None = None) -> Any:
+        path = self.keys / key_of if isinstance(key_of, str) else key_of
+        return self.desk.submit(content, sign(content, key=path, namespace=namespace or SIGNS["reviewer"]))
+
+    def adopt(self, policy: Policy) -> None:
+        """Put another policy in force, with the signatures of both owners."""
+        desk = ConfigurationDesk(self.root, clock=self.clock)
+        for owner in ("control-owner", "process-owner"):
+            desk.adopt(complete(policy, POLICY), owner, "A test needs it.", KeyRing(folder=self.keys))
+        self.policy = policy
+        self.fresh()
+
+
+@pytest.fixture
+def bench(root: Path, policy: Policy, clock: StepClock, keys: Path, monkeypatch: pytest.MonkeyPatch) -> SignedBench:
+    monkeypatch.setenv("COUNTERSIGN_POLICY", str(POLICY))
+    return SignedBench(root, policy, clock, keys)
+
+
+def with_key(policy: Policy, person: str, *entries: dict[str, Any]) -> Policy:
+    """A policy in which one person has these keys and no others."""
+    people = [
+        {**one, "keys": list(entries)} if one["id"] == person else one
+        for one in policy.model_dump(mode="json")["people"]
+    ]
+    return policy_with(policy, people=people)
+
+
+# Taken and kept
+
+
+def test_what_was_signed_is_kept_verbatim_and_verifies(bench: SignedBench) -> None:
+    done = bench.complete()
+    assert done.status is Status.COMPLETED
+    assert bench.faults() == []
+    assert done.state is not None
+    for key, signer in SIGNERS:
+        signed = next(one for one in done.state.sign_offs.values() if one.key == key)
+        assert signed.statement is not None
+        assert signed.signature is not None
+        said = json.loads(signed.statement)
+        assert rfc8785.dumps(said) == signed.statement.encode()
+        assert (said["checker"], said["runs"][0]["maker"], said["decision"]) == (signer, "maker", "approved")
+        assert said["runs"][0]["log_head"] == signed.log_head
+        assert said["configuration"]["roster"] == bench.run.engine.current.configuration.manifest["roster"]
+    for row in workpaper_document(done.state)["sign_offs"]:
+        assert row["signed_by_key"].startswith("SHA256:")
+
+
+def test_a_statement_signed_by_stock_ssh_keygen_elsewhere_is_taken_once(bench: SignedBench) -> None:
+    result = bench.execute()
+    content = bench.statement(result).content
+    (receipt,) = bench.submit(content)
+    (again,) = bench.submit(content)
+    assert (receipt.repeated, again.repeated, receipt.by) == (False, True, "reviewer")
+    assert bench.execute().pending == APPROVAL
+
+
+def test_one_signature_for_many_clean_changes(bench: SignedBench) -> None:
+    payloads = [payload_with(system=f"system-{number}") for number in range(5)]
+    results = [bench.execute(payload) for payload in payloads]
+    receipts = bench.submit(bench.statement(*results).content)
+    assert [receipt.run_id for receipt in receipts] == [result.run_id for result in results]
+    assert {bench.execute(payload).pending for payload in payloads} == {APPROVAL}
+    assert bench.faults() == []
+
+
+def test_python_asks_the_configured_key_and_refuses_without(
+    bench: SignedBench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    result = bench.execute()
+    for name in ("COUNTERSIGN_KEY", "SSH_AUTH_SOCK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COUNTERSIGN_KEYS", str(tmp_path / "nothing"))
+    more: dict[str, Any] = {"policy": bench.policy, "clock": bench.clock}
+    with pytest.raises(SignOffRefused, match=r"no private key for SHA256:.*COUNTERSIGN_KEY"):
+        record_approval(result.rundir, REVIEW, "reviewer", **more)
+    with pytest.raises(SignOffRefused, match="does not stand"):
+        record_approval(result.rundir, REVIEW, "reviewer", signing_key=bench.keys / "checker", **more)
+    monkeypatch.setenv("COUNTERSIGN_KEYS", str(bench.keys))
+    assert record_approval(result.rundir, REVIEW, "reviewer", **more).repeated is False
+
+
+def test_an_unsigned_sign_off_is_taken_where_the_policy_of_the_run_lets_it_and_the_workpaper_says_so(
+    bench: SignedBench,
+) -> None:
+    optional = bench.policy.sign_off.model_dump() | {"signature": "optional"}
+    bench.adopt(policy_with(bench.policy, sign_off=optional))
+    bench.desk = SignOffDesk(bench.run.engine)
+    done = bench.complete()
+    assert done.state is not None
+    document = workpaper_document(done.state)
+    assert {row["signed_by_key"] for row in document["sign_offs"]} == {"unsigned sign-off"}
+    assert bench.faults() == []
+
+
+def test_the_level_is_that_of_the_runs_opening(bench: SignedBench) -> None:
+    result = bench.execute()
+    optional = bench.policy.sign_off.model_dump() | {"signature": "optional"}
+    bench.adopt(policy_with(bench.policy, sign_off=optional))
+    with pytest.raises(SignOffRefused, match="cannot sign"):
+        SignOffDesk(bench.run.engine).record(result.rundir, REVIEW, "reviewer")
+
+
+# Refused when it is handed in
+
+
+def edited(change: Callable[[dict[str, Any]], None]) -> Callable[[bytes], bytes]:
+    def edit(content: bytes) -> bytes:
+        said = json.loads(content)
+        change(said)
+        return rfc8785.dumps(said)
+
+    return edit
+
+
+REFUSED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "another_root": (edited(lambda said: said.update(environment="0" * 64)), "about another evidence root"),
+    "another_configuration": (
+        edited(lambda said: said["configuration"].update(policy="0" * 64)), "another configuration is in force",
+    ),
+    "another_head": (edited(lambda said: said["runs"][0].update(log_head="0" * 64)), "has gone on since it was asked"),
+    "another_gate": (edited(lambda said: said["runs"][0].update(gate="0" * 64)), "has gone on since it was asked"),
+    "another_nonce": (edited(lambda said: said["runs"][0].update(request="0" * 64)), "has gone on since it was asked"),
+    "another_maker": (edited(lambda said: said["runs"][0].update(maker="nobody")), "has gone on since it was asked"),
+    "another_register": (edited(lambda said: said["register"].update(head="0" * 64)), "never had the head"),
+    "another_key": (edited(lambda said: said.update(key=APPROVAL)), "does not stand"),
+    "not_canonical": (lambda content: content + b"\n", "not in canonical form"),
+    "no_json": (lambda _: b"approved!", "not a statement"),
+    "no_runs": (edited(lambda said: said.update(runs=[])), "names at least one run"),
+    "a_run_twice": (edited(lambda said: said.update(runs=said["runs"] * 2)), "each once"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_statement_that_says_something_else_is_refused(bench: SignedBench, case: str) -> None:
+    edit, says = REFUSED[case]
+    result = bench.execute()
+    before = log_of(result).read_bytes()
+    with pytest.raises(SignOffRefused, match=says):
+        bench.submit(edit(bench.statement(result).content))
+    assert log_of(result).read_bytes() == before
+
+
+def test_a_statement_expires(bench: SignedBench) -> None:
+    content = bench.statement(bench.execute()).content
+    bench.clock.move(hours=72)
+    with pytest.raises(SignOffRefused, match="expired at"):
+        bench.submit(content)
+
+
+def test_a_statement_is_void_once_the_run_went_on(bench: SignedBench) -> None:
+    """The same run, asked for again after its review was given: another head, another request."""
+    result = bench.execute()
+    old = bench.statement(result).content
+    bench.sign(result, REVIEW, "reviewer", reason="Another word.")
+    bench.execute()
+    with pytest.raises(SignOffRefused, match="independent_review is not pending"):
+        bench.submit(old)
+
+
+def test_a_key_signs_only_for_whom_and_what_the_roster_says(bench: SignedBench, tmp_path: Path) -> None:
+    content = bench.statement(bench.execute()).content
+    for key_of, namespace in (
+        ("second-reviewer", SIGNS["reviewer"]),
+        ("checker", SIGNS["reviewer"]),
+        ("reviewer", SIGNS["checker"]),
+        (make_key(tmp_path / "own"), SIGNS["reviewer"]),
+    ):
+        with pytest.raises(SignOffRefused, match="does not stand"):
+            bench.submit(content, key_of, namespace)
+
+
+@pytest.mark.parametrize(
+    "validity",
+    [{"valid_after": "2026-12-01T00:00:00Z"}, {"valid_before": "2026-11-23T13:59:59Z"}],
+    ids=["not_yet", "expired"],
+)
+def test_a_key_outside_its_validity_signs_nothing(bench: SignedBench, validity: dict[str, str]) -> None:
+    bench.adopt(with_key(bench.policy, "reviewer", key_entry(bench.keys / "reviewer", SIGNS["reviewer"], **validity)))
+    with pytest.raises(SignOffRefused, match="does not stand"):
+        bench.submit(bench.statement(bench.execute()).content)
+
+
+def test_the_author_under_a_second_key_is_still_the_author(bench: SignedBench) -> None:
+    """The roster gives the maker the reviewer's role and a key; by the key they are nobody else."""
+    people = bench.policy.model_dump(mode="json")["people"]
+    own = {"keys": [key_entry(bench.keys / "second-reviewer", SIGNS["reviewer"])], "roles": ["reviewer"]}
+    people = [
+        {**one, **own} if one["id"] == "maker" else {**one, "keys": []} if one["id"] == "second-reviewer" else one
+        for one in people
+    ]
+    bench.adopt(policy_with(bench.policy, people=people))
+    with pytest.raises(SignOffRefused, match="'maker' is the author"):
+        bench.statement(bench.execute(), signer="maker")
+
+
+def test_a_run_with_an_exception_or_an_abstention_is_signed_alone(bench: SignedBench) -> None:
+    clean = bench.execute(payload_with(system="one"))
+    own = payload_with(system="two", deployed_by=None)
+    own["evidence"]["deployment"]["by"] = "maker"
+    odd = bench.execute(own)
+    open_ = payload_with(system="three")
+    del open_["evidence"]["tests"]
+    untested = bench.execute(open_)
+    for other, says in ((odd, "has exception results"), (untested, "has abstained results")):
+        with pytest.raises(SignOffRefused, match=f"{other.run_id} {says}, so it is signed alone"):
+            bench.statement(clean, other)
+        assert bench.submit(bench.statement(other).content)
+    with pytest.raises(SignOffRefused, match="is rejected, so it is signed alone"):
+        bench.statement(clean, bench.execute(payload_with(system="four")), decision="rejected", reason="No.")
+
+
+# Found by `verify` in a log that was rewritten with good chains
+
+
+def forged(bench: SignedBench, change: Callable[[dict[str, Any], Forger], None]) -> list[str]:
+    """The faults of a completed run whose review event was changed, every chain made good again."""
+    done = bench.complete()
+    forger = Forger(bench, done)
+    line = next(line for line in forger.log if line.name == "signed_off")
+    texts = {text["text"]: text for text in line.texts}
+    change({"event": line.event, "texts": texts}, forger)
+    line.texts[:] = list(texts.values())
+    forger.write()
+    return bench.kinds()
+
+
+def test_a_signature_that_was_taken_off_is_found(bench: SignedBench) -> None:
+    def strip(line: dict[str, Any], _: Forger) -> None:
+        del line["texts"][f"statement/{REVIEW}"], line["texts"][f"signature/{REVIEW}"]
+
+    assert "sign_off_unsigned" in forged(bench, strip)
+
+
+def test_a_statement_that_was_edited_is_found(bench: SignedBench) -> None:
+    def edit(line: dict[str, Any], _: Forger) -> None:
+        text = line["texts"][f"statement/{REVIEW}"]
+        text["value"] = text["value"].replace('"decision":"approved"', '"decision":"rejected"')
+
+    assert "sign_off_statement" in forged(bench, edit)
+
+
+def test_a_signature_of_other_words_is_found(bench: SignedBench) -> None:
+    def replace(line: dict[str, Any], _: Forger) -> None:
+        other = sign(b"{}", key=bench.keys / "reviewer", namespace=SIGNS["reviewer"])
+        line["texts"][f"signature/{REVIEW}"]["value"] = other.decode()
+
+    assert "sign_off_signature" in forged(bench, replace)
+
+
+def test_a_sign_off_that_was_moved_to_another_run_is_found(bench: SignedBench) -> None:
+    """The statement and signature of another, really reviewed run under this one's review."""
+    other = bench.complete(payload_with(system="other"))
+    assert other.state is not None
+    lent = next(iter(other.state.sign_offs.values()))
+
+    def move(line: dict[str, Any], _: Forger) -> None:
+        line["texts"][f"statement/{REVIEW}"]["value"] = lent.statement
+        line["texts"][f"signature/{REVIEW}"]["value"] = lent.signature
+
+    assert "sign_off_statement" in forged(bench, move)
+
+
+def test_an_engine_concludes_nothing_on_a_sign_off_that_does_not_stand(bench: SignedBench) -> None:
+    """Both sign-offs are there, the first without its signature: no workpaper comes out of it."""
+    for key, signer in SIGNERS:
+        result = bench.execute()
+        bench.sign(result, key, signer)
+    forger = Forger(bench, result)
+    line = next(line for line in forger.log if line.name == "signed_off")
+    line.texts[:] = [text for text in line.texts if not text["text"].startswith(("statement/", "signature/"))]
+    forger.write()
+    bench.fresh()
+    after = bench.execute()
+    assert after.status is Status.FAILED
+    assert "sign_off_unsigned" in (after.reason or "")
+
+
+def test_a_key_given_up_later_voids_what_it_signed_after_its_compromise_and_nothing_before(
+    bench: SignedBench,
+) -> None:
+    early = bench.complete(payload_with(system="early"))
+    compromise = bench.clock()
+    bench.clock.move(hours=1)
+    late = bench.complete(payload_with(system="late"))
+    entry = key_entry(bench.keys / "reviewer", SIGNS["reviewer"], valid_before=compromise.isoformat())
+    bench.adopt(with_key(bench.policy, "reviewer", entry))
+    found = [(fault.run_id, fault.kind) for fault in bench.faults()]
+    assert found == [(late.run_id, "sign_off_key_void")]
+    assert early.run_id != late.run_id
+
+
+def test_a_sign_off_still_verifies_years_after_its_key_has_expired(bench: SignedBench) -> None:
+    bench.complete()
+    bench.clock.move(days=7 * 365)
+    entry = key_entry(bench.keys / "reviewer", SIGNS["reviewer"], valid_before="2027-01-01T00:00:00Z")
+    bench.adopt(with_key(bench.policy, "reviewer", entry))
+    assert bench.faults() == []
+
+
+# The configuration
+
+
+def test_a_configuration_needs_the_signatures_of_two_owners(bench: SignedBench) -> None:
+    changed = complete(policy_with(bench.policy, version="changed"), POLICY)
+    desk = ConfigurationDesk(bench.root, clock=bench.clock)
+    keys = KeyRing(folder=bench.keys)
+    first = desk.adopt(changed, "control-owner", "The roster grew.", keys)
+    assert (first.in_force, first.repeated) == (False, False)
+    assert first.waits_for is not None
+    assert desk.adopt(changed, "control-owner", "The roster grew.", keys).repeated
+    assert desk.in_force().configuration.digest != changed.digest
+    assert desk.adopt(changed, "process-owner", "Agreed.", keys).in_force
+    assert bench.faults() == []
+
+
+def test_a_consent_without_a_key_or_with_that_of_another_is_refused(bench: SignedBench) -> None:
+    changed = complete(policy_with(bench.policy, version="changed"), POLICY)
+    desk = ConfigurationDesk(bench.root, clock=bench.clock)
+    with pytest.raises(AdoptionRefused, match="'control-owner' cannot sign"):
+        desk.adopt(changed, "control-owner", "Why not.")
+    with pytest.raises(AdoptionRefused, match="does not stand"):
+        desk.adopt(changed, "control-owner", "Why not.", KeyRing(bench.keys / "process-owner"))
+
+
+def test_an_adoption_that_was_forged_is_found(bench: SignedBench) -> None:
+    """An attacker who writes to the root puts a policy in force that nobody signed, and opens a run under it."""
+    changed = complete(policy_with(bench.policy, version="changed"), POLICY)
+    engine = bench.run.engine
+    engine.versions.keep(changed)
+    data = {"configuration": changed.digest, "manifest": changed.manifest}
+    previous = engine.current.configuration.digest
+    engine.register.append("configuration_adopted", "control-owner", **data, previous=previous)
+    assert bench.kinds() == ["adoption_void"]
+
+
+def test_consents_to_one_change_are_none_to_another(bench: SignedBench) -> None:
+    """Both owners signed, but another configuration than the one that was put in force."""
+    bench.adopt(policy_with(bench.policy, version="agreed"))
+    forged_one = complete(policy_with(bench.policy, version="forged"), POLICY)
+    bench.run.engine.versions.keep(forged_one)
+    data = {"configuration": forged_one.digest, "manifest": forged_one.manifest}
+    previous = bench.run.engine.current.configuration.digest
+    bench.run.engine.register.append("configuration_adopted", "control-owner", **data, previous=previous)
+    assert len(bench.registered("configuration_consented")) == 2
+    assert bench.kinds() == ["adoption_void"]
+
+
+def test_a_run_under_a_configuration_that_was_not_in_force_is_found(bench: SignedBench) -> None:
+    done = bench.complete()
+    forger = Forger(bench, done)
+    changed = complete(policy_with(bench.policy, version="changed"), POLICY)
+    bench.run.engine.versions.keep(changed)
+    (opening,) = forger.of_run("run_opened")
+    opening.event["configuration"] = changed.digest
+    forger.line("ingested").event["configuration"] = changed.named
+    forger.write()
+    assert "configuration_not_in_force" in bench.kinds()
+
+
+def test_statements_name_the_namespaces_of_the_field() -> None:
+    assert {*SIGNS.values()} == {"independent-review@countersign", "maker-checker@countersign", NAMESPACE}
+    with pytest.raises(SignOffRefused):
+        parse_statement(b"[]")
