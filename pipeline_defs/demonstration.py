@@ -15,6 +15,7 @@ import yaml
 from countersign.clocks.instant import stamp
 from countersign.evidence import durable
 from countersign.policy import Key, Person, Policy, load_policy
+from countersign.retention.approvals import NAMESPACE as RETENTION
 from countersign.runs.consent import NAMESPACE, OWNERS
 from countersign.runs.statement import namespace_of
 
@@ -49,7 +50,7 @@ def make_demo_keys(policy_path: Path, evidence_root: Path, keys: Path, now: date
 def _namespaces(person: Person, policy: Policy) -> Iterator[str]:
     yield from (namespace_of(key) for key in Key if policy.sign_off.role(key) in person.roles)
     if set(OWNERS) & set(person.roles):
-        yield NAMESPACE
+        yield from (NAMESPACE, RETENTION)
 
 
 def _make_key(folder: Path, person: Person, namespace: str, now: datetime) -> dict[str, str]:

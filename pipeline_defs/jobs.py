@@ -27,6 +27,7 @@ from assets.checks import log_evaluations
 from assets.evidence_chain import POOL
 from assets.findings import FINDING, operations
 from assets.metadata import findings_metadata, stage_metadata
+from assets.retention import retention_assets
 from countersign.errors import SignatureError
 from countersign.evidence.sealing import Sealer
 from countersign.runs.daywork import needs_somebody, work_days
@@ -36,7 +37,7 @@ from resources.evidence import Evidence, WallClock
 DAILY, ADVANCE, RECORD_SIGN_OFF, INTEGRITY, SEAL = "daily", "advance", "record_sign_off", "integrity", "seal"
 
 NO_SEAL_KEY = "no key seals this evidence root; name one with COUNTERSIGN_SEAL_KEY and start again"
-WATCH, ROLL_UP = "watch", "sla_roll_up"
+WATCH, ROLL_UP, RETENTION = "watch", "sla_roll_up", "retention"
 
 
 class AdvanceConfig(Config):
@@ -131,6 +132,16 @@ def roll_up_job() -> UnresolvedAssetJobDefinition:
     )
 
 
+def retention_job() -> UnresolvedAssetJobDefinition:
+    """Keep what is over, and see that everything kept is still there."""
+    return define_asset_job(
+        RETENTION,
+        selection=AssetSelection.assets(*retention_assets()),
+        executor_def=in_process_executor,
+        description="Keep finished days elsewhere, and check that nothing of them left early.",
+    )
+
+
 def op_jobs() -> list[JobDefinition]:
     """The jobs without assets of their own."""
 
@@ -172,6 +183,13 @@ def schedules(time_zone: str, seal_key: str) -> list[ScheduleDefinition]:
             name="nightly_integrity",
             job_name=INTEGRITY,
             cron_schedule="30 2 * * *",
+            execution_timezone=time_zone,
+            default_status=DefaultScheduleStatus.RUNNING,
+        ),
+        ScheduleDefinition(
+            name="daily_retention",
+            job_name=RETENTION,
+            cron_schedule="0 4 * * *",
             execution_timezone=time_zone,
             default_status=DefaultScheduleStatus.RUNNING,
         ),

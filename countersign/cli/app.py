@@ -21,6 +21,7 @@ from countersign.cli import (
     people,
     policy,
     prove,
+    retention,
     sample,
     seal,
     show,
@@ -37,6 +38,7 @@ from countersign.errors import (
     CountersignError,
     FindingRefused,
     PayloadError,
+    RetentionRefused,
     SignOffRefused,
     TamperedError,
     UnadoptedError,
@@ -65,6 +67,7 @@ app.command("seal")(seal.seal)
 app.add_typer(sign_off.app, name="sign-off", help="Sign on another machine: what to sign, and what was signed.")
 app.command("prove")(prove.prove_run)
 app.command("witness")(witness.witness)
+app.command("restore")(retention.restore)
 app.add_typer(intake.app, name="intake", help="Read changes from a source; each becomes a run.")
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
 app.add_typer(calendar.app, name="calendar", help="The business calendar.")
@@ -72,6 +75,7 @@ app.add_typer(finding.app, name="finding", help="What went wrong, and who answer
 app.add_typer(sla.app, name="sla", help="How long people have, and whose turn it is.")
 app.add_typer(people.app, name="people", help="Who is who, by the roster of the policy.")
 app.add_typer(policy.app, name="policy", help="The policy of an evidence root.")
+app.add_typer(retention.app, name="retention", help="Evidence kept elsewhere, write-once, for years.")
 app.add_typer(sample.app, name="sample", help="The monthly sample: how many items, and what a result supports.")
 
 
@@ -84,6 +88,7 @@ def main() -> NoReturn:
         ClockRefused,
         FindingRefused,
         PayloadError,
+        RetentionRefused,
         SignOffRefused,
         TamperedError,
         UnadoptedError,

@@ -11,13 +11,14 @@ from datetime import date, timedelta
 from countersign.evidence.lines import ZERO
 from countersign.evidence.seal import seal_path, signature_path
 from countersign.retention.days import FinishedDay
+from countersign.retention.holds import unapproved
 from countersign.retention.keep import Archive, digest_in
 from countersign.retention.ledger import KeptDay, Ledger, StoredObject
 from countersign.retention.store import RetentionStore
 
 LATE = timedelta(days=3)  # a day is over at midnight, is packed in the night after it, and may fail once
 INCIDENTS = frozenset(
-    ("missing", "changed", "shortened", "downgraded", "delete_marker", "hold_lifted", "local_missing")
+    ("missing", "changed", "shortened", "downgraded", "delete_marker", "hold_lifted", "local_missing", "not_approved")
 )
 
 
@@ -58,6 +59,11 @@ def check(archive: Archive, store: RetentionStore, *, read: bool = False) -> Ite
             continue
         for half, stored in kept.objects.items():
             yield from _object(kept, half, stored, store, read=read)
+    for done, why in unapproved(archive, ledger):
+        for each in done.act.on["days"]:
+            yield Lost(
+                date.fromisoformat(each["day"]), "not_approved", "register", f"two people for {done.act.what}: {why}"
+            )
     for finished in archive.days(ledger):
         yield from _local(archive, finished, ledger)
 
@@ -119,5 +125,7 @@ def _names(archive: Archive, finished: FinishedDay) -> Iterator[str]:
     for number in finished.seals:
         yield str(seal_path(root, number))
         yield str(signature_path(root, number))
+    for name in finished.witnesses:
+        yield str(root.seals / name)
     for name in finished.files:
         yield str(root.path / name)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -31,8 +31,10 @@ _READ = frozenset(
         b"run_head",
         b"run_closed",
         b"signed_off",
+        b"breached",
         b"extract",
         b"sealed",
+        b"witnessed",
     )
 )
 _FILES = b'"files":{'  # a line that says so names files of the root with their SHA-256: the sample of a month
@@ -60,6 +62,7 @@ class FinishedDay:
     configurations: set[str] = field(default_factory=set)
     extracts: set[str] = field(default_factory=set)
     seals: set[int] = field(default_factory=set)
+    witnesses: set[str] = field(default_factory=set)
     files: dict[str, str] = field(default_factory=dict)
 
 
@@ -131,9 +134,9 @@ def _take(
             if (before := open_runs.get(said["supersedes"] or "")) is not None:
                 before.superseded = True
                 now.runs[before.run_id] = before
-        case b"run_head" | b"run_closed" | b"signed_off":
+        case b"run_head" | b"run_closed" | b"signed_off" | b"breached":
             paused = open_runs.get(said["run_id"])
-            if paused is not None:
+            if paused is not None and "head" in said:
                 paused.head = said["head"]
                 if event == b"run_closed":
                     del open_runs[paused.run_id]
@@ -143,6 +146,8 @@ def _take(
             now.extracts.add(said["digest"])
         case b"sealed":
             now.seals.add(int(said["number"]))
+        case b"witnessed":
+            now.witnesses.add(PurePath(said["file"]).name)
         case _:
             pass
 

@@ -1,108 +1,105 @@
-"""Legal holds, their release, and purging: each by two people, and each a register line before it is done.
+"""Legal holds, their release, and purging: by two people, and on record before it is done.
 
 What belongs here: what may be done, and doing it so that the same command repairs a crash between line and store. What
-does not: who may approve (`approvals`).
+does not: whose approval stands (`approvals`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date
 
 from countersign.clocks.instant import stamp
-from countersign.errors import RetentionRefused
+from countersign.errors import CountersignError, RetentionRefused
+from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import Draft
-from countersign.retention.approvals import Act, Approval, Standing, require_two
+from countersign.retention.approvals import GOOD_FOR, Act, Approval, approve, require_good, two_of
 from countersign.retention.keep import Archive
-from countersign.retention.ledger import ACTOR, KeptDay
+from countersign.retention.ledger import ACTOR, HELD, PURGED, RELEASED, Done, KeptDay, Ledger
 from countersign.retention.store import RetentionStore
+from countersign.runs.consent import OWNERS
+from countersign.runs.versions import VersionStore
 
 
-def hold(
-    archive: Archive,
-    store: RetentionStore,
-    days: Iterable[date],
-    approvals: Sequence[Approval],
-    reason: str,
-    standing: Standing,
-) -> list[KeptDay]:
-    """Put days on legal hold. Raises RetentionRefused, and then nothing was changed; harmless to repeat."""
-    return _set_hold(archive, store, days, Act("retention_held", reason=reason), approvals, standing)
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of an approval: `done` says whether it was the second one, and the act is done."""
+
+    act: Act
+    days: list[KeptDay]
+    by: list[str]
+    done: bool
+
+    @property
+    def waits_for(self) -> str | None:
+        """What is missing, in words."""
+        return None if self.done else f"another of the roles {', '.join(OWNERS)} than {', '.join(self.by)}"
 
 
-def release(
-    archive: Archive,
-    store: RetentionStore,
-    days: Iterable[date],
-    approvals: Sequence[Approval],
-    reason: str,
-    standing: Standing,
-) -> list[KeptDay]:
-    """Take the hold off days. Raises RetentionRefused, and then nothing was changed; harmless to repeat."""
-    return _set_hold(archive, store, days, Act("retention_released", reason=reason), approvals, standing)
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """Who approves, why, and with which keys at hand."""
+
+    by: str
+    reason: str
+    keys: KeyRing
 
 
-def _set_hold(
-    archive: Archive,
-    store: RetentionStore,
-    days: Iterable[date],
-    act: Act,
-    approvals: Sequence[Approval],
-    standing: Standing,
-) -> list[KeptDay]:
-    on = act.what == "retention_held"
-    chosen = _chosen(archive, store, days)
-    act = Act(act.what, {"days": [{"day": kept.day.isoformat()} for kept in chosen]}, act.reason)
-    by = require_two(act, approvals, standing)
-    if any(kept.held is not on for kept in chosen):
-        _record(archive, act, by)
-    for kept in chosen:
-        for stored in kept.objects.values():
-            store.hold(stored.key, stored.version, on=on)
-        kept.held = on
-    return chosen
+def hold(archive: Archive, store: RetentionStore, days: Iterable[date], approver: Approver) -> Answer:
+    """Approve that days go on legal hold; with the second approval they are. Raises RetentionRefused."""
+    return _set_hold(archive, store, days, approver, HELD)
 
 
-def purge(
-    archive: Archive,
-    store: RetentionStore,
-    before: date,
-    approvals: Sequence[Approval],
-    reason: str,
-    standing: Standing,
-) -> list[KeptDay]:
-    """Remove from the store the days before a date: all of them are past their time and on no hold, or none goes.
+def release(archive: Archive, store: RetentionStore, days: Iterable[date], approver: Approver) -> Answer:
+    """Approve that the hold is taken off days; with the second approval it is. Raises RetentionRefused."""
+    return _set_hold(archive, store, days, approver, RELEASED)
 
-    A tombstone with their digests stays in the register; so does everything in the root. Raises RetentionRefused.
+
+def _set_hold(archive: Archive, store: RetentionStore, days: Iterable[date], approver: Approver, what: str) -> Answer:
+    ledger = archive.ledger()
+    chosen = [_in_store(ledger, store, day) for day in sorted(set(days))]
+    act = Act(what, {"days": [{"day": kept.day.isoformat()} for kept in chosen]})
+    on = what == HELD
+    by, done = _approved(archive, ledger, act, approver, needed=any(kept.held is not on for kept in chosen))
+    if done:
+        for kept in chosen:
+            for stored in kept.objects.values():
+                store.hold(stored.key, stored.version, on=on)
+    return Answer(act, chosen, by, done)
+
+
+def purge(archive: Archive, store: RetentionStore, before: date, approver: Approver) -> Answer:
+    """Approve that the days before a date leave the store; with the second approval they do.
+
+    All of them are past their time and on no hold, or none goes. A tombstone with their digests stays in the register,
+    and everything stays in the root. Raises RetentionRefused.
     """
     ledger, now = archive.ledger(), archive.clock()
-    chosen = [kept for day, kept in sorted(ledger.days.items()) if day < before and kept.store == store.name]
+    past = [kept for day, kept in sorted(ledger.days.items()) if day < before and kept.store == store.name]
+    # purged days are looked at again only where no other is left: then a purge that broke off is finished
+    chosen = [kept for kept in past if not kept.purged] or past
+    if not chosen:
+        raise RetentionRefused(f"nothing from before {before} is in {store.name}")
     for kept in chosen:
         if kept.held:
             raise RetentionRefused(f"{kept.day}: on legal hold; two people release it first")
         if now < kept.until:
             raise RetentionRefused(f"{kept.day}: is kept until {stamp(kept.until)}; name an earlier --before")
-    if not chosen:
-        raise RetentionRefused(f"nothing from before {before} is in {store.name}")
-    act = Act("purged", {"days": [_tombstone(kept) for kept in chosen]}, reason)
-    by = require_two(act, approvals, standing)
-    if any(not kept.purged for kept in chosen):
-        _record(archive, act, by)
-    for kept in chosen:
-        for stored in kept.objects.values():
-            store.remove(stored.key, stored.version)
-    return chosen
+    act = Act(PURGED, {"days": [_tombstone(kept) for kept in chosen]})
+    by, done = _approved(archive, ledger, act, approver, needed=any(not kept.purged for kept in chosen))
+    if done:
+        for kept in past:
+            for stored in kept.objects.values():
+                store.remove(stored.key, stored.version)
+    return Answer(act, chosen, by, done)
 
 
-def _chosen(archive: Archive, store: RetentionStore, days: Iterable[date]) -> list[KeptDay]:
-    ledger = archive.ledger()
-    chosen = []
-    for day in sorted(set(days)):
-        kept = ledger.days.get(day)
-        if kept is None or kept.purged:
-            raise RetentionRefused(f"{day}: is not in the store; `countersign retention status` lists what is")
-        if kept.store != store.name:
-            raise RetentionRefused(f"{day}: is in {kept.store}; the policy names {store.name}")
-        chosen.append(kept)
-    return chosen
+def _in_store(ledger: Ledger, store: RetentionStore, day: date) -> KeptDay:
+    kept = ledger.days.get(day)
+    if kept is None or kept.purged:
+        raise RetentionRefused(f"{day}: is not in the store; `countersign retention status` lists what is")
+    if kept.store != store.name:
+        raise RetentionRefused(f"{day}: is in {kept.store}; the policy names {store.name}")
+    return kept
 
 
 def _tombstone(kept: KeptDay) -> dict[str, str]:
@@ -110,6 +107,51 @@ def _tombstone(kept: KeptDay) -> dict[str, str]:
     return {"day": kept.day.isoformat(), "until": stamp(kept.until), **digests}
 
 
-def _record(archive: Archive, act: Act, by: list[str]) -> None:
-    """One line for the whole act, in the words that were approved."""
-    archive.register.append_many([Draft(act.what, ACTOR, {**act.on, "by": by}, {"reason": act.reason})])
+def _approved(
+    archive: Archive, ledger: Ledger, act: Act, approver: Approver, *, needed: bool
+) -> tuple[list[str], bool]:
+    """Put an approval on record, and the act with it where it is the second; who approved, and whether it may be done.
+
+    Where the register says already that the act was done, nothing is `needed`: the store is made to follow.
+    """
+    if not needed:
+        return [], True
+    now, versions = archive.clock(), archive.versions
+    given = [approval for approval, _ in ledger.waiting.get(act.canonical, []) if _stands(archive, approval)]
+    given = [approval for approval in given if now - approval.at <= GOOD_FOR]
+    drafts = []
+    if approver.by not in {approval.by for approval in given}:
+        environment = archive.register.environment()
+        given.append(approve(act, approver.by, approver.reason, versions, approver.keys, environment, now))
+        drafts.append(given[-1].draft())
+    by = two_of(given, versions)
+    if by:
+        drafts.append(Draft(act.what, ACTOR, {**act.on, "by": by}))
+    if drafts:
+        archive.register.append_many(drafts)
+    return by or sorted({approval.by for approval in given}), bool(by)
+
+
+def _stands(archive: Archive, approval: Approval) -> bool:
+    try:
+        require_good(approval, archive.versions, archive.register.environment())
+    except RetentionRefused:
+        return False
+    return True
+
+
+def unapproved(archive: Archive, ledger: Ledger) -> Iterator[tuple[Done, str]]:
+    """Acts in the register that two people did not approve, each judged by the configuration of then; and why not."""
+    versions, environment = VersionStore(archive.root), archive.register.environment()
+    for done in ledger.done:
+        good: list[Approval] = []
+        why = "nobody approved it"
+        for approval, configuration in done.approvals:
+            try:
+                require_good(approval, versions.at(configuration), environment)
+            except CountersignError as error:
+                why = str(error)
+            else:
+                good += [approval] if done.at - approval.at <= GOOD_FOR else []
+        if not two_of(good, archive.versions):
+            yield done, f"only {good[0].by!r} approved it" if good else why

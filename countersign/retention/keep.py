@@ -23,11 +23,11 @@ from countersign.evidence import durable
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
-from countersign.policy import Policy
 from countersign.retention.days import FinishedDay, Reach, Span, finished_days
 from countersign.retention.ledger import HALVES, KeptDay, Ledger, StoredObject, read_ledger
 from countersign.retention.pack import Packed, pack
 from countersign.retention.store import RetentionStore
+from countersign.runs.versions import Versions
 
 _SCRATCH = ".retaining-"
 
@@ -41,13 +41,19 @@ class NotKept:
 
 
 class Archive:
-    """The finished days of an evidence root, and what the register says of their copies."""
+    """The finished days of an evidence root, and what the register says of their copies.
 
-    def __init__(self, root: EvidenceRoot, policy: Policy, *, clock: Clock, entropy: Entropy = random_bytes) -> None:
+    `versions` is the configuration in force.
+    """
+
+    def __init__(
+        self, root: EvidenceRoot, versions: Versions, *, clock: Clock, entropy: Entropy = random_bytes
+    ) -> None:
         if not root.register.is_file():
             raise EvidenceError(f"{root.path}: no evidence root (register.jsonl is missing); name one with --root")
         self.root = root
-        self.policy = policy
+        self.versions = versions
+        self.policy = versions.policy
         self.clock = clock
         self.entropy = entropy
         self.register = Register(root, clock=clock, entropy=entropy)

@@ -1,8 +1,9 @@
-"""What the register says of the retention store: kept, held, released, purged, restored.
+"""What the register says of the retention store: kept, approved, held, released, purged, restored.
 
 What belongs here: the events and their fold. What does not: acting on them, and asking a store.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -14,11 +15,14 @@ from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import TamperedError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import Draft, parse_line
+from countersign.retention.approvals import APPROVED, Act, Approval
 
 ACTOR = "countersign"
 HALVES = ("chain", "texts")
+PACKED, HELD, RELEASED, PURGED, RESTORED = "packed", "retention_held", "retention_released", "purged", "restored"
+_CONFIGURED = ("root_opened", "configuration_adopted")
 _EVENT = re.compile(rb'\{"prev":"[0-9a-f]{64}","seq":\d+,"ts":"[^"]*","event":"(\w+)"')
-_OURS = (b"packed", b"retention_held", b"retention_released", b"purged", b"restored")
+_READ = frozenset(name.encode() for name in (PACKED, HELD, RELEASED, PURGED, RESTORED, APPROVED, *_CONFIGURED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +64,29 @@ class KeptDay:
             "faults": self.faults,
             "objects": {half: asdict(stored) for half, stored in self.objects.items()},
         }
-        return Draft("packed", ACTOR, data)
+        return Draft(PACKED, ACTOR, data)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An act that the register says was done at an instant, by these people, with the approvals that came before it.
+
+    Each approval comes with the digest of the configuration that was in force then.
+    """
+
+    act: Act
+    at: datetime
+    by: tuple[str, ...]
+    approvals: tuple[tuple[Approval, str], ...]
 
 
 @dataclass(slots=True)
 class Ledger:
-    """Every day that was ever kept."""
+    """Every day that was ever kept, what was done by two people, and the approvals of what was not done yet."""
 
     days: dict[date, KeptDay] = field(default_factory=dict)
+    done: list[Done] = field(default_factory=list)
+    waiting: dict[bytes, list[tuple[Approval, str]]] = field(default_factory=dict)
 
     def standing(self) -> list[KeptDay]:
         """The days that have to be in the store, ascending."""
@@ -77,37 +96,67 @@ class Ledger:
 def read_ledger(register: Path) -> Ledger:
     """What the register's lines say. Raises TamperedError for one that is not of its form."""
     ledger = Ledger()
-    for name, event in _our_events(register):
+    in_force = ""
+    for name, event, texts in _events(register):
         try:
-            _take(ledger, name, event)
+            if name in _CONFIGURED:
+                in_force = event["configuration"]
+            else:
+                _take(ledger, name, event, texts, in_force)
         except (KeyError, TypeError, ValueError) as error:
-            raise TamperedError(
-                f"{register}: the event {event.get('seq')} ({name}) is not of its form (SEV-1)"
-            ) from error
+            where = f"the event {event.get('seq')} ({name})"
+            raise TamperedError(f"{register}: {where} is not of its form (SEV-1)") from error
     return ledger
 
 
-def _our_events(register: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _events(register: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
+    """The events that matter here with their texts, without parsing the others."""
+    found: tuple[str, dict[str, Any], dict[str, str]] | None = None
     with ChainFile(register).reading() as file:
         for line in file:
             said = _EVENT.match(line)
-            if said is not None and said[1] in _OURS:
-                yield said[1].decode("ascii"), parse_line(line) or {}
+            if said is None:
+                if found is not None:
+                    _add_text(found[1], found[2], line)
+                continue
+            if found is not None:
+                yield found
+            found = (said[1].decode("ascii"), parse_line(line) or {}, {}) if said[1] in _READ else None
+    if found is not None:
+        yield found
 
 
-def _take(ledger: Ledger, name: str, event: dict[str, Any]) -> None:
-    if name == "packed":
+def _add_text(event: dict[str, Any], texts: dict[str, str], line: bytes) -> None:
+    """Take a text for what the event says it is, and no other one."""
+    said = parse_line(line) or {}
+    name = str(said.get("text"))
+    if event.get("texts", {}).get(name) == hashlib.sha256(line).hexdigest():
+        texts[name] = str(said.get("value"))
+
+
+def _take(ledger: Ledger, name: str, event: dict[str, Any], texts: dict[str, str], in_force: str) -> None:
+    at = parse_instant(event["ts"])
+    if name == PACKED:
         kept = _kept(event)
         ledger.days[kept.day] = kept
-    elif name == "restored":
+    elif name == RESTORED:
         ledger.days[date.fromisoformat(event["day"])].restored += 1
+    elif name == APPROVED:
+        act = Act(event["act"], event["on"])
+        approval = Approval(
+            act, event["actor"], at, texts.get("reason", ""), texts.get("statement"), texts.get("signature")
+        )
+        ledger.waiting.setdefault(act.canonical, []).append((approval, in_force))
     else:
+        act = Act(name, {"days": event["days"]})
+        approvals = ledger.waiting.pop(act.canonical, [])
+        ledger.done.append(Done(act, at, tuple(event["by"]), tuple(approvals)))
         for each in event["days"]:
             kept = ledger.days[date.fromisoformat(each["day"])]
-            if name == "purged":
+            if name == PURGED:
                 kept.purged = True
             else:
-                kept.held = name == "retention_held"
+                kept.held = name == HELD
 
 
 def _kept(event: dict[str, Any]) -> KeptDay:

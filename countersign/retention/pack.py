@@ -65,6 +65,8 @@ def pack(root: EvidenceRoot, finished: FinishedDay, scratch: Path) -> Pack:
         packer.segment(FINDINGS, root.findings, finished.findings)
         for number in sorted(finished.seals):
             packer.seal(number)
+        for name in sorted(finished.witnesses):
+            packer.witness(name)
         runs = sorted(finished.runs.values(), key=lambda run: (run.day, run.run_id))
         packer.configurations(finished.configurations.union(*(run.configurations for run in runs)))
         for run in runs:
@@ -133,6 +135,10 @@ class _Packer:
         except (SignatureError, FileNotFoundError):
             return  # `verify` has a name for each of these; what there is, is packed
         self._named_bytes(f"keys/seal-{number:06}.pub", f"{key.kind} {key.text}\n".encode("ascii"))
+
+    def witness(self, name: str) -> None:
+        """A counter-signature of a seal, by somebody else."""
+        self._chain_file(f"seals/{name}", self._root.seals / name)
 
     def configurations(self, digests: set[str]) -> None:
         """Every version that these name."""

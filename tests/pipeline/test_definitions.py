@@ -24,6 +24,7 @@ DEPS = {
     "audit_log": ["handoff_report"],
     "finding": ["handoff_report", "sign_off"],
     "ops_report": ["finding"],
+    "retention_inventory": ["audit_log"],
 }
 CHECKS = {
     "grounding_gate:nothing_blocked",
@@ -31,9 +32,10 @@ CHECKS = {
     "change_record:every_deployment_has_a_change",
     "audit_log:every_log_verifies",
     "finding:no_clock_overdue",
+    "retention_inventory:nothing_left_early",
 }
-JOBS = {"daily", "advance", "record_sign_off", "integrity", "seal", "watch", "sla_roll_up"}
-OPERATIONS = {"finding", "ops_report"}
+JOBS = {"daily", "advance", "record_sign_off", "integrity", "seal", "watch", "sla_roll_up", "retention"}
+OPERATIONS = {"finding", "ops_report", "retention_inventory"}
 
 
 @pytest.fixture
@@ -52,12 +54,13 @@ def test_assets_and_what_they_depend_on(graph: AssetGraph) -> None:
 def test_every_asset_says_what_it_is_and_whose(graph: AssetGraph) -> None:
     for node in graph.asset_nodes:
         assert len(node.description or "") > 30, node.key
-        group = {"source": "sources", "finding": "operations", "ops_report": "operations"}
+        group = {"source": "sources", **dict.fromkeys(OPERATIONS, "operations")}
         assert (node.group_name, node.owners) == (
             group.get(node.key.path[0], "evidence_chain"),
             ["team:change-control"],
         )
         kinds = {"inbox": {"files"}, "workpaper": {"parquet"}, "handoff_report": {"parquet"}}
+        kinds["retention_inventory"] = {"tar"}
         assert node.kinds == kinds.get(node.key.path[-1], {"json"})
 
 
@@ -107,10 +110,13 @@ def test_sensors_and_schedules_are_running_by_default(deployment: Deployment) ->
     assert sensors == {"intake_sensor": ["daily"], "approval_sensor": ["advance"], "sla_sensor": ["watch"],
                        "failed_run_sensor": []}  # fmt: skip
     assert {sensor.default_status for sensor in repository.sensor_defs} == {DefaultSensorStatus.RUNNING}
-    roll_up, nightly, sealing = sorted(repository.schedule_defs, key=lambda schedule: schedule.name)
+    retention, roll_up, nightly, sealing = sorted(repository.schedule_defs, key=lambda schedule: schedule.name)
     assert (roll_up.name, roll_up.job_name, roll_up.cron_schedule) == ("daily_sla_roll_up", "sla_roll_up", "0 7 * * *")
     assert (nightly.name, nightly.job_name, nightly.cron_schedule) == ("nightly_integrity", "integrity", "30 2 * * *")
-    for schedule in (roll_up, nightly):
+    assert (retention.name, retention.job_name, retention.cron_schedule) == (
+        "daily_retention", "retention", "0 4 * * *",
+    )  # fmt: skip
+    for schedule in (retention, roll_up, nightly):
         assert schedule.execution_timezone == "America/New_York"
         assert schedule.default_status is DefaultScheduleStatus.RUNNING
     assert (sealing.name, sealing.job_name, sealing.cron_schedule) == ("nightly_seal", "seal", "0 2 * * *")
@@ -123,7 +129,9 @@ def test_loading_the_code_location_imports_no_heavy_library() -> None:
     shown = f"{code}; print(json.dumps(sorted(sys.modules)))"
     loaded = json.loads(subprocess.check_output([sys.executable, "-c", shown], cwd=REPOSITORY, text=True))
     assert {"dagster", "sensors.sensors", "countersign.runs.engine"} <= set(loaded)
-    assert not {"pandas", "scipy", "numpy", "sqlalchemy", "pyarrow", "openai", "anthropic", "apprise"} & set(loaded)
+    assert not {"pandas", "scipy", "numpy", "sqlalchemy", "pyarrow", "openai", "anthropic", "apprise", "boto3"} & set(
+        loaded
+    )
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ class Keeping:
     def __init__(self, bench: Bench, store: RetentionStore) -> None:
         self.bench, self.clock, self.store = bench, bench.clock, store
         self.root = EvidenceRoot(bench.root)
-        self.archive = Archive(self.root, bench.policy, clock=bench.clock, entropy=Counted())
+        self.archive = Archive(self.root, bench.run.engine.current, clock=bench.clock, entropy=Counted())
 
     def keep(self) -> list[KeptDay | NotKept]:
         return list(keep(self.archive, self.store))
@@ -84,6 +84,14 @@ def worked(bench: Bench, key: Path) -> None:
 def attachment(content: bytes) -> dict[str, str]:
     digest, encoded = hashlib.sha256(content).hexdigest(), base64.b64encode(content).decode("ascii")
     return {"name": "protocol.txt", "sha256": digest, "bytes": encoded}
+
+
+def worked_with(policy: Policy, folder: Path, clock: StepClock) -> Bench:
+    """A root under another policy on which one change waits, with a register that says so, two days later."""
+    bench = Bench(folder, policy, clock)
+    bench.execute()
+    clock.move(days=2)
+    return bench
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ import pytest
 from countersign.errors import BusyError, EvidenceError, StoreError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.root import EvidenceRoot
-from countersign.policy import Policy
 from countersign.retention.keep import Archive, NotKept
 from countersign.retention.store import RetentionStore, Stat
 from tests.conftest import StepClock, payload_with
@@ -253,14 +252,14 @@ def test_bytes_that_come_back_otherwise_are_not_believed(in_folder: Keeping, mon
     assert all(isinstance(each, NotKept) and "other bytes" in each.why for each in in_folder.keep())
 
 
-def test_a_folder_without_a_register_is_no_root(tmp_path: Path, policy: Policy, clock: StepClock) -> None:
+def test_a_folder_without_a_register_is_no_root(bench: Bench, tmp_path: Path, clock: StepClock) -> None:
     with pytest.raises(EvidenceError, match="no evidence root"):
-        Archive(EvidenceRoot(tmp_path), policy, clock=clock)
+        Archive(EvidenceRoot(tmp_path), bench.run.engine.current, clock=clock)
 
 
 BROKEN: dict[str, tuple[str, dict[str, Any], str]] = {
     "packed_of_no_form": ("packed", {"day": "2026-11-23"}, "packed"),
-    "held_what_is_not_kept": ("retention_held", {"days": [{"day": "2026-11-23"}]}, "retention_held"),
+    "held_what_is_not_kept": ("retention_held", {"days": [{"day": "2026-11-23"}], "by": []}, "retention_held"),
     "restored_what_is_not_kept": ("restored", {"day": "2026-11-23"}, "restored"),
     "opened_without_a_day": ("run_opened", {"run_id": "x"}, "at byte"),
 }
