@@ -19,7 +19,7 @@ from countersign.evidence.root import FINDINGS, LOG, REGISTER
 from countersign.retention.keep import Archive, alone, scratch_in
 from countersign.retention.ledger import ACTOR, HALVES
 from countersign.retention.store import RetentionStore
-from countersign.retention.unpack import About, Unpacked, unpack, unpacked
+from countersign.retention.unpack import TREE, About, Unpacked, unpack, unpacked
 from countersign.runs.published import Published
 from countersign.runs.verification import RunFault, Verifier, read_account
 
@@ -96,42 +96,48 @@ def _fetch(store: RetentionStore, key: str, version: str, digest: str, path: Pat
 
 def _place(scratch: Path, target: Path, *, into_root: bool) -> Restored:
     """Everything into scratch and on disk first, so that a name is only given to whole files."""
-    files = scratch / "files"
-    files.mkdir()
-    about = unpack(scratch / HALVES[0], scratch / HALVES[1], files)
+    about = unpack(scratch / HALVES[0], scratch / HALVES[1], scratch)
     durable.sync_file_system(scratch)
-    restored = Restored(about.day)
-    for file in unpacked(files):
+    restored, count, tree = Restored(about.day), 0, scratch / TREE
+    if into_root:
+        shutil.rmtree(tree / "keys", ignore_errors=True)  # a root has the keys that its seals name in these seals
+    for file in unpacked(scratch):
         if file.name in (REGISTER, FINDINGS):
             _place_lines(file, about, target, restored)
-        elif not (into_root and file.name.startswith("keys/")):
-            _place_file(file, target / file.name, restored)
-        if file.name.endswith(f"/{LOG}"):
+            file.at.unlink()
+        elif file.name.endswith(f"/{LOG}"):
             restored.runs.append(file.name.split("/")[-2])
+        count += not (into_root and file.name.startswith("keys/"))
+    _merge(tree, target, "", restored)
     durable.sync_file_system(target)
+    restored.placed = count - restored.same - len(restored.differing)
     return restored
 
 
-def _place_file(file: Unpacked, path: Path, restored: Restored) -> None:
-    _make_folder(path.parent)
-    try:
-        path.hardlink_to(file.at)
-    except FileExistsError:
-        with path.open("rb") as there:
-            _count(restored, file.name, same=hashlib.file_digest(there, "sha256").hexdigest() == file.sha256)
-    else:
-        restored.placed += 1
+def _merge(source: Path, target: Path, name: str, restored: Restored) -> None:
+    """Move what the target lacks, whole folders at once, and compare what it has."""
+    for entry in sorted(os.scandir(source), key=lambda entry: entry.name):
+        here, there, named = Path(entry.path), target / entry.name, f"{name}{entry.name}"
+        if not entry.is_dir(follow_symlinks=False):
+            _place_file(here, there, named, restored)
+        elif there.is_dir():
+            _merge(here, there, f"{named}/", restored)
+        elif os.path.lexists(there):
+            restored.differing.append(named)
+        else:
+            here.rename(there)
 
 
-def _make_folder(folder: Path) -> None:
-    """Private, with its parents; durable with everything else at the end."""
+def _place_file(source: Path, path: Path, name: str, restored: Restored) -> None:
     try:
-        folder.mkdir(mode=durable.FOLDER_MODE)
-    except FileNotFoundError:
-        _make_folder(folder.parent)
-        _make_folder(folder)
+        path.hardlink_to(source)  # unlike a rename, it never replaces
     except FileExistsError:
-        pass
+        _count(restored, name, same=path.is_file() and _digest_of(path) == _digest_of(source))
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _place_lines(file: Unpacked, about: About, target: Path, restored: Restored) -> None:
@@ -143,10 +149,10 @@ def _place_lines(file: Unpacked, about: About, target: Path, restored: Restored)
         _count(restored, file.name, same=_digest_of_part(path, start, end) == file.sha256)
     elif size == start:
         _append(file.at, path, size)
-        restored.placed += 1
     else:
         name, suffix = file.name.split(".")
-        _place_file(file, target / f"{name}-{about.day.isoformat()}.{suffix}", restored)
+        beside = f"{name}-{about.day.isoformat()}.{suffix}"
+        _place_file(file.at, target / beside, beside, restored)
 
 
 def _append(lines: Path, path: Path, size: int) -> None:

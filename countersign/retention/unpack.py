@@ -6,9 +6,12 @@ What belongs here: joining the halves, in memory that does not grow with the day
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +24,11 @@ from countersign.retention.days import Span
 from countersign.retention.halves import join
 from countersign.retention.pack import FORMAT, MANIFEST, README, TEXTS, WHOLE, manifest_line
 from countersign.retention.tar import Member, members
+
+TREE = "tree"
+_FOUND = "found"
+_OURS = frozenset((REGISTER, FINDINGS, "seals", "keys", "policies", "runs", "blobs", "extracts", "datasets"))
+_SMALL, _WRITERS, _MOST_BEGUN = 1 << 20, 4, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +45,91 @@ class Unpacked:
     """A file of the root as a pack has it: `at` holds its bytes."""
 
     name: str
-    size: int
     sha256: str
     at: Path
 
 
-def unpack(chain: Path, texts: Path, folder: Path) -> About:
-    """Write every file of a pack into a folder under a number, in the order of `unpacked`.
+def unpack(proof: Path, texts: Path, folder: Path) -> About:
+    """Write every file of a pack into a folder's `TREE`; `unpacked` lists them.
 
     Raises TamperedError where the two archives do not hold what the manifest says.
     """
-    with chain.open("rb") as chain_file, texts.open("rb") as texts_file, (folder / "found").open("w+b") as found:
+    tree = folder / TREE
+    tree.mkdir(mode=durable.FOLDER_MODE)
+    with (
+        proof.open("rb") as chain_file,
+        texts.open("rb") as texts_file,
+        (folder / _FOUND).open("w+b") as found,
+        _Threads() as threads,
+    ):
         reader = _Reader(chain_file, texts_file, folder / MANIFEST)
-        for number, (name, pieces) in enumerate(reader.files()):
-            size, digest = _write(folder / str(number), pieces)
+        for name, pieces in reader.files():
+            size, digest = threads.write(tree / name, pieces)
             found.write(manifest_line(name, size, digest))
+        threads.wait()
         found.seek(0)
-        return _compare(folder / MANIFEST, found, chain)
+        return _compare(folder / MANIFEST, found, proof)
 
 
 def unpacked(folder: Path) -> Iterator[Unpacked]:
     """What `unpack` wrote into a folder."""
-    with (folder / "found").open("rb") as found:
-        for number, line in enumerate(found):
+    with (folder / _FOUND).open("rb") as found:
+        for line in found:
             said = orjson.loads(line)
-            yield Unpacked(said["path"], said["bytes"], said["sha256"], folder / str(number))
+            yield Unpacked(said["path"], said["sha256"], folder / TREE / said["path"])
+
+
+class _Threads:
+    """Small files are made by a few threads, since each waits for the disk; a large one is written as it is read."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(_WRITERS)
+        self._begun: deque[Future[None]] = deque()
+
+    def __enter__(self) -> "_Threads":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def write(self, path: Path, pieces: Iterator[bytes]) -> tuple[int, str]:
+        """Size and SHA-256 of a file that is there once `wait` returned. Raises what an earlier file met."""
+        hashed = _Hashed(pieces)
+        beginning = list(hashed.up_to(_SMALL))
+        if hashed.size > _SMALL:
+            _write(path, chain(beginning, hashed))
+        else:
+            self._begun.append(self._pool.submit(_write, path, beginning))
+            while len(self._begun) > _MOST_BEGUN:
+                self._begun.popleft().result()
+        return hashed.size, hashed.sha256.hexdigest()
+
+    def wait(self) -> None:
+        """Every file is written."""
+        while self._begun:
+            self._begun.popleft().result()
+
+
+class _Hashed:
+    """Pieces that are counted and hashed as they pass."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self.sha256 = hashlib.sha256()
+        self.size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self.sha256.update(piece)
+            self.size += len(piece)
+            yield piece
+
+    def up_to(self, size: int) -> Iterator[bytes]:
+        """All pieces, or as many as are more than a size."""
+        for piece in self:
+            yield piece
+            if self.size > size:
+                return
 
 
 class _Reader:
@@ -74,6 +142,13 @@ class _Reader:
         self._manifest = manifest
 
     def files(self) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Every file of the root by its name. Raises TamperedError for one that no root has."""
+        for name, pieces in self._all():
+            if name.split("/")[0] not in _OURS:
+                raise TamperedError(f"the pack holds {name!r}, which no evidence root has (SEV-1)")
+            yield name, pieces
+
+    def _all(self) -> Iterator[tuple[str, Iterator[bytes]]]:
         for member in self._chain:
             if member.name == MANIFEST:
                 _write(self._manifest, member.pieces())
@@ -113,14 +188,27 @@ def _lines(member: Member) -> Iterator[bytes]:
         yield rest
 
 
-def _write(path: Path, pieces: Iterator[bytes]) -> tuple[int, str]:
-    sha256, size = hashlib.sha256(), 0
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, durable.FILE_MODE), "wb") as file:
-        for piece in pieces:
-            file.write(piece)
-            sha256.update(piece)
-            size += len(piece)
-    return size, sha256.hexdigest()
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
+    """A new private file in private folders, which is on disk when the file system is synced."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        handle = os.open(path, flags, durable.FILE_MODE)
+    except FileNotFoundError:
+        make_folder(path.parent)
+        handle = os.open(path, flags, durable.FILE_MODE)
+    with os.fdopen(handle, "wb") as file:
+        file.writelines(pieces)
+
+
+def make_folder(folder: Path) -> None:
+    """A private folder with its parents, which is on disk when the file system is synced."""
+    try:
+        folder.mkdir(mode=durable.FOLDER_MODE)
+    except FileNotFoundError:
+        make_folder(folder.parent)
+        make_folder(folder)
+    except FileExistsError:
+        pass
 
 
 def _compare(manifest: Path, found: BinaryIO, where: Path) -> About:
