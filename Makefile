@@ -31,6 +31,7 @@ bench: $(READY)
 	@$(BIN)/python -m benchmarks.log
 	@$(BIN)/python -m benchmarks.sample
 	@$(BIN)/python -m benchmarks.clocks
+	@$(BIN)/python -m benchmarks.retention
 
 # Twenty thousand seeds against a uniform draw (the tests do the same with fewer).
 sample-check: $(READY)

@@ -14,8 +14,11 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
+from countersign.evidence import durable
+from countersign.evidence.register import KeptExtract
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.sealing import Sealer
+from countersign.evidence.witnessing import countersign
 from countersign.policy import Policy
 from countersign.retention import local as local_store
 from countersign.retention.check import Lost, check
@@ -69,7 +72,10 @@ class Keeping:
 
 
 def worked(bench: Bench, key: Path) -> None:
-    """Two days of work, and a seal on each: two changes a day complete; one of the second day has an attachment."""
+    """Two days of work, each with two completed changes, an extract, and a seal that an observer has signed too.
+
+    The last change has an attachment.
+    """
     for day in (DAY, NEXT):
         for number in range(2):
             payload = payload_with(id=f"CHG-{day.day}{number}")
@@ -77,7 +83,12 @@ def worked(bench: Bench, key: Path) -> None:
             if (day, number) == (NEXT, 1):
                 payload["evidence"]["tests"]["attachments"] = [attachment(b"a protocol")]
             bench.complete(payload)
-        Sealer(EvidenceRoot(bench.root), key, clock=bench.clock).seal("c" * 64)
+        root = EvidenceRoot(bench.root)
+        number = Sealer(root, key, clock=bench.clock).seal("c" * 64).number
+        countersign(root, number, witness="observer", key=key, held=None, allowed_signers=None, clock=bench.clock)
+        digest = durable.keep_by_digest(root.extracts, f"what the source gave on {day}".encode())
+        extract = KeptExtract("inbox", "files/1", "all of it", digest, 32, 2)
+        bench.run.engine.register.append_many([extract.draft()])
         bench.clock.move(days=1)
 
 

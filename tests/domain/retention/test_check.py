@@ -101,7 +101,15 @@ def test_what_is_done_to_a_folder_is_found(in_folder: Keeping, local: LocalStore
 
 
 @pytest.mark.parametrize(
-    "gone", ["runs/2026/11/23", "seals/000001.json", "seals/000001.json.sig", "policies", "runs/2026/11/24"]
+    "gone",
+    [
+        "runs/2026/11/23",
+        "seals/000001.json.observer.sig",
+        "seals/000001.json",
+        "seals/000001.json.sig",
+        "policies",
+        "runs/2026/11/24",
+    ],
 )
 def test_a_local_day_that_is_gone_is_found(in_folder: Keeping, gone: str) -> None:
     in_folder.kept()

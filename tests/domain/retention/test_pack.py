@@ -51,11 +51,35 @@ def test_a_pack_gives_back_every_file_of_its_day_byte_by_byte(in_folder: Keeping
     files = opened(packed(in_folder, tmp_path / "one"), tmp_path / "files")
     files.update(opened(packed(in_folder, tmp_path / "next", 1), tmp_path / "others"))
     root = in_folder.root
-    parts = {"runs": 4, "seals": 4, "policies": 4, "blobs": 1, "keys": 2}
+    parts = {"runs": 4, "seals": 6, "policies": 4, "blobs": 1, "keys": 2, "extracts": 2}
     assert {part: sum(name.startswith(f"{part}/") for name in files) for part in parts} == parts
     for name, content in files.items():
         if name != "register.jsonl" and not name.startswith("keys/"):
             assert (root.path / name).read_bytes() == content
+
+
+@pytest.mark.parametrize("small", [0, 600, 5000])
+def test_a_pack_of_files_that_do_not_fit_in_memory_gives_them_back_too(
+    in_folder: Keeping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int
+) -> None:
+    made = packed(in_folder, tmp_path / "one", 1)
+    expected = opened(made, tmp_path / "expected")
+    monkeypatch.setattr("countersign.retention.unpack._SMALL", small)
+    monkeypatch.setattr("countersign.retention.tar._PIECE", 700)
+    monkeypatch.setattr("countersign.retention.unpack._MOST_BEGUN", 0)
+    monkeypatch.setattr("countersign.retention.unpack._TOGETHER", 1)
+    assert opened(made, tmp_path / "files") == expected
+
+
+def test_a_file_that_no_root_has_is_not_unpacked(tmp_path: Path) -> None:
+    for half in ("chain", "texts"):
+        with (tmp_path / half).open("wb") as file:
+            archive = TarWriter(file)
+            archive.add("README.txt", b"")
+            archive.add(".ssh/authorized_keys", b"")
+            archive.close()
+    with pytest.raises(TamperedError, match="which no evidence root has"):
+        unpack(tmp_path / "chain", tmp_path / "texts", tmp_path)
 
 
 def test_the_days_of_a_register_are_all_of_it(in_folder: Keeping, tmp_path: Path) -> None:
@@ -122,7 +146,13 @@ def test_evidence_of_an_incident_is_packed_as_it_is_and_named(in_folder: Keeping
 
 @pytest.mark.parametrize(
     ("pattern", "fault"),
-    [("runs/*/*/23/*/audit.jsonl", "missing"), ("seals/000001.json.sig", "missing"), ("policies/*", "missing")],
+    [
+        ("runs/*/*/23/*/audit.jsonl", "missing"),
+        ("seals/000001.json.sig", "missing"),
+        ("policies/*", "missing"),
+        ("seals/*observer*", "missing"),
+        ("extracts/*", "missing"),
+    ],
 )
 def test_what_is_gone_already_is_named_and_the_rest_is_packed(
     in_folder: Keeping, tmp_path: Path, pattern: str, fault: str

@@ -71,6 +71,14 @@ def test_what_is_there_and_differs_is_named_and_left(in_folder: Keeping) -> None
     assert [fault.kind for fault in verify_restored(in_folder.archive, restored)] == ["torn_tail"]
 
 
+@pytest.mark.parametrize("name", ["runs/2026/11/23", "policies"])
+def test_a_file_where_a_folder_was_is_named_and_left(in_folder: Keeping, name: str) -> None:
+    in_folder.kept()
+    shutil.rmtree(in_folder.root.path / name)
+    (in_folder.root.path / name).write_bytes(b"")
+    assert restore(in_folder.archive, in_folder.store, DAY).differing == [name]
+
+
 def test_a_register_that_was_rewritten_is_named(in_folder: Keeping) -> None:
     in_folder.kept()
     path = in_folder.root.register
@@ -149,7 +157,7 @@ def test_a_restoration_that_breaks_off_is_repeated(in_folder: Keeping, monkeypat
         with pytest.raises(StoreError):
             restore(in_folder.archive, in_folder.store, DAY)
     assert not list(in_folder.root.path.glob(".retaining-*"))
-    assert restore(in_folder.archive, in_folder.store, DAY).placed == 4
+    assert restore(in_folder.archive, in_folder.store, DAY).placed == 5
     assert restore(in_folder.archive, in_folder.store, DAY).placed == 0
 
 

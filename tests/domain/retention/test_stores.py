@@ -2,6 +2,7 @@
 
 import hashlib
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,11 @@ from typing import Any
 import pytest
 
 from countersign.errors import StoreError
-from countersign.policy import S3StoreSpec
+from countersign.evidence.root import EvidenceRoot
+from countersign.policy import Policy, S3StoreSpec
 from countersign.retention import local as local_store
 from countersign.retention.local import IMMUTABLE, READ_ONLY, LocalStore
+from countersign.retention.opening import open_store
 from countersign.retention.s3 import S3Store, connect
 from countersign.retention.store import RetentionStore
 from tests.conftest import StepClock
@@ -216,6 +219,21 @@ def test_a_bucket_is_opened_as_the_policy_names_it(s3: Any, server: str, bucket:
     assert shelf.store.name == f"s3://{bucket}/root/"
     assert s3.get_object(Bucket=bucket, Key=f"root/{KEY}", VersionId=version)["Body"].read() == b"evidence"
     assert shelf.store.find("") == [(KEY, version)]
+
+
+def test_the_store_that_a_policy_names_is_opened(
+    s3: Any, server: str, bucket: str, policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: StepClock
+) -> None:
+    root = EvidenceRoot(tmp_path / "evidence")
+    assert open_store(policy, tmp_path, root, clock=clock) is None
+    spec = S3StoreSpec(kind="s3", bucket=bucket, region="us-east-1", endpoint=server)
+    named = policy.model_copy(update={"retention_store": spec})
+    opened = open_store(named, tmp_path, root, clock=clock)
+    assert opened is not None
+    assert opened.name == f"s3://{bucket}/"
+    monkeypatch.setitem(sys.modules, "countersign.retention.s3", None)
+    with pytest.raises(StoreError, match=r"pip install 'countersign\[s3\]'"):
+        open_store(named, tmp_path, root, clock=clock)
 
 
 def test_an_endpoint_that_is_none_is_said() -> None:
