@@ -9,6 +9,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from countersign.errors import EvidenceError
 
@@ -62,6 +63,11 @@ def write_all(handle: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(handle, view) :]
+
+
+def new_file(path: Path) -> BinaryIO:
+    """A new private file, open for writing and reading; it is on disk when its file system is synced."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE), "w+b")
 
 
 def replace_file(path: Path, content: bytes) -> None:

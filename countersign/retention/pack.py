@@ -18,6 +18,7 @@ from typing import BinaryIO
 import orjson
 
 from countersign.errors import EvidenceError, SignatureError
+from countersign.evidence import durable
 from countersign.evidence.lines import ZERO
 from countersign.evidence.root import FINDINGS, LOG, REGISTER, EvidenceRoot
 from countersign.evidence.seal import seal_path, signature_path
@@ -87,11 +88,11 @@ class _Packer:
         self._root = root
         self._files = files
         self._paths = (scratch / "chain.tar", scratch / "texts.tar")
-        chain, texts = (files.enter_context(path.open("wb")) for path in self._paths)
+        chain, texts = (files.enter_context(durable.new_file(path)) for path in self._paths)
         self._chain, self._texts = TarWriter(chain), TarWriter(texts)
         self._open = (chain, texts)
         self._scratch = scratch
-        self._manifest = files.enter_context((scratch / "manifest").open("w+b"))
+        self._manifest = files.enter_context(durable.new_file(scratch / MANIFEST))
         self._faults: list[tuple[str, str]] = []
         self.blobs: set[str] = set()
 
@@ -109,7 +110,7 @@ class _Packer:
         if start == end:
             return
         parting, sha256 = Parting(), hashlib.sha256()
-        events, texts = self._spool("events"), self._spool("texts")
+        events, texts = self._spool(f"{name}.events"), self._spool(f"{name}{TEXTS}")
         with path.open("rb") as file:
             file.seek(start)
             while file.tell() < end:
@@ -226,7 +227,7 @@ class _Packer:
         self._faults.append((path, fault))
 
     def _spool(self, name: str) -> BinaryIO:
-        return self._files.enter_context((self._scratch / name).open("w+b"))
+        return self._files.enter_context(durable.new_file(self._scratch / name))
 
     def _add_spool(self, archive: TarWriter, name: str, spool: BinaryIO, *, unless_empty: bool = False) -> None:
         size = spool.tell()

@@ -8,6 +8,8 @@ import fcntl
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -46,7 +48,7 @@ def restore(archive: Archive, store: RetentionStore, day: date) -> Restored:
     kept = archive.ledger().days.get(day)
     if kept is None or kept.purged:
         raise EvidenceError(f"{day}: is not in the store; `countersign retention status` lists what is")
-    with alone(archive.root.path), scratch_in(archive.root.path) as scratch:
+    with _saying(day), alone(archive.root.path), scratch_in(archive.root.path) as scratch:
         for half, stored in kept.objects.items():
             _fetch(store, stored.key, stored.version, stored.sha256, scratch / half)
         restored = _place(scratch, archive.root.path, into_root=True)
@@ -63,7 +65,7 @@ def restore_into(folder: Path, store: RetentionStore, day: date) -> Restored:
     """
     found = {half: _only_pack(store, day, half) for half in HALVES}
     durable.make_folder(folder)
-    with alone(folder), scratch_in(folder) as scratch:
+    with _saying(day), alone(folder), scratch_in(folder) as scratch:
         for half, (key, version) in found.items():
             _fetch(store, key, version, key.removesuffix(".tar")[-64:], scratch / half)
         return _place(scratch, folder, into_root=False)
@@ -86,12 +88,21 @@ def _only_pack(store: RetentionStore, day: date, half: str) -> tuple[str, str]:
 
 def _fetch(store: RetentionStore, key: str, version: str, digest: str, path: Path) -> None:
     sha256 = hashlib.sha256()
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, durable.FILE_MODE), "wb") as file:
+    with durable.new_file(path) as file:
         for piece in store.read(key, version):
             sha256.update(piece)
             file.write(piece)
     if sha256.hexdigest() != digest:
         raise TamperedError(f"{store.name}: {key} is not what was put there, {digest} (SEV-1)")
+
+
+@contextmanager
+def _saying(day: date) -> Iterator[None]:
+    """What the disk refuses, in words; only whole files were given a name, and the same again goes on."""
+    try:
+        yield
+    except OSError as error:
+        raise EvidenceError(f"{day}: not restored: {error.filename}: {error.strerror}; restore it again") from error
 
 
 def _place(scratch: Path, target: Path, *, into_root: bool) -> Restored:

@@ -6,7 +6,6 @@ What belongs here: joining the halves, in memory that does not grow with the day
 
 import hashlib
 import io
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -61,7 +60,7 @@ def unpack(proof: Path, texts: Path, folder: Path) -> About:
     with (
         proof.open("rb", buffering=_BUFFER) as chain_file,
         texts.open("rb", buffering=_BUFFER) as texts_file,
-        (folder / _FOUND).open("w+b") as found,
+        durable.new_file(folder / _FOUND) as found,
         _Threads() as threads,
     ):
         reader = _Reader(chain_file, texts_file, folder / MANIFEST)
@@ -213,13 +212,12 @@ def _write_all(files: list[tuple[Path, list[bytes]]]) -> None:
 
 def _write(path: Path, pieces: Iterable[bytes]) -> None:
     """A new private file in private folders, which is on disk when the file system is synced."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        handle = os.open(path, flags, durable.FILE_MODE)
+        file = durable.new_file(path)
     except FileNotFoundError:
         make_folder(path.parent)
-        handle = os.open(path, flags, durable.FILE_MODE)
-    with os.fdopen(handle, "wb") as file:
+        file = durable.new_file(path)
+    with file:
         file.writelines(pieces)
 
 

@@ -207,6 +207,21 @@ def test_a_log_that_cannot_be_read_keeps_its_day_back(in_folder: Keeping) -> Non
     assert in_folder.kept() == [DAY]
 
 
+def test_whoever_verifies_meanwhile_finds_nothing_open_to_others(
+    in_folder: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: set[int] = set()
+    put = type(in_folder.store).put
+
+    def looking(store: Any, key: str, content: Path, *rest: Any) -> str:
+        modes.update(path.stat().st_mode & 0o077 for path in content.parent.rglob("*"))
+        return put(store, key, content, *rest)
+
+    monkeypatch.setattr(type(in_folder.store), "put", looking)
+    in_folder.kept()
+    assert modes == {0}
+
+
 def test_the_scratch_of_a_pass_that_died_is_removed(in_folder: Keeping) -> None:
     left = in_folder.root.path / ".retaining-dead"
     left.mkdir()

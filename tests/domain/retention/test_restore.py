@@ -1,5 +1,6 @@
 """A lost day comes back, byte by byte, and what is there is never written over."""
 
+import errno
 import shutil
 from datetime import date
 from pathlib import Path
@@ -159,6 +160,25 @@ def test_a_restoration_that_breaks_off_is_repeated(in_folder: Keeping, monkeypat
     assert not list(in_folder.root.path.glob(".retaining-*"))
     assert restore(in_folder.archive, in_folder.store, DAY).placed == 5
     assert restore(in_folder.archive, in_folder.store, DAY).placed == 0
+
+
+def test_a_disk_that_is_full_is_said_and_leaves_nothing_half(
+    in_folder: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_folder.kept()
+    lose(in_folder)
+    with monkeypatch.context() as full:
+        full.setattr("countersign.retention.unpack._write", _full)
+        with pytest.raises(
+            EvidenceError, match=r"2026-11-23: not restored: .*No space left on device; restore it again"
+        ):
+            restore(in_folder.archive, in_folder.store, DAY)
+    assert not list(in_folder.root.path.glob("runs/*/*/23"))
+    assert restore(in_folder.archive, in_folder.store, DAY).placed == 5
+
+
+def _full(path: Path, _: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
 
 def _breaking(*_: Any) -> Any:
