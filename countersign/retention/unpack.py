@@ -29,7 +29,7 @@ TREE = "tree"
 _FOUND = "found"
 _OURS = frozenset((REGISTER, FINDINGS, "seals", "keys", "policies", "runs", "blobs", "extracts", "datasets"))
 _SMALL = _BUFFER = 1 << 20
-_WRITERS, _TOGETHER, _MOST_BEGUN = 4, 16, 8  # so at most 144 MiB wait for the disk
+_WRITERS, _TOGETHER, _MOST_BEGUN = 2, 16, 8  # so at most 144 MiB wait for the disk
 
 
 @dataclass(frozen=True, slots=True)

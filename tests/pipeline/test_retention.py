@@ -1,6 +1,7 @@
 """Finished days kept by the graph, and a finding for whatever left early."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,15 @@ AFTER = "2026-11-21T15:00:00Z"
 
 
 @pytest.fixture
-def storing(deployment: Deployment, instance: DagsterInstance) -> Deployment:
+def storing(deployment: Deployment, instance: DagsterInstance) -> Iterator[Deployment]:
     """A deployment with a folder to keep in, and a day on which a change closed at once."""
     content = yaml.safe_load(deployment.policy.read_text(encoding="utf-8"))
     content["retention_store"] = {"kind": "local", "folder": "worm"}
     deployment.policy.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     deployment.drop("CHG-1", system="intranet")
     assert deployment.daily(instance).success
-    return deployment
+    yield deployment
+    loosen(deployment.folder)
 
 
 def work(deployment: Deployment, instance: DagsterInstance) -> ExecuteInProcessResult:
@@ -38,7 +40,6 @@ def test_a_finished_day_is_kept_and_everything_is_there(storing: Deployment, ins
     assert (found.passed, found.description) == (True, "nothing left early")
     again = work(storing, instance).asset_materializations_for_node("retention_inventory")
     assert again[0].metadata["kept_now"].value == 0
-    loosen(storing.folder / "worm")
 
 
 def test_what_left_early_fails_the_check_and_is_a_finding(storing: Deployment, instance: DagsterInstance) -> None:
@@ -50,7 +51,6 @@ def test_what_left_early_fails_the_check_and_is_a_finding(storing: Deployment, i
         assert DAY in str(found.metadata["faults"].value)
     (finding,) = storing.evidence.findings(storing.engine(AFTER)).read().open()
     assert (finding.what.kind, finding.what.severity) == ("early_deletion", "SEV-1")
-    loosen(storing.folder / "worm")
 
 
 def test_a_day_that_cannot_be_kept_fails_the_run(storing: Deployment, instance: DagsterInstance) -> None:

@@ -1,7 +1,7 @@
 """Keeping, checking, holding, purging and restoring from the command line."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +25,9 @@ def clock_of_cli(monkeypatch: pytest.MonkeyPatch) -> StepClock:
 
 
 @pytest.fixture
-def kept(cli: Cli, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock_of_cli: StepClock) -> Cli:
+def kept(
+    cli: Cli, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock_of_cli: StepClock
+) -> Iterator[Cli]:
     """The command line on a root with a day of two changes, and a policy that names a folder."""
     policy = unsigned_policy(tmp_path / "with-a-store")
     content = yaml.safe_load(policy.read_text(encoding="utf-8"))
@@ -36,7 +38,8 @@ def kept(cli: Cli, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for number in range(2):
         closed_at_once = payload_with(id=f"CHG-{number}", system="intranet")
         assert cli("run", write(f"{number}.json", closed_at_once)).code == 0
-    return cli
+    yield cli
+    loosen(tmp_path)
 
 
 class _Standing(datetime):
@@ -59,7 +62,6 @@ def test_a_day_is_kept_checked_and_listed(kept: Cli, tmp_path: Path) -> None:
     (day,) = kept("retention", "status", "--json").document["days"]
     assert (day["day"], day["held"], day["purged"]) == (DAY, False, False)
     assert f"local:{tmp_path / 'worm'}" in kept("retention", "status").out
-    loosen(tmp_path)
 
 
 def test_a_deleted_day_is_found_restored_and_its_finding_stays(kept: Cli, root: Path, tmp_path: Path) -> None:
@@ -81,7 +83,6 @@ def test_a_deleted_day_is_found_restored_and_its_finding_stays(kept: Cli, root: 
         "early_deletion",
         f"{DAY} root: local_missing",
     )
-    loosen(tmp_path)
 
 
 def test_what_left_the_store_is_shown_with_its_day(kept: Cli, tmp_path: Path) -> None:
@@ -132,7 +133,6 @@ def test_a_day_comes_back_without_any_register(kept: Cli, root: Path, tmp_path: 
     assert answer.code == 0
     assert f"countersign verify --all --root {tmp_path / 'again'}" in answer.out
     assert len(list((tmp_path / "again").glob("runs/*/*/*/*/audit.jsonl"))) == 2
-    loosen(tmp_path)
 
 
 def test_what_differs_is_left_and_said(kept: Cli, root: Path, tmp_path: Path) -> None:
@@ -142,7 +142,6 @@ def test_what_differs_is_left_and_said(kept: Cli, root: Path, tmp_path: Path) ->
     answer = kept("restore", DAY)
     assert (answer.code, "DIFFERS, and was left" in answer.out) == (1, True)
     assert log.read_bytes() == b"something else\n"
-    loosen(tmp_path)
 
 
 @pytest.mark.parametrize(
