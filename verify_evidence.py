@@ -22,7 +22,8 @@ from types import SimpleNamespace
 ZERO = "0" * 64
 KEYS = ("independent_review", "maker_checker")
 ENDS = {"handed_off": "COMPLETED", "blocked": "BLOCKED", "out_of_scope": "OUT_OF_SCOPE"}
-STEPS = {"ingested", "assessed", "gated", "sign_off_requested", "signed_off", "workpaper", "noticed", "failed", *ENDS}
+STEPS = {"ingested", "model_asked", "assessed", "gated", "sign_off_requested", "signed_off", "workpaper", *ENDS}
+STEPS |= {"noticed", "breached", "failed"}
 
 
 class Fault(Exception):
@@ -191,7 +192,7 @@ class Run:
     def workpaper(self, event):
         approved = [said["decision"] for said in self.signed.values()] == ["approved", "approved"]
         excepted = [control for control, result in self.results.items() if result == "exception"]
-        clean = set(self.results.values()) <= {"met", "not_applicable"}
+        clean = set(self.results.values()) <= {"met", "not_applicable"} and "breached" not in self.made
         follows = [self.results, excepted, clean, self.made["signed_off"].digest]
         follows = follows == [event.said[name] for name in ("results", "exceptions", "clean", "log_head")]
         expect(approved and follows, "workpaper_differs", event.where, "both approvals, and the logged results")
@@ -265,7 +266,7 @@ class Root:
             said = event.said
             if event.name == "run_opened":
                 self.runs[said["run_id"]] = Run(self.path, said)
-            elif event.name in ("run_head", "run_closed", "signed_off"):
+            elif event.name in ("run_head", "run_closed", "signed_off", "breached") and "head" in event.said:
                 run = self.runs[said["run_id"]]
                 run.head, run.status = said["head"], said.get("status", run.status)
             elif event.name == "sealed":
