@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -160,6 +161,7 @@ class Waiting:
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         self.run_ids: set[str] = set()
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (it is open for as long as the rows wait)
+        weakref.finalize(self, self._file.close)  # rows that nobody fetched are read from the logs again
         self._stream = pa.ipc.new_stream(self._file, schema)
 
     def add(self, batch: pa.RecordBatch) -> None:
