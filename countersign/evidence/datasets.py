@@ -108,6 +108,8 @@ class Dataset:
         if first is None:
             return None
         temporary = self._folder / f".{path.name}.{os.getpid()}.tmp"
+        # private from its first byte, since a crash may leave it there
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, durable.FILE_MODE))
         with pq.ParquetWriter(temporary, self.schema, compression="zstd") as writer:
             rows = 0
             for group in chain(self._old_groups(path), _new_groups(chain([first], fresh))):
@@ -116,7 +118,6 @@ class Dataset:
         with temporary.open("r+b") as file:
             os.fsync(file.fileno())
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        temporary.chmod(durable.FILE_MODE)
         durable.publish(temporary, path)
         data = {"asset": self.asset, "day": day.isoformat(), "digest": digest, "rows": rows}
         return Draft("dataset", "countersign", data)
