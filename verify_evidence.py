@@ -22,7 +22,8 @@ from types import SimpleNamespace
 ZERO = "0" * 64
 KEYS = ("independent_review", "maker_checker")
 ENDS = {"handed_off": "COMPLETED", "blocked": "BLOCKED", "out_of_scope": "OUT_OF_SCOPE"}
-STEPS = {"ingested", "assessed", "gated", "sign_off_requested", "signed_off", "workpaper", "noticed", "failed", *ENDS}
+STEPS = {"ingested", "model_asked", "assessed", "gated", "sign_off_requested", "signed_off", "workpaper", *ENDS}
+STEPS |= {"noticed", "breached", "failed"}
 
 
 class Fault(Exception):
@@ -127,8 +128,7 @@ class Run:
         same = digest == self.digest == event.said["digest"] and self.id == f"change-{digest[:16]}"
         expect(same, "digest_differs", event.where, f"the payload {self.digest}")
         self.configuration = event.said["configuration"]
-        opened = self.configuration["digest"] == self.opened
-        expect(opened, "configuration_differs", event.where, f"the configuration {self.opened}")
+        expect(self.configuration["digest"] == self.opened, "configuration_differs", event.where, self.opened)
         items = self.payload["evidence"].items()
         self.evidence = {name: item if isinstance(item, str) else item["text"] for name, item in items}
 
@@ -176,9 +176,7 @@ class Run:
         signer, holder = (people.get(said.get(part, said["actor"]), nobody) for part in ("actor", "acting_for"))
         lent = signer == holder or said["actor"] in [delegation["to"] for delegation in holder["delegates"]]
         names = {name for one in (signer, holder) for name in (one["id"], *one["logins"], *one["emails"])}
-        makers = {self.payload["author"], self.payload.get("deployed_by"), *self.payload.get("contributors", [])} - {
-            None
-        }
+        makers = {self.payload["author"], self.payload.get("deployed_by"), *self.payload.get("contributors", [])}
         makers |= {other["actor"] for other in self.signed.values()}
         free = lent and policy["sign_off"][said["key"]] in holder["roles"] and not names & makers
         expect(free, "sign_off_void", event.where, "somebody with the role, who neither made it nor signed before")
@@ -191,7 +189,7 @@ class Run:
     def workpaper(self, event):
         approved = [said["decision"] for said in self.signed.values()] == ["approved", "approved"]
         excepted = [control for control, result in self.results.items() if result == "exception"]
-        clean = set(self.results.values()) <= {"met", "not_applicable"}
+        clean = set(self.results.values()) <= {"met", "not_applicable"} and "breached" not in self.made
         follows = [self.results, excepted, clean, self.made["signed_off"].digest]
         follows = follows == [event.said[name] for name in ("results", "exceptions", "clean", "log_head")]
         expect(approved and follows, "workpaper_differs", event.where, "both approvals, and the logged results")
@@ -244,8 +242,8 @@ def check_seal(path, before, note, register, findings, signers):
 
 class Root:
     def __init__(self, root, allowed_signers=None, witness=None):
-        self.path, self.signers, self.witness = root, allowed_signers, witness
-        self.faults, self.runs, self.files, self.notes = [], {}, {}, {}
+        self.path, self.found, self.signers, self.witness = root, root / "findings.jsonl", allowed_signers, witness
+        self.faults, self.runs, self.files, self.notes, self.findings = [], {}, {}, {}, ZERO
         self.attempt(root / "register.jsonl", self.read_register)
         for run in self.runs.values():
             self.attempt(run.path, run.check)
@@ -263,9 +261,10 @@ class Root:
     def read_register(self):
         for event in events(self.path / "register.jsonl", self.path / "blobs"):
             said = event.said
+            self.findings = said["head"] if event.name == "findings_head" else self.findings
             if event.name == "run_opened":
                 self.runs[said["run_id"]] = Run(self.path, said)
-            elif event.name in ("run_head", "run_closed", "signed_off"):
+            elif event.name in ("run_head", "run_closed", "signed_off", "breached") and "head" in event.said:
                 run = self.runs[said["run_id"]]
                 run.head, run.status = said["head"], said.get("status", run.status)
             elif event.name == "sealed":
@@ -282,6 +281,8 @@ class Root:
         for path, digest in [*self.files.items(), *((path, path.name.removesuffix(".json")) for path in kept)]:
             if not path.is_file() or sha256(path.read_bytes()) != digest:
                 self.faults.append(("content_differs", path, f"the SHA-256 {digest}"))
+        heads = [event.digest for event in events(self.found, self.path / "blobs")] if self.findings != ZERO else [ZERO]
+        expect(heads[-1] == self.findings, "findings_cut", self.found, f"the head {self.findings}")
 
     def check_seals(self):
         given = [(said["register"], run.path) for run in self.runs.values() for said in run.signed.values()]
@@ -289,7 +290,7 @@ class Root:
         seals = [json.loads(path.read_bytes()) for path in paths]
         sizes = {seal["register"]["bytes"] for seal in seals} | {said["size"] for said, _ in given}
         register = states(self.path / "register.jsonl", sizes)
-        findings = states(self.path / "findings.jsonl", {seal["findings"]["bytes"] for seal in seals})
+        findings = states(self.found, {seal["findings"]["bytes"] for seal in seals})
         for said, path in given:
             if register.get(said["size"], ZERO)[0] != said["head"]:
                 self.faults.append(("sign_off_register", path, f"a register that had the head {said['head']}"))

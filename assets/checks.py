@@ -22,7 +22,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from assets.metadata import judgement_metadata
 from countersign.findings.due import no_clock_overdue
-from countersign.findings.incidents import record_incidents
+from countersign.findings.incidents import record_incidents, with_findings
 from countersign.runs.daywork import (
     Judgement,
     every_deployment_has_a_change,
@@ -49,7 +49,7 @@ class Check:
 def _logs(engine: Engine, touched: Iterable[str] | None) -> Judgement:
     """In full also while a run is FAILED: a log that cannot be gone on from is touched by nobody."""
     if touched is None or engine.index.standing_at(["FAILED"]):
-        judgement = every_log_verifies(engine)
+        judgement = with_findings(engine, every_log_verifies(engine))
     else:
         judgement = touched_logs_end_as_registered(engine, touched)
     if not judgement.passed:
@@ -89,8 +89,9 @@ CHECKS = (
     Check(
         "every_log_verifies",
         "audit_log",
-        "Every audit log is whole and the one that the register knows; right after work, the logs just touched, or all "
-        "of them when this check or a run has failed. A failure is a control incident, SEV-1: see ESCALATION.md.",
+        "Every audit log, and findings.jsonl, is whole and the one that the register knows; right after work, the logs "
+        "just touched, or all of them when this check or a run has failed. A failure is a control incident, SEV-1: see "
+        "ESCALATION.md.",
         AssetCheckSeverity.ERROR,
         _logs,
     ),

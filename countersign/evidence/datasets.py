@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -107,6 +108,8 @@ class Dataset:
         if first is None:
             return None
         temporary = self._folder / f".{path.name}.{os.getpid()}.tmp"
+        # private from its first byte, since a crash may leave it there
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, durable.FILE_MODE))
         with pq.ParquetWriter(temporary, self.schema, compression="zstd") as writer:
             rows = 0
             for group in chain(self._old_groups(path), _new_groups(chain([first], fresh))):
@@ -115,7 +118,6 @@ class Dataset:
         with temporary.open("r+b") as file:
             os.fsync(file.fileno())
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        temporary.chmod(durable.FILE_MODE)
         durable.publish(temporary, path)
         data = {"asset": self.asset, "day": day.isoformat(), "digest": digest, "rows": rows}
         return Draft("dataset", "countersign", data)
@@ -160,6 +162,7 @@ class Waiting:
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         self.run_ids: set[str] = set()
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (it is open for as long as the rows wait)
+        weakref.finalize(self, self._file.close)  # rows that nobody fetched are read from the logs again
         self._stream = pa.ipc.new_stream(self._file, schema)
 
     def add(self, batch: pa.RecordBatch) -> None:

@@ -1,6 +1,6 @@
 """Integrity incidents: a log that does not verify is a finding of its own, SEV-1.
 
-What belongs here: naming the runs, once a check has found that there are any.
+What belongs here: naming the runs, once a check has found that there are any, and judging the findings themselves.
 """
 
 from countersign.errors import CountersignError
@@ -8,6 +8,8 @@ from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
 from countersign.findings.log import FindingsLog
 from countersign.findings.occurrences import integrity_incident
+from countersign.findings.verification import check_findings
+from countersign.runs.daywork import Judgement
 from countersign.runs.engine import Engine
 
 
@@ -15,10 +17,19 @@ def record_incidents(engine: Engine) -> list[str]:
     """A finding for every run whose log does not verify; returns the ids that were not on record."""
     policy, now = engine.current.policy, engine.clock()
     wrong = [run for run in engine.index.all_runs() if not _verifies(engine, run)]
-    if not wrong:
-        return []
+    if not wrong or any(check_findings(engine.root)):
+        return []  # nothing is written into a file that is itself at fault
     log = FindingsLog(engine.root, clock=engine.clock, entropy=engine.entropy)
     return log.open(integrity_incident(run.run_id, run.system, now, policy) for run in wrong)
+
+
+def with_findings(engine: Engine, logs: Judgement) -> Judgement:
+    """A judgement of logs, with what is wrong with `findings.jsonl` itself."""
+    faults = [(fault.where, f"{fault.kind}: expected {fault.detail}") for fault in check_findings(engine.root)]
+    if not faults:
+        return logs
+    says = f"findings.jsonl is not what it was: SEV-1, see ESCALATION.md; {logs.says}"
+    return Judgement(False, says, (*faults, *logs.rows))
 
 
 def _verifies(engine: Engine, run: IndexedRun) -> bool:

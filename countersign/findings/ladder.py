@@ -1,7 +1,7 @@
 """The escalation ladder: who is to be told what, now. Pure: facts and an instant in, steps out.
 
 A clock that runs warns the role that is due when half and three quarters of its time are used. A finding goes to its
-owner at once, again every few hours until somebody acknowledges it, and after some of these one level up as well. What
+owner at once, again every few hours until somebody acknowledges it, and after some of these one level up. What
 completes a handoff goes to the observer once.
 
 Each step has an id that follows from what it is about. A ladder says what is due now, whatever was missed: after days

@@ -98,7 +98,7 @@ class FindingsLog:
 
     def register_tail(self) -> None:
         """Let the register know the newest head, where a crash came between the two."""
-        if self.path.exists() and self._chain.head != newest_findings_head(self._register.path):
+        if self.path.exists() and self._chain.head != (newest_findings_head(self._register.path) or ZERO):
             with self._writing():
                 pass
 
@@ -153,6 +153,8 @@ class FindingsLog:
 
     def give_up_lost(self, now: datetime) -> list[Attempt]:
         """Conclude attempts that were begun long ago and have no outcome: their process died, so it is unknown."""
+        if not self.path.exists():
+            return []
         with self._writing() as (writer, findings):
             lost = [
                 Attempt(step, channel, notice.attempts)

@@ -39,7 +39,7 @@ class RepeatedBlocks(Section):
 
 
 class Escalation(Section):
-    """Routes by role, and the ladder: again after some hours, after some of these one level up as well."""
+    """Routes by role, and the ladder: again after some hours, after some of these one level up."""
 
     routes: dict[Role, list[Route]] = Field(default={})
     again_after_hours: int = Field(default=4, ge=1, le=720)

@@ -140,6 +140,10 @@ def go_on(root: EvidenceRoot, key: Path, policy: Policy, clock: StepClock, ended
         assert set(bench.kinds()) <= LEFT, where
     bench = Bench(root.path, policy, clock)
     done = bench.complete(payload_with())
+    if (done.reason or "").startswith("held: "):  # what a failed fsync does: nothing is retried or acknowledged
+        assert where.startswith("EIO"), where
+        assert set(bench.kinds()) <= LEFT, where
+        return
     assert done.status == "COMPLETED", (where, done.reason)
     bench.execute(payload_with())
     Sealer(root, key, clock=clock).seal("c" * 64)

@@ -263,6 +263,11 @@ def test_a_determinations_file_that_is_none_is_unreadable(cli: Cli, write: Write
     assert cli("status", "--json").document["runs"][0]["signed"] is False
 
 
+def test_policy_check_says_that_nobody_is_told(cli: Cli) -> None:
+    assert cli("policy", "check", "--json").document["routes"] == {}
+    assert "no route is configured" in cli("policy", "check").out
+
+
 def test_the_installed_command_ends_with_the_exit_code(root: Path) -> None:
     """In a process of its own, with nothing but an environment."""
     command = [str(Path(sys.executable).with_name("countersign")), "run", "-", "--json", "--root", str(root)]

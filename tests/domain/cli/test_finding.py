@@ -94,3 +94,16 @@ def test_what_is_refused_ends_with_one_and_the_reason(
     answer = cli("finding", *(part.format(finding_id) for part in command))
     assert (answer.code, answer.out) == (1, "")
     assert says in answer.err
+
+
+def test_verify_of_a_whole_root_judges_the_findings(cli: Cli, finding_id: str, root: Path) -> None:
+    assert cli("verify", "--json").document["faults"] == []
+    EvidenceRoot(root).findings.unlink()
+    answer = cli("verify", "--json")
+    assert (answer.code, [fault["kind"] for fault in answer.document["faults"]]) == (1, ["findings_missing"])
+
+
+def test_no_command_removes_a_finding(cli: Cli) -> None:
+    shown = cli("finding", "--help").out.replace("│", " ").split()
+    assert {"list", "show", "acknowledge", "dispose"} <= set(shown)
+    assert not {"remove", "delete", "reopen", "edit", "close"} & set(shown)

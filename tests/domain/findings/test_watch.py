@@ -6,6 +6,7 @@ The clock of the tests stands at Monday 2026-11-23 09:00 in New York; reviews ha
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -13,12 +14,15 @@ from countersign.clocks.instant import from_micros, stamp
 from countersign.errors import ClockRefused, UnknownRunError
 from countersign.evidence.chain import Writer
 from countersign.evidence.clock_index import NEVER
-from countersign.evidence.indexed import IndexedClock
+from countersign.evidence.indexed import Attainment, IndexedClock
+from countersign.findings.chart import attainment_chart
 from countersign.findings.due import due_now, no_clock_overdue
 from countersign.findings.finding import Findings
 from countersign.findings.log import FindingsLog
 from countersign.findings.observation import ObservationReceipt, observe
+from countersign.findings.occurrences import early_deletion, incomplete_population, integrity_incident
 from countersign.findings.pausing import pause, resume
+from countersign.findings.report import monthly, report
 from countersign.findings.verification import check_findings
 from countersign.findings.watch import Watch, Watched
 from countersign.policy import Policy
@@ -515,3 +519,48 @@ def test_a_crash_around_any_write_of_a_look_loses_and_doubles_nothing(
     assert events(run).count("breached") == len(office.bench.registered("breached")) == 1
     assert office.faults() == []
     assert not office.look().did_something
+
+
+def test_the_report_counts_what_is_clean_and_whose_turn_it_is(office: Office) -> None:
+    clean = office.bench.complete()
+    office.bench.execute(blocked_payload())
+    late = office.bench.execute(payload_with(id="CHG-77"))
+    office.at(5)
+    office.look()
+    found = report(office.engine, office.findings)
+    assert clean.status == "COMPLETED"
+    assert (found.clean, found.issues, found.waiting) == (1, {"blocked": 1, "late": 1}, 0)
+    assert {turn.role: (turn.running, turn.overdue) for turn in found.queue} == {"observer": (2, 0), "reviewer": (1, 1)}
+    (observer,) = (turn for turn in found.queue if turn.role == "observer")
+    assert observer.people == ("observer",)
+    assert observer.next_due is not None
+    assert {(one.kind, one.met, one.breached) for one in found.attainment} == {(REVIEW, 1, 1), (APPROVAL, 1, 0)}
+    assert found.open_findings == {("control_owner", "SEV-3"): 1, ("process_owner", "SEV-3"): 1}
+    month = monthly(office.engine, MONDAY.date())
+    assert (month.month, month.pauses) == ("2026-11", ())
+    assert late.run_id in office.engine.index.clocks.late_runs()
+
+
+def test_a_chart_of_twelve_months_is_small_enough_to_be_shown_in_place() -> None:
+    rows = [Attainment(f"2026-{month:02}", REVIEW, "standard", month, 1) for month in range(1, 13)]
+    rows += [Attainment("2026-12", APPROVAL, "standard", 3, 0), Attainment("2025-12", REVIEW, "standard", 1, 0)]
+    chart = ElementTree.fromstring(attainment_chart(rows))
+    met, breached = (path.attrib["d"] for path in chart.iter("{http://www.w3.org/2000/svg}path"))
+    assert met.startswith("M0 80v-32h28v32z")  # a half of the first of the last twelve
+    assert met.endswith("M374 80v-60h28v60z")  # fifteen of sixteen
+    assert met.count("M") == breached.count("M") == 12
+    assert len(attainment_chart(rows)) < 720
+
+
+def test_every_other_kind_of_finding_has_an_owner_and_a_severity(policy: Policy) -> None:
+    found = [
+        integrity_incident("change-0", "billing", MONDAY, policy),
+        early_deletion("runs/2026/11/23", MONDAY, ["maker"], policy),
+        incomplete_population(MONDAY.date(), "three runs of the register", MONDAY, policy),
+    ]
+    assert [(one.kind.value, one.severity.value, one.owner) for one in found] == [
+        ("integrity_incident", "SEV-1", "control_owner"),
+        ("early_deletion", "SEV-1", "control_owner"),
+        ("incomplete_population", "SEV-2", "control_owner"),
+    ]
+    assert len({one.id for one in found}) == 3

@@ -1,0 +1,188 @@
+"""What stands in the way of a look: logs that others hold or that cannot be read, channels that are down."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from countersign.clocks.instant import stamp
+from countersign.evidence.index import Index
+from countersign.evidence.register import Opening, Pause, Register
+from countersign.evidence.root import EvidenceRoot
+from countersign.findings.due import due_now
+from countersign.findings.incidents import record_incidents, with_findings
+from countersign.findings.sending import Sender, routes_of
+from countersign.findings.watch import Watch
+from countersign.policy import Policy
+from countersign.runs.daywork import every_log_verifies
+from tests.conftest import StepClock, payload_with
+from tests.domain.evidence.conftest import AT, DAY
+from tests.domain.findings.test_watch import MONDAY, REVIEW, Office
+from tests.domain.runs.conftest import Bench, events, log_of, policy_with
+
+ROUTES = {
+    "reviewer": [{"name": "mail", "address": "mailto://example.com"}],
+    "control_owner": [{"name": "mail", "address": "mailto://example.com"}],
+}
+
+
+@pytest.fixture
+def told(policy: Policy) -> Policy:
+    escalation = policy.escalation.model_dump(mode="json") | {"routes": ROUTES}
+    return policy_with(policy, escalation=escalation)
+
+
+@pytest.fixture
+def office(root: Path, told: Policy, clock: StepClock) -> Office:
+    return Office(Bench(root, told, clock))
+
+
+class Post:
+    """Takes messages, or does not."""
+
+    def __init__(self, office: Office) -> None:
+        self.office, self.down, self.titles = office, False, list[str]()
+
+    def deliver(self, _: str, title: str, body: str) -> bool:
+        if not self.down:
+            self.titles.append(f"{title[:8]} {body.split(maxsplit=1)[0]}")
+        return not self.down
+
+    def look(self) -> int:
+        engine, log = self.office.engine, self.office.log
+        routes = routes_of(engine.current.policy)
+        sender = Sender(log, routes, {}, clock=self.office.bench.clock, deliver=self.deliver)
+        return len(Watch(engine, log, sender).look().sent)
+
+
+def test_a_look_warns_at_half_and_three_quarters_and_tells_the_owner_of_the_breach(office: Office) -> None:
+    post = Post(office)
+    office.bench.execute()
+    for hours in (0, 2.1, 2.2, 3.1, 4.1, 4.2):
+        office.at(hours)
+        post.look()
+    assert post.titles == ["independ Half", "independ Three", "[SEV-3]  Finding"]
+
+
+def test_a_warning_that_did_not_arrive_is_tried_again(office: Office) -> None:
+    post = Post(office)
+    office.bench.execute()
+    office.at(2.1)
+    post.down = True
+    assert post.look() == 1
+    post.down = False
+    assert post.look() == 0
+    office.bench.clock.move(minutes=2)
+    assert len(due_now(office.engine, office.findings, office.bench.clock.now).clocks) == 1
+    assert post.look() == 1
+    assert post.titles == ["independ Half"]
+
+
+def test_whoever_looks_without_sending_leaves_the_warning_to_the_next_who_does(office: Office) -> None:
+    post = Post(office)
+    office.bench.execute()
+    office.at(2.1)
+    office.look()
+    assert post.look() == 1
+    assert post.titles == ["independ Half"]
+
+
+def test_a_step_about_a_finding_is_due_until_it_is_sent(office: Office) -> None:
+    office.bench.execute()
+    office.at(5)
+    office.look()
+    assert [step.to for step in due_now(office.engine, office.findings, office.bench.clock.now).steps] == [
+        "control_owner"
+    ]
+    Post(office).look()
+    assert due_now(office.engine, office.findings, office.bench.clock.now).steps == []
+
+
+def test_a_log_that_somebody_is_at_is_looked_at_again_soon(office: Office) -> None:
+    run = office.bench.execute()
+    office.at(5)
+    with office.engine.log_of(DAY, run.run_id).writing():
+        office.look()
+    assert office.breaches() == []
+    office.bench.clock.move(seconds=2)
+    office.look()
+    assert [subject for subject, _, _ in office.breaches()] == [REVIEW]
+    assert events(run).count("breached") == 1
+
+
+@pytest.mark.parametrize("spoiled", ["gone", "cut", "changed"])
+def test_a_log_that_cannot_be_gone_on_from_keeps_no_breach_from_being_a_finding(office: Office, spoiled: str) -> None:
+    run = office.bench.execute()
+    path = log_of(run)
+    content = path.read_bytes()
+    match spoiled:
+        case "gone":
+            path.unlink()
+        case "cut":
+            path.write_bytes(b"".join(content.splitlines(keepends=True)[:-1]))
+        case "changed":
+            path.write_bytes(content.replace(b'"maker"', b'"faker"'))
+    left = path.read_bytes() if path.exists() else None
+    office.at(5)
+    office.look()
+    assert [subject for subject, _, _ in office.breaches()] == [REVIEW]
+    assert (path.read_bytes() if path.exists() else None) == left
+    assert "head" not in office.bench.registered("breached")[0]
+    assert len(record_incidents(office.engine)) == 1
+    assert record_incidents(office.engine) == []
+
+
+def test_findings_that_are_not_what_they_were_fail_the_check_and_get_no_more_lines(office: Office) -> None:
+    run = office.bench.execute()
+    office.at(5)
+    office.look()
+    logs = every_log_verifies(office.engine)
+    assert with_findings(office.engine, logs) is logs
+    findings = office.engine.root.findings
+    findings.write_bytes(b"".join(findings.read_bytes().splitlines(keepends=True)[:-1]))
+    judgement = with_findings(office.engine, logs)
+    assert (judgement.passed, "SEV-1" in judgement.says) == (False, True)
+    assert [said.split(":")[0] for _, said in judgement.rows] == ["findings_cut", "finding_missing"]
+    log_of(run).unlink()
+    assert record_incidents(office.engine) == []
+
+
+def test_a_pause_of_a_clock_beyond_the_calendar_is_no_guess_either(office: Office) -> None:
+    office.bench.clock.now = MONDAY.replace(year=2032, month=12, day=31, hour=21)
+    run = office.bench.execute(payload_with(deployed_at="2032-12-30T10:00:00Z"))
+    office.pause(run)
+    office.look()
+    assert office.clocks(run)[REVIEW].deadline is None
+
+
+def opened(run_id: str, at: str, *, supersedes: str | None = None, trace: Any = None) -> list[Any]:
+    digest = run_id[-16:] * 4
+    opening = Opening(
+        run_id, digest, run_id, "billing", "standard", DAY, "inbox", "submitted", supersedes, "c" * 64, trace
+    )
+    return [opening.draft(), Pause(run_id, "1" * 64, "AWAITING_APPROVAL", REVIEW, None, False, (), at).draft()]
+
+
+def test_of_two_clocks_that_are_taken_over_the_earlier_start_counts(root: Path) -> None:
+    """A corrected record takes over its own earlier run and the one of its deployment."""
+    place = EvidenceRoot(root)
+    place.create()
+    register = Register(place)
+    first, second, third = (f"change-{number:016x}" for number in (1, 2, 3))
+    register.append_many([*opened(first, stamp(AT)), *opened(second, "2026-11-20T10:00:00.000000Z")])
+    opening, pause = opened(third, "2026-11-25T10:00:00.000000Z", supersedes=first)
+    taken: dict[str, Any] = {
+        "given": None,
+        "revisions": [],
+        "deployed": True,
+        "deployments": [],
+        "without_change": False,
+    }
+    opening.data["trace"] = {**taken, "takes_over": [second]}
+    register.append_many([opening, pause])
+    index = Index(place, register)
+    index.sync()
+    ends = {run: index.clocks.of_run(run)[0] for run in (first, second, third)}
+    assert [ends[run].taken_over_by for run in (first, second, third)] == [third, third, None]
+    assert ends[third].started_at == ends[second].started_at < ends[first].started_at
+    assert [one.run_id for one in index.clocks.running()] == [third]
