@@ -77,10 +77,9 @@ def evidence_chain(days: PartitionsDefinition[str], sources: Sequence[SourceSpec
         engine = evidence.engine(clock)
         evidence.look(engine, send=False)  # what is late is on record before a workpaper is written
         report = work_day(engine, date.fromisoformat(context.partition_key), evidence.sources(engine))
-        read = {source_key(reading.source): reading for reading in report.readings}
-        for key in context.selected_asset_keys & read.keys():
-            metadata = reading_metadata(read[key])
-            if read[key].fresh:
+        for reading in report.readings:
+            key, metadata = source_key(reading.source), reading_metadata(reading)
+            if reading.fresh:
                 yield MaterializeResult(asset_key=key, metadata=metadata)
             else:
                 context.log_event(AssetObservation(key, partition=context.partition_key, metadata=metadata))
