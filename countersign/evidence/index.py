@@ -1,7 +1,7 @@
 """The index: what the register says, where it can be asked. Derived, never believed over the register.
 
-What belongs here: tables filled from register lines alone, and the questions asked of them. Deleting the file loses
-nothing; the next use rebuilds it. SQLite by default, any SQLAlchemy URL otherwise.
+What belongs here: the questions asked of it, and keeping up with the register; its tables are `index_rows`. Deleting
+the file loses nothing; the next use rebuilds it. SQLite by default, any SQLAlchemy URL otherwise.
 """
 
 import io
@@ -13,18 +13,11 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from sqlalchemy import (
-    Boolean,
-    Column,
     Connection,
     Engine,
-    Integer,
-    MetaData,
     Row,
     Select,
-    String,
-    Table,
     and_,
-    bindparam,
     create_engine,
     event,
     func,
@@ -36,102 +29,25 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from countersign.errors import TamperedError
-from countersign.evidence import clock_index, deployment_index, durable
+from countersign.evidence import durable
 from countersign.evidence.chain import Tail, Writer, read_tail
 from countersign.evidence.clock_index import ClockIndex
 from countersign.evidence.deployment_index import DeploymentIndex
+from countersign.evidence.index_rows import adoptions as _adoptions
+from countersign.evidence.index_rows import datasets as _datasets
+from countersign.evidence.index_rows import extracts as _extracts
+from countersign.evidence.index_rows import forget, make_tables, take_in
+from countersign.evidence.index_rows import held as _held
+from countersign.evidence.index_rows import intakes as _intakes
+from countersign.evidence.index_rows import position as _position
+from countersign.evidence.index_rows import refusals as _refusals
+from countersign.evidence.index_rows import runs as _runs
 from countersign.evidence.indexed import OPENED, IndexedIntake, IndexedRun
-from countersign.evidence.lines import ZERO, Entry, Scan
+from countersign.evidence.lines import ZERO, Scan
 from countersign.evidence.register import IntakeTotals, KeptExtract, Refusal, Register
 from countersign.evidence.root import EvidenceRoot
 
 _MOST_VALUES = 10_000  # a database takes only so many in one statement
-_metadata = MetaData()
-_position = Table(
-    "position",
-    _metadata,
-    Column("id", Integer, primary_key=True),
-    Column("size", Integer, nullable=False),
-    Column("head", String(64), nullable=False),
-    Column("seq", Integer, nullable=False),
-)
-_runs = Table(
-    "runs",
-    _metadata,
-    Column("run_id", String, primary_key=True),
-    Column("digest", String(64), nullable=False),
-    Column("change_id", String, nullable=False, index=True),
-    Column("system", String, nullable=False),
-    Column("tier", String, nullable=False),
-    Column("day", String(10), nullable=False, index=True),
-    Column("source", String, nullable=False),
-    Column("origin", String, nullable=False),
-    Column("opened_at", String, nullable=False),
-    Column("supersedes", String),
-    Column("superseded_by", String),
-    Column("head", String(64), nullable=False),
-    Column("status", String, nullable=False, index=True),
-    Column("pending", String),
-    Column("reason", String),
-    Column("since", String, nullable=False),
-    Column("closed", Boolean, nullable=False),
-    Column("signed", Boolean, nullable=False, index=True),
-    Column("configuration", String(64), nullable=False),
-)
-_adoptions = Table(
-    "adoptions",
-    _metadata,
-    Column("seq", Integer, primary_key=True),
-    Column("configuration", String(64), nullable=False),
-)
-_held = Table(
-    "held",
-    _metadata,
-    Column("run_id", String, primary_key=True),
-    Column("reason", String, nullable=False),
-)
-_refusals = Table(
-    "refusals",
-    _metadata,
-    Column("record", String(64), primary_key=True),
-    Column("source", String, primary_key=True),
-    Column("where", String, nullable=False),
-    Column("change_id", String),
-    Column("reason", String, nullable=False),
-    Column("at", String, nullable=False),
-)
-_intakes = Table(
-    "intakes",
-    _metadata,
-    Column("seq", Integer, primary_key=True),
-    Column("source", String, nullable=False, index=True),
-    Column("at", String, nullable=False),
-    Column("fingerprint", String, nullable=False),
-    *(Column(name, Integer, nullable=False) for name in ("read", "opened", "known", "refused", "out_of_scope")),
-    Column("state", String),
-    Column("declared", Integer),
-    Column("broken", String),
-)
-_extracts = Table(
-    "extracts",
-    _metadata,
-    Column("source", String, primary_key=True),
-    Column("digest", String(64), primary_key=True),
-    Column("query", String, primary_key=True),
-    Column("extractor", String, nullable=False),
-    Column("bytes", Integer, nullable=False),
-    Column("rows", Integer),
-    Column("seq", Integer, nullable=False),
-)
-_datasets = Table(
-    "datasets",
-    _metadata,
-    Column("asset", String, primary_key=True),
-    Column("day", String(10), primary_key=True),
-    Column("digest", String(64), nullable=False),
-    Column("rows", Integer, nullable=False),
-)
-_TABLES = (_metadata, deployment_index.metadata, clock_index.metadata)
 
 
 class Index:
@@ -143,8 +59,7 @@ class Index:
         self.deployments = DeploymentIndex(self._connect)
         self.clocks = ClockIndex(self._connect)
         with self._alone() as connection:
-            for tables in _TABLES:
-                tables.create_all(connection)
+            make_tables(connection)
 
     def sync(self, writer: Writer | None = None) -> None:
         """Take in every register line since the last time; pass the writer while holding the register's lock.
@@ -176,7 +91,7 @@ class Index:
                 return
             scan = Scan(io.BytesIO(content), prev=head, seq=seq)
             try:
-                _apply(connection, scan)
+                take_in(connection, scan)
             except (KeyError, IntegrityError) as error:
                 reason = f"{self._register.path}: a line up to seq {scan.seq} is not of its form or comes twice (SEV-1)"
                 raise TamperedError(reason) from error
@@ -190,9 +105,7 @@ class Index:
     def rebuild(self) -> None:
         """Forget everything and take the whole register in again."""
         with self._alone() as connection:
-            for tables in _TABLES:
-                tables.drop_all(connection)
-                tables.create_all(connection)
+            forget(connection)
         self.sync()
 
     def configuration(self) -> str | None:
@@ -377,95 +290,3 @@ def _read_from(file: BinaryIO, start: int) -> bytes:
 def _intake(row: Row[Any]) -> IndexedIntake:
     totals = IntakeTotals(row.read, row.opened, row.known, row.refused, row.out_of_scope)
     return IndexedIntake(row.source, row.at, row.fingerprint, row.state, totals, row.declared, row.broken)
-
-
-def _apply(connection: Connection, entries: Iterable[Entry]) -> None:
-    """Turn register lines into rows; lines of one kind in a row become one statement."""
-    batch: list[dict[str, Any]] = []
-    kind = ""
-    for entry in entries:
-        if entry.event != kind:
-            _flush(connection, kind, batch)
-            kind, batch = entry.event, []
-        batch.append({**entry.data, "at": entry.ts, "seq": entry.seq, "actor": entry.actor, "texts": entry.texts})
-    _flush(connection, kind, batch)
-
-
-def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> None:
-    if not batch:
-        return
-    deployment_index.take_in(connection, kind, batch)
-    match kind:
-        case "run_opened":
-            connection.execute(insert(_runs), [_opened(data) for data in batch])
-            if replaced := deployment_index.superseded(batch):
-                connection.execute(
-                    update(_runs).where(_runs.c.run_id == bindparam("old")).values(superseded_by=bindparam("new")),
-                    replaced,
-                )
-        case "run_head" | "run_closed":
-            connection.execute(
-                update(_runs)
-                .where(_runs.c.run_id == bindparam("run"))
-                .values({name: bindparam(name) for name in ("head", "status", "pending", "reason", "since", "closed")})
-                .values(signed=False),
-                [_paused(data, kind == "run_closed") for data in batch],
-            )
-        case "signed_off":
-            connection.execute(
-                update(_runs)
-                .where(_runs.c.run_id == bindparam("run"))
-                .values(head=bindparam("head"), signed=True, since=bindparam("since")),
-                [{"run": data["run_id"], "head": data["head"], "since": data["at"]} for data in batch],
-            )
-        case "breached":
-            known = [{"run": data["run_id"], "head": data["head"]} for data in batch if "head" in data]
-            if known:
-                connection.execute(
-                    update(_runs).where(_runs.c.run_id == bindparam("run")).values(head=bindparam("head")), known
-                )
-        case "run_held":
-            for data in batch:
-                connection.execute(_held.delete().where(_held.c.run_id == data["run_id"]))
-                connection.execute(insert(_held).values(_columns(_held, data)))
-                failed = {"status": "FAILED", "pending": None, "reason": data["reason"], "signed": False}
-                connection.execute(update(_runs).where(_runs.c.run_id == data["run_id"]).values(failed))
-        case _:
-            _flush_of_the_root(connection, kind, batch)
-    replaced = deployment_index.superseded(batch) if kind == "run_opened" else []
-    clock_index.take_in(connection, _runs, kind, batch, replaced)
-
-
-def _flush_of_the_root(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> None:
-    """Lines that are about no run."""
-    match kind:
-        case "root_opened" | "configuration_adopted":
-            connection.execute(insert(_adoptions), [_columns(_adoptions, data) for data in batch])
-        case "refused":
-            connection.execute(insert(_refusals), [_columns(_refusals, data) for data in batch])
-        case "intake":
-            connection.execute(insert(_intakes), [_columns(_intakes, data) for data in batch])
-        case "extract":
-            for data in batch:
-                key = and_(*(_extracts.c[name] == data[name] for name in ("source", "digest", "query")))
-                connection.execute(_extracts.delete().where(key))
-                connection.execute(insert(_extracts).values(_columns(_extracts, data)))
-        case "dataset":
-            for data in batch:
-                key = and_(_datasets.c.asset == data["asset"], _datasets.c.day == data["day"])
-                connection.execute(_datasets.delete().where(key))
-                connection.execute(insert(_datasets).values(_columns(_datasets, data)))
-
-
-def _opened(data: dict[str, Any]) -> dict[str, Any]:
-    fresh = {"head": ZERO, "status": OPENED, "pending": None, "reason": None, "closed": False, "signed": False}
-    return {**_columns(_runs, data), **fresh, "opened_at": data["at"], "since": data["at"], "superseded_by": None}
-
-
-def _paused(data: dict[str, Any], closed: bool) -> dict[str, Any]:
-    paused = {name: data[name] for name in ("head", "status", "pending", "reason")}
-    return {**paused, "run": data["run_id"], "since": data["at"], "closed": closed}
-
-
-def _columns(table: Table, data: dict[str, Any]) -> dict[str, Any]:
-    return {column.name: data[column.name] for column in table.columns if column.name in data}

@@ -2,7 +2,7 @@ import multiprocessing
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from datetime import date
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -357,3 +357,16 @@ def test_a_reader_who_syncs_while_the_register_is_being_written_blocks_nobody(st
         index.sync(writer)
     reader.join(5)
     assert not reader.is_alive()
+
+
+def test_an_index_in_the_form_of_another_version_is_filled_anew(stage: Stage, index: Index) -> None:
+    """A column is missing, nothing says of which form it is, or it says another."""
+    expected = dump(stage.root.index)
+    for damage in ("alter table runs drop column configuration", "drop table form", "update form set digest = 'other'"):
+        with closing(sqlite3.connect(stage.root.index)) as connection, connection:
+            connection.execute(damage)
+            connection.execute("update position set size = 1")
+        again = Index(stage.root, Register(stage.root))
+        again.sync()
+        assert dump(stage.root.index) == expected
+        assert again.run(RUN) == index.run(RUN)
