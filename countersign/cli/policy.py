@@ -9,6 +9,7 @@ from countersign.cli.output import print_json, print_lines, print_table
 from countersign.policy import Policy, Role, Route, load_configuration
 from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.run import key_ring
+from countersign.runs.signatures import RosterKeys
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -17,6 +18,7 @@ app = typer.Typer(no_args_is_help=True)
 def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False) -> None:
     """Validate policy, catalogue and calendar, and name every target (▶) that its owner has not assigned."""
     configuration = load_configuration(policy)
+    RosterKeys(configuration).require_usable()
     loaded, catalogue, calendar = configuration.policy, configuration.catalogue, configuration.calendar
     undecided = _undecided(loaded)
     if as_json:

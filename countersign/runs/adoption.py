@@ -24,10 +24,10 @@ from countersign.runs.consent import (
     NAMESPACE,
     OWNERS,
     Consent,
-    consents_to,
     enough,
     require_good,
     require_owner,
+    standing_consents,
     what_is_signed,
 )
 from countersign.runs.signatures import RosterKeys
@@ -94,24 +94,28 @@ class ConfigurationDesk:
             return Adoption(previous, previous, by, in_force=True, repeated=True)
         if not reason.strip():
             raise AdoptionRefused("an adoption needs a reason")
+        RosterKeys(configuration).require_usable()
         now = self._clock()
         require_owner(by, before, now)
-        given = [one for one, _ in consents_to(self._register.records(), configuration.digest, previous)]
-        if any(one.by == by for one in given):
-            return Adoption(configuration.digest, previous, by, in_force=False, repeated=True)
-        consent = self._consent(configuration, before, by, reason, keys or KeyRing(), now)
+        given = standing_consents(self._register.records(), configuration.digest, previous)
+        fresh: list[Consent] = []
+        if all(one.by != by for one in given):
+            fresh.append(self._consent(configuration, before, by, reason, keys or KeyRing(), now))
         self._versions.keep(configuration)
-        drafts = [consent.draft()]
-        if in_force := enough([*given, consent], before):
-            data = {"configuration": configuration.digest, "manifest": configuration.manifest, "previous": previous}
-            drafts.append(Draft("configuration_adopted", by, data))
+        data = {"configuration": configuration.digest, "manifest": configuration.manifest, "previous": previous}
         with self._register.writing() as writer:
             self._index.sync(writer)
             if self._index.configuration() != previous:
                 raise AdoptionRefused("another configuration was adopted in the meantime; look at the difference again")
-            writer.append(drafts)
-            self._index.sync(writer)
-        return Adoption(configuration.digest, previous, by, in_force=in_force)
+            # counted under the lock: two owners who consent at once must not each wait for the other
+            given = standing_consents(writer.entries(), configuration.digest, previous)
+            drafts = [one.draft() for one in fresh if all(one.by != other.by for other in given)]
+            if in_force := enough([*given, *fresh], before):
+                drafts.append(Draft("configuration_adopted", by, data))
+            if drafts:
+                writer.append(drafts)
+                self._index.sync(writer)
+        return Adoption(configuration.digest, previous, by, in_force=in_force, repeated=not drafts)
 
     def _consent(
         self, configuration: Configuration, before: Versions, by: str, reason: str, keys: KeyRing, now: datetime

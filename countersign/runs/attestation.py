@@ -5,14 +5,14 @@ asks before it concludes, and `verification` asks of every run.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from countersign.controls import gate
 from countersign.controls.assessment import Assertion
 from countersign.controls.quote import find
 from countersign.errors import SignatureError, SignOffRefused
 from countersign.evidence.signature import Signature
-from countersign.policy import Key
+from countersign.policy import Configuration, Key
 from countersign.runs.determination import Determination
 from countersign.runs.eligibility import acting_for
 from countersign.runs.matters import matter_of, why_alone
@@ -47,28 +47,30 @@ class Attestations:
         yield from self._signature(state, signed, opened, seen)
 
     def _signature(self, state: RunState, signed: SignOff, opened: Versions, seen: datetime) -> Iterator[Wrong]:
+        role = self._versions.at(signed.configuration).policy.sign_off.role(signed.key)
+        if signed.role != role:
+            yield "sign_off_void", f"a sign-off in the role {role}"
         if signed.statement is None or signed.signature is None:
-            if opened.policy.sign_off.signature == "required":
+            if opened.policy.sign_off.signature == "required" or signed.by_key is not None:
                 yield "sign_off_unsigned", f"a statement signed by {signed.by}"
             return
         try:
             statement = parse_statement(signed.statement.encode())
-            expected = self._named(signed.configuration)
-            if (wrong := _other_words(state, signed, statement, self._environment, expected, seen)) is not None:
+            then = self._versions.at(signed.configuration).configuration
+            if (wrong := _other_words(state, signed, statement, self._environment, then, seen)) is not None:
                 yield "sign_off_statement", wrong
             found = self._verify(signed, seen)
         except (SignOffRefused, SignatureError) as error:
             yield "sign_off_signature", f"a signature by {signed.by} that stood when the register saw it: {error}"
             return
+        if found.fingerprint != signed.by_key:
+            yield "sign_off_statement", f"the key that signed it, {found.fingerprint}"
         if found.demo:
             self.demo.add((state.run_id, signed.key))
         key = Signature.parse(signed.signature.encode()).key
         void = self._roster_keys(self.in_force or signed.configuration).void_since(key)
         if void is not None and seen >= void:
             yield "sign_off_key_void", f"a key that was not given up at {void.isoformat()}, before it signed"
-
-    def _named(self, digest: str) -> dict[str, str]:
-        return self._versions.at(digest).configuration.named
 
     def _roster_keys(self, digest: str) -> RosterKeys:
         if digest not in self._keys:
@@ -115,7 +117,7 @@ def _other_words(
     signed: SignOff,
     statement: Statement,
     environment: str,
-    configuration: dict[str, str],
+    then: Configuration,
     seen: datetime,
 ) -> str | None:
     """How what was signed differs from what the log says was signed, or None."""
@@ -141,12 +143,14 @@ def _other_words(
         signed.reason,
         signed.by,
         signed.role,
-        configuration,
+        then.named,
         (signed.register_size, signed.register_head),
     )
     if says != said:
         return "a statement that says what the log's event says"
-    if not statement.decided_at <= seen < statement.expires_at:
+    if not statement.decided_at <= seen < statement.expires_at or (
+        statement.lifetime > timedelta(hours=then.policy.sign_off.expires_after_hours)
+    ):
         return "a statement that had not expired when the register saw it"
     if len(statement.matters) > 1 and (why := why_alone(state, signed.decision, matter.determinations)):
         return f"a statement about this run alone, since it {why}"

@@ -130,6 +130,17 @@ def _are_two(one: str, other: str, in_force: Versions) -> bool:
     return people.compare(people.identify(one), people.identify(other)) is Likeness.DIFFERENT
 
 
+def standing_consents(entries: Iterable[Entry], configuration: str, previous: str) -> list[Consent]:
+    """The consents to this change that no adoption has used up, among the lines of a register."""
+    since: list[Entry] = []
+    for entry in entries:
+        if entry.event == "configuration_adopted":
+            since = []
+        elif entry.event == CONSENTED:
+            since.append(entry)
+    return [consent for consent, _ in consents_to(since, configuration, previous)]
+
+
 def consents_to(entries: Iterable[Entry], configuration: str, previous: str) -> list[tuple[Consent, datetime]]:
     """The consents to this change among register lines, each with when the register saw it."""
     found = ((Consent.read(entry), parse_instant(entry.ts)) for entry in entries if entry.event == CONSENTED)

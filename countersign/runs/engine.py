@@ -30,6 +30,7 @@ from countersign.evidence.register import Pause, Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.policy import Configuration
 from countersign.runs.attestation import Attestations
+from countersign.runs.signatures import RosterKeys
 from countersign.runs.state import RunState, Status, Step, apply, read_state
 from countersign.runs.steps import Arrival, failure, next_drafts
 from countersign.runs.versions import MapperFactory, VersionStore, genesis, require_adopted
@@ -149,6 +150,7 @@ class Engine:
             raise TamperedError(f"{self.root.register}: gone, though runs are there; restore it from a copy (SEV-1)")
         with self.register.writing() as writer:
             if _not_begun(writer):
+                RosterKeys(configuration).require_usable()
                 self.versions.keep(configuration)
                 writer.append([genesis(configuration)])
                 return True
@@ -185,6 +187,15 @@ class Engine:
                 progress(len(chunk))
         for touched in sorted(days):
             self.views.publish(touched)
+
+    def go_on(self, run: IndexedRun) -> Outcome:
+        """Move one run to its next pause, also where the register knows of nothing left to do.
+
+        Its log may hold more than the register heard of before a crash; looking at it lets the register know.
+        """
+        (outcome,) = self.work([job_of(run)], blocking=True)
+        self.views.publish(run.day)
+        return outcome
 
     def _can_go_on(self, run: IndexedRun) -> bool:
         """Not while its log was never begun: only its payload, read again, can begin it."""
@@ -292,12 +303,16 @@ class Engine:
                 return staged
 
     def _require_attested(self, state: RunState) -> None:
-        """Raise TamperedError where a run would be concluded on a sign-off that does not stand."""
-        if state.next_step is not Step.WORKPAPER:
+        """Raise TamperedError where a run would be concluded on a sign-off that does not stand.
+
+        Before the handoff too: whoever could write a sign-off into a log could write a workpaper after it.
+        """
+        if state.attested or state.next_step not in (Step.WORKPAPER, Step.HANDOFF):
             return
         for signed in state.sign_offs.values():
             for kind, expected in self._attestations.faults(state, signed, signed.at):
                 raise TamperedError(f"{state.run_id}: {kind}: expected {expected}; SEV-1")
+        state.attested = True
 
     def _keep_answer(self, job: Job, writer: Writer) -> None:
         """A model's answer on disk before it is read: the one write that does not wait for the pause.

@@ -9,8 +9,8 @@ from countersign.clocks.instant import stamp
 from countersign.controls.assessment import Result
 from countersign.evidence.columns import Column
 from countersign.evidence.lines import Draft
-from countersign.policy import Policy
 from countersign.runs.state import RunState
+from countersign.runs.versions import Versions
 from countersign.runs.workpaper import workpaper_document
 
 DATASET = "handoff_report"
@@ -39,11 +39,12 @@ COLUMNS = (
 _AT_HEAD = "the line whose SHA-256 is `log_head` is the workpaper"
 
 
-def handoff_event(state: RunState, policy: Policy) -> Draft:
-    """The event that hands the workpaper to the observer and closes the log."""
+def handoff_event(state: RunState, versions: Versions) -> Draft:
+    """The event that hands the workpaper to whoever observed on its day, and closes the log."""
     assert state.workpaper is not None
+    assert state.workpaper_at is not None
     data = {
-        "to": [person.id for person in policy.people if "observer" in person.roles],
+        "to": versions.people.holding("observer", state.workpaper_at),
         "workpaper": state.workpaper["document"],
         "log_head": state.workpaper_head,
         "conclusion": state.workpaper["conclusion"],

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from countersign.clocks.instant import stamp
+from countersign.controls.quote import find
 from countersign.errors import CountersignError, SignatureError, SignOffRefused, UnknownRunError
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import Draft
@@ -76,9 +77,9 @@ class SignOffDesk:
 
         The same sign-off again is harmless and says so in its receipt.
         """
-        with self._refusals_on_record([rundir.absolute().name], key, signer):
+        with self._refusal_on_record(rundir.absolute().name, key, signer):
             given = self._given(rundir, _key(key))
-            if given is not None and _is_same(given[1], signer, decision, reason, determinations):
+            if given is not None and _is_same(*given, signer, decision, reason, determinations):
                 return Receipt(given[0].run_id, key, signer, decision, given[0].head, repeated=True)
             statement = self._statement([rundir], _key(key), signer, decision, reason, determinations)
             (matter,) = statement.matters
@@ -103,29 +104,25 @@ class SignOffDesk:
         Raises SignOffRefused at the first run that it cannot be taken for; those before it are taken.
         """
         statement = parse_statement(content)
-        run_ids = [matter.run_id for matter in statement.matters]
-        with self._refusals_on_record(run_ids, statement.key, statement.checker):
-            rundirs = self._rundirs(run_ids)
-            signed = self._verified(statement, signature)
-            receipts = []
-            for rundir in rundirs:
-                given = self._given(rundir, statement.key)
-                if given is not None and given[1].statement == content.decode():
-                    run_id, head = given[0].run_id, given[0].head
-                    receipts.append(
-                        Receipt(run_id, statement.key, statement.checker, statement.decision, head, repeated=True)
-                    )
-                else:
-                    receipts.append(self._take(rundir, statement, (signature, signed)))
-            return receipts
+        rundirs = self._rundirs([matter.run_id for matter in statement.matters])
+        return [self._submit_one(rundir, statement, content, signature) for rundir in rundirs]
+
+    def _submit_one(self, rundir: Path, statement: Statement, content: bytes, signature: bytes) -> Receipt:
+        """Take a signed statement for one of its runs; one that the run has already stands, whatever came since."""
+        run_id, key, signer = rundir.name, statement.key, statement.checker
+        with self._refusal_on_record(run_id, key, signer):
+            given = self._given(rundir, key)
+            if given is not None and given[1].statement == content.decode():
+                return Receipt(run_id, key, signer, statement.decision, given[0].head, repeated=True)
+            return self._take(rundir, statement, (signature, self._verified(statement, signature)))
 
     @contextmanager
-    def _refusals_on_record(self, run_ids: Sequence[str], key: str, signer: str) -> Iterator[None]:
+    def _refusal_on_record(self, run_id: str, key: str, signer: str) -> Iterator[None]:
         try:
             yield
         except SignOffRefused as refusal:
             with suppress(CountersignError):
-                data = {"run_id": run_ids[0], "key": str(key), "by": signer, "why": str(refusal)}
+                data = {"run_id": run_id, "key": str(key), "by": signer, "why": str(refusal)}
                 self._engine.register.append("sign_off_refused", "countersign", **data)
             raise
 
@@ -232,8 +229,13 @@ class SignOffDesk:
             raise SignOffRefused("the statement is about another evidence root")
         if statement.configuration != self._versions.configuration.named:
             raise SignOffRefused("another configuration is in force since it was asked for; request it again")
+        sign_off = self._versions.policy.sign_off
+        if statement.role != sign_off.role(statement.key):
+            raise SignOffRefused(f"{statement.key} is given in the role {sign_off.role(statement.key)}")
         if not statement.decided_at <= now < statement.expires_at:
             raise SignOffRefused(f"the statement expired at {stamp(statement.expires_at)}; request it again")
+        if statement.lifetime > timedelta(hours=sign_off.expires_after_hours):
+            raise SignOffRefused(f"a statement is taken for {sign_off.expires_after_hours} hours; request it again")
         if self._engine.register.head_at(statement.register_size) != statement.register_head:
             raise SignOffRefused("the register never had the head that the statement names; see ESCALATION.md")
         try:
@@ -322,9 +324,18 @@ def _key(name: str) -> Key:
 
 
 def _is_same(
-    given: SignOff, signer: str, decision: str, reason: str | None, determinations: Sequence[Determination]
+    state: RunState,
+    given: SignOff,
+    signer: str,
+    decision: str,
+    reason: str | None,
+    determinations: Sequence[Determination],
 ) -> bool:
     """Whether a sign-off that is there says all that this one would say."""
-    said = {(judged.control, str(judged.result), judged.evidence, judged.reason) for judged in given.determinations}
-    says = {(one.control, str(one.result), one.evidence, one.reason) for one in determinations}
+    said = {(one.control, str(one.result), one.evidence, one.reason, one.span) for one in given.determinations}
+    says = {
+        (one.control, str(one.result), one.evidence, one.reason, find(one.quote, item.text) if item else None)
+        for one in determinations
+        for item in (state.change.evidence.get(one.evidence),)
+    }
     return (given.by, given.decision, given.reason, said) == (signer, decision, reason, says)

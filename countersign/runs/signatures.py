@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from countersign.errors import PolicyError, SignatureError
 from countersign.evidence.durable import digest_of
 from countersign.evidence.signature import verify
 from countersign.evidence.signers import PublicKey, Signer, allowed_signers
@@ -45,6 +46,16 @@ class RosterKeys:
             for key, _ in self._configuration.keys_of(person.id)
         )
 
+    def require_usable(self) -> None:
+        """Raise PolicyError where nobody's signature could be checked, since `allowed_signers` cannot be written.
+
+        Asked before a configuration counts: once in force, its owners could not sign for the one that mends it.
+        """
+        try:
+            _ = self.allowed_signers
+        except SignatureError as error:
+            raise PolicyError(f"people: keys: {error}") from error
+
     def verify(self, content: bytes, signature: bytes, *, person: str, namespace: str, at: datetime) -> Signed:
         """Verify that somebody signed, with a key that was valid at an instant. Raises SignatureError.
 
@@ -68,8 +79,9 @@ class RosterKeys:
 
     def void_since(self, key: PublicKey) -> datetime | None:
         """From when on this roster takes nothing by a key any more: the date of its compromise, or None."""
-        for person in self._configuration.policy.people:
-            for entry, _ in self._configuration.keys_of(person.id):
-                if PublicKey.parse(entry.key) == key:
-                    return entry.valid_before
-        return None
+        return self._ends.get(key)
+
+    @cached_property
+    def _ends(self) -> dict[PublicKey, datetime | None]:
+        every = (self._configuration.keys_of(person.id) for person in self._configuration.policy.people)
+        return {PublicKey.parse(entry.key): entry.valid_before for keys in every for entry, _ in keys}

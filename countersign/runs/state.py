@@ -110,7 +110,8 @@ class RunState:
 
     `asked` is what a model was asked and said, `asked_head` that of its event, `claims` what the model asserted;
     `judged` is every control as it was assessed, `results` the same with the reviewer's determinations in place of the
-    abstentions that they settle. `gate_holds` says that the gate was decided again over this very state.
+    abstentions that they settle. `gate_holds`, `attested` and `workpaper_holds` say of this very state that the gate
+    was decided again, that the sign-offs were judged again, and that the workpaper is the one that follows.
     """
 
     run_id: str
@@ -138,6 +139,8 @@ class RunState:
     passed: bool | None = None
     gate_reason: str | None = None
     gate_holds: bool = False
+    attested: bool = False
+    workpaper_holds: bool = False
     requests: dict[Key, Request] = field(default_factory=dict)
     sign_offs: dict[Key, SignOff] = field(default_factory=dict)
     assessed_head: str = ZERO
@@ -153,7 +156,6 @@ class RunState:
     error: str | None = None
     failures: int = 0
     closed_as: Status | None = None
-    events: int = 0
 
     @property
     def ingested(self) -> bool:
@@ -299,7 +301,6 @@ def apply(state: RunState, entry: Entry, blobs: Path | None = None, *, arrived: 
     if entry.event not in ("failed", "recovered", "breached"):
         state.error = None
     state.head = entry.head
-    state.events += 1
 
 
 def _expect(state: RunState, entry: Entry, holds: bool, why_not: str) -> None:

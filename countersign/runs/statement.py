@@ -6,7 +6,7 @@ The same bytes are signed by `countersign approve` and by stock `ssh-keygen -Y s
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -92,6 +92,11 @@ class Statement:
         """SHA-256 of `content`, in hexadecimal."""
         return digest_of(self.content)
 
+    @property
+    def lifetime(self) -> timedelta:
+        """How long it may be handed in."""
+        return self.expires_at - self.decided_at
+
     def about(self, run_id: str) -> Matter | None:
         """What it says of one run, or None."""
         return next((matter for matter in self.matters if matter.run_id == run_id), None)
@@ -121,6 +126,8 @@ def parse_statement(content: bytes) -> Statement:
             decided_at=parse_instant(said["decided_at"]),
             expires_at=parse_instant(said["expires_at"]),
         )
+        if not _well_typed(statement):
+            raise TypeError("a field is of another type")
         if statement.content != content:
             raise ValueError("its bytes are not in canonical form (RFC 8785)")
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, rfc8785.CanonicalizationError) as error:
@@ -128,6 +135,16 @@ def parse_statement(content: bytes) -> Statement:
     if len({matter.run_id for matter in statement.matters}) != len(statement.matters) or not statement.matters:
         raise SignOffRefused("a statement names at least one run, and each once")
     return statement
+
+
+def _well_typed(statement: Statement) -> bool:
+    """Whether everything that a signer could have written otherwise is text, or the whole number that it should be."""
+    texts = [statement.environment, statement.decision, statement.checker, statement.role, statement.register_head]
+    texts += [statement.reason or "", *statement.configuration, *statement.configuration.values()]
+    for matter in statement.matters:
+        texts += [value for name, value in asdict(matter).items() if name != "determinations"]
+        texts += [value for one in matter.determinations for value in asdict(one).values()]
+    return all(type(text) is str for text in texts) and type(statement.register_size) is int
 
 
 def _matter(said: Mapping[str, Any]) -> Matter:

@@ -19,7 +19,7 @@ from countersign.controls.quote import find
 from countersign.errors import TamperedError
 from countersign.evidence.deployed import Trace
 from countersign.evidence.lines import Draft
-from countersign.policy import Catalogue, Key, Policy
+from countersign.policy import Catalogue, Key
 from countersign.runs.concealment import conceal
 from countersign.runs.handoff import handoff_event
 from countersign.runs.questioning import asked_event
@@ -149,7 +149,7 @@ def verdict_rows(decision: gate.Decision) -> list[dict[str, Any]]:
     ]
 
 
-def pass_gate(state: RunState, versions: Versions) -> list[Draft]:
+def pass_gate(state: RunState, versions: Versions, now: datetime) -> list[Draft]:
     """The gate's decision; a notice to the observer where something is wrong; the end where it blocks."""
     if state.passed is None:
         decision = gate.decide(state.change, versions.catalogue, versions.policy.change_ids, asserted(state))
@@ -160,7 +160,7 @@ def pass_gate(state: RunState, versions: Versions) -> list[Draft]:
         drafts = [Draft("gated", ENGINE, {"decision": word, "assertions": verdict_rows(decision)}, texts)]
         exceptions = [judged.control for judged in state.judged if judged.result is Result.EXCEPTION]
         if not decision.passed or exceptions:
-            drafts.append(_notice(versions.policy, "exception" if decision.passed else "block", exceptions))
+            drafts.append(_notice(versions, now, "exception" if decision.passed else "block", exceptions))
         if decision.passed:
             return drafts
     else:
@@ -181,8 +181,14 @@ def check_gate_again(state: RunState, versions: Versions) -> None:
     state.gate_holds = True
 
 
-def _notice(policy: Policy, about: str, controls: list[str]) -> Draft:
-    observers = [person.id for person in policy.people if "observer" in person.roles]
+def check_workpaper_again(state: RunState) -> None:
+    """Make the workpaper again from a log that was read. Raises TamperedError where the log's is another."""
+    if not state.workpaper_holds and dict(state.workpaper or {}) != dict(workpaper_event(state).data):
+        raise TamperedError(f"{state.run_id}: the logged workpaper does not follow from its log; SEV-1")
+
+
+def _notice(versions: Versions, now: datetime, about: str, controls: list[str]) -> Draft:
+    observers = versions.people.holding("observer", now)
     severity = "SEV-3" if about == "exception" else "SEV-2"
     return Draft("noticed", ENGINE, {"to": observers, "about": about, "severity": severity, "controls": controls})
 
@@ -190,7 +196,7 @@ def _notice(policy: Policy, about: str, controls: list[str]) -> Draft:
 def ask(state: RunState, key: Key, versions: Versions, now: datetime) -> list[Draft]:
     """Ask for a sign-off, saying what is handed to whom; or end the run where it was rejected."""
     if key in state.sign_offs:
-        return [_notice(versions.policy, "block", []), Draft("blocked", ENGINE, {"step": key.value})]
+        return [_notice(versions, now, "block", []), Draft("blocked", ENGINE, {"step": key.value})]
     role = versions.policy.sign_off.role(key)
     data = {
         "key": key.value,
@@ -227,12 +233,14 @@ def next_drafts(state: RunState, arrival: Arrival | None, versions: Versions, no
         case Step.ASSESS:
             return assess(state, versions, now)
         case Step.GATE:
-            return pass_gate(state, versions)
+            return pass_gate(state, versions, now)
         case Step.INDEPENDENT_REVIEW | Step.MAKER_CHECKER as step:
             return ask(state, Key(step.value), versions, now)
         case Step.WORKPAPER:
             check_gate_again(state, versions)
+            state.workpaper_holds = True
             return [workpaper_event(state)]
         case Step.HANDOFF:
             check_gate_again(state, versions)
-            return [handoff_event(state, versions.policy)]
+            check_workpaper_again(state)
+            return [handoff_event(state, versions)]

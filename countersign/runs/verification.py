@@ -4,7 +4,7 @@ What belongs here: what is checked, and faults by name. What does not: mending a
 index, and nothing needs the policy file: the versions of then lie in the evidence root.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import groupby
@@ -54,7 +54,12 @@ class Registered:
     head: str = ZERO
     status: str = ""
     line: int = 0
-    seen: dict[str, datetime] = field(default_factory=dict)
+    heads: list[tuple[str, datetime]] = field(default_factory=list)
+
+    def saw(self, head: str, order: Mapping[str, int]) -> datetime | None:
+        """When the register first knew what follows a head of the log; `order` numbers the log's heads."""
+        after = order.get(head, len(order))
+        return next((at for known, at in self.heads if order.get(known, -1) > after), None)
 
 
 @dataclass(slots=True)
@@ -93,8 +98,7 @@ def read_account(register: Register) -> Account:
         elif entry.event in ("run_head", "run_closed", "signed_off", "breached") and "head" in data:
             run = account.runs[data["run_id"]]
             run.head, run.line = data["head"], entry.line
-            if entry.event == "signed_off":
-                run.seen[data["key"]] = parse_instant(entry.ts)
+            run.heads.append((data["head"], parse_instant(entry.ts)))
             run.status = data.get("status", run.status)
     return account
 
@@ -196,10 +200,11 @@ class Verifier:
             yield RunFault(run.run_id, report.fault.kind, f"{path}:{report.fault.line}", report.fault.detail)
             return
         try:
-            state = read_state(run.run_id, log.records(), self._root.blobs)
+            entries = list(log.records())
+            state = read_state(run.run_id, entries, self._root.blobs)
             if report.head != run.head:
                 run = replace(run, head=report.head, status="")  # it went on since the register was read
-            yield from self._decided_again(run, state, path)
+            yield from self._decided_again(run, state, path, {entry.head: entry.seq for entry in entries})
             if state.closed_as is Status.COMPLETED:
                 published.take(state)
         except TamperedError as error:
@@ -207,7 +212,9 @@ class Verifier:
         except CountersignError as error:
             yield RunFault(run.run_id, "unreadable", str(path), str(error))
 
-    def _decided_again(self, run: Registered, state: RunState, path: Path) -> Iterator[RunFault]:
+    def _decided_again(
+        self, run: Registered, state: RunState, path: Path, order: Mapping[str, int]
+    ) -> Iterator[RunFault]:
         where = str(path)
         if state.ingested and state.payload.digest != run.digest:
             yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
@@ -234,8 +241,9 @@ class Verifier:
         if run.configuration != run.in_force:
             detail = f"the configuration that was in force when it was opened, {run.in_force}; SEV-1"
             yield RunFault(run.run_id, "configuration_not_in_force", where, detail)
-        for key, signed in state.sign_offs.items():
-            for kind, detail in self._attestations.faults(state, signed, run.seen.get(key, signed.at)):
+        for signed in state.sign_offs.values():
+            seen = run.saw(signed.log_head, order) or signed.at
+            for kind, detail in self._attestations.faults(state, signed, seen):
                 yield RunFault(run.run_id, kind, where, detail)
             if self._register.head_at(signed.register_size) != signed.register_head:
                 detail = f"a register that had the head {signed.register_head} at {signed.register_size} bytes"
@@ -245,7 +253,7 @@ class Verifier:
             yield RunFault(run.run_id, "claims_differ", where, detail)
         if state.workpaper is not None and dict(state.workpaper) != dict(workpaper_event(state).data):
             yield RunFault(run.run_id, "workpaper_differs", where, "the workpaper that follows from this log")
-        if state.handoff is not None and dict(state.handoff) != dict(handoff_event(state, versions.policy).data):
+        if state.handoff is not None and dict(state.handoff) != dict(handoff_event(state, versions).data):
             yield RunFault(run.run_id, "handoff_differs", where, "the handoff that follows from this log")
 
     def _classified(self, state: RunState, versions: Versions, where: str) -> Iterator[RunFault]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import rfc8785
 
-from countersign.errors import AdoptionRefused, SignOffRefused
+from countersign.errors import AdoptionRefused, PolicyError, SignOffRefused
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.signature import sign
 from countersign.policy import Policy, complete
@@ -167,7 +167,12 @@ REFUSED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "another_nonce": (edited(lambda said: said["runs"][0].update(request="0" * 64)), "has gone on since it was asked"),
     "another_maker": (edited(lambda said: said["runs"][0].update(maker="nobody")), "has gone on since it was asked"),
     "another_register": (edited(lambda said: said["register"].update(head="0" * 64)), "never had the head"),
-    "another_key": (edited(lambda said: said.update(key=APPROVAL)), "does not stand"),
+    "another_key": (edited(lambda said: said.update(key=APPROVAL)), "is given in the role approver"),
+    "another_key_and_role": (edited(lambda said: said.update(key=APPROVAL, role="approver")), "does not stand"),
+    "another_role": (edited(lambda said: said.update(role="process_owner")), "is given in the role reviewer"),
+    "a_longer_life": (edited(lambda said: said.update(expires_at="2036-11-23T14:00:00.000000Z")), "for 72 hours"),
+    "a_number_for_a_reason": (edited(lambda said: said.update(reason=5)), "a field is of another type"),
+    "a_text_for_a_size": (edited(lambda said: said["register"].update(size="1")), "a field is of another type"),
     "not_canonical": (lambda content: content + b"\n", "not in canonical form"),
     "no_json": (lambda _: b"approved!", "not a statement"),
     "no_runs": (edited(lambda said: said.update(runs=[])), "names at least one run"),
@@ -406,3 +411,92 @@ def test_statements_name_the_namespaces_of_the_field() -> None:
     assert {*SIGNS.values()} == {"independent-review@countersign", "maker-checker@countersign", NAMESPACE}
     with pytest.raises(SignOffRefused):
         parse_statement(b"[]")
+
+
+# What a second reading found
+
+
+def test_a_workpaper_that_was_written_after_a_forged_sign_off_is_not_handed_off(bench: SignedBench) -> None:
+    """The forger appends a sign-off without its signature and the workpaper that would follow from it."""
+    done = bench.complete()
+    forger = Forger(bench, done)
+    forger.log = [line for line in forger.log if line.name != "handed_off"]
+    line = next(line for line in forger.log if line.name == "signed_off")
+    line.texts[:] = [text for text in line.texts if not text["text"].startswith(("statement/", "signature/"))]
+    forger.register = [line for line in forger.register if line.name not in ("run_closed", "dataset")]
+    forger.write()
+    bench.fresh()
+    after = bench.advance() or [bench.run.engine.go_on(bench.run.engine.index.runs([done.run_id])[done.run_id])]
+    assert "sign_off_unsigned" in (after[0].reason or "")
+    assert after[0].status == Status.FAILED
+
+
+def test_a_role_that_the_log_makes_up_is_found(bench: SignedBench) -> None:
+    def another_role(line: dict[str, Any], _: Forger) -> None:
+        line["event"]["role"] = "process_owner"
+
+    assert "sign_off_void" in forged(bench, another_role)
+
+
+def test_the_key_that_a_log_names_is_the_one_that_signed(bench: SignedBench) -> None:
+    def another_key(line: dict[str, Any], _: Forger) -> None:
+        line["event"]["signed"]["by_key"] = "SHA256:never"
+
+    assert "sign_off_statement" in forged(bench, another_key)
+
+
+def test_a_refusal_is_on_record_for_the_run_that_it_is_about(bench: SignedBench) -> None:
+    """The second of two has gone on. What a run has already stands, also once its statement has expired."""
+    first, second = bench.execute(payload_with(system="one")), bench.execute(payload_with(system="two"))
+    content = bench.statement(first, second).content
+    bench.sign(second, REVIEW, "second-reviewer")
+    with pytest.raises(SignOffRefused, match="is not pending"):
+        bench.submit(content)
+    assert bench.registered("sign_off_refused")[-1]["run_id"] == second.run_id
+    alone = bench.statement(bench.execute(payload_with(system="three"))).content
+    bench.submit(alone)
+    bench.clock.move(hours=100)
+    assert [receipt.repeated for receipt in bench.submit(alone)] == [True]
+
+
+def test_going_back_and_forth_between_two_configurations_needs_new_consents_each_time(bench: SignedBench) -> None:
+    first, second = bench.policy, policy_with(bench.policy, version="second")
+    for policy in (second, first, second):
+        bench.adopt(policy)
+        assert bench.run.engine.current.policy.version == policy.version
+    assert len(bench.registered("configuration_adopted")) == 3
+    assert bench.faults() == []
+
+
+def test_a_consent_whose_adoption_a_crash_took_is_enough_with_the_next_call(bench: SignedBench) -> None:
+    changed = complete(policy_with(bench.policy, version="changed"), POLICY)
+    desk = ConfigurationDesk(bench.root, clock=bench.clock)
+    keys = KeyRing(folder=bench.keys)
+    desk.adopt(changed, "control-owner", "Agreed.", keys)
+    desk.adopt(changed, "process-owner", "Agreed.", keys)
+    bench.cut_register("configuration_adopted")
+    again = ConfigurationDesk(bench.root, clock=bench.clock).adopt(changed, "process-owner", "Agreed.", keys)
+    assert (again.in_force, again.repeated) == (True, False)
+    assert len(bench.registered("configuration_consented")) == 2
+    assert bench.faults() == []
+
+
+def test_a_roster_under_which_nobody_could_sign_is_never_in_force(bench: SignedBench) -> None:
+    entry = key_entry(bench.keys / "reviewer", SIGNS["reviewer"])
+    renewed = with_key(bench.policy, "reviewer", entry, {**entry, "valid_after": "2027-01-01T00:00:00Z"})
+    with pytest.raises(PolicyError, match="has a line already"):
+        bench.adopt(renewed)
+    assert bench.registered("configuration_consented") == []
+
+
+def test_whoever_observes_no_more_is_told_nothing(bench: SignedBench) -> None:
+    people = [
+        {**one, "valid_until": "2026-01-01"} if one["id"] == "observer" else one
+        for one in bench.policy.model_dump(mode="json")["people"]
+    ]
+    bench.adopt(policy_with(bench.policy, people=people))
+    done = bench.complete()
+    assert done.state is not None
+    assert done.state.handoff is not None
+    assert done.state.handoff["to"] == []
+    assert bench.faults() == []
