@@ -4,8 +4,6 @@
 written to its end, so a file that does not is an error, and so is an empty one.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 from countersign.changes.deployment import OPTIONAL, REQUIRED, read_deployment
 from countersign.changes.payload import parse_record
 from countersign.changes.sources.interface import Item, Raw, Unreadable, fetch_file, file_state
+from countersign.changes.sources.strict_csv import csv_rows
 from countersign.errors import PayloadError, SourceError
 from countersign.policy import Limits
 
@@ -71,30 +70,19 @@ class DeploymentsSource:
                 yield self._item(row, f"{self._path}:{number}", line)
 
     def _csv(self, content: bytes) -> Iterator[Item]:
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise SourceError(f"{self._path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
-        if not text.endswith(("\n", "\r")):
-            raise self._cut_off(len(text.splitlines()))
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        try:
-            header = self._header(next(reader))
-            for cells in reader:
-                if not cells:
-                    continue
-                self._count += 1
-                where = f"{self._path}:{reader.line_num}"
-                written = json.dumps(cells).encode()
-                if len(cells) == len(header):
-                    given = zip(header, cells, strict=True)
-                    row = {name: cell for name, cell in given if cell or name not in OPTIONAL}
-                    yield self._item(row, where, written)
-                else:
-                    reason = f"has {len(cells)} cells where the header has {len(header)}"
-                    yield Unreadable(where, None, reason, written)
-        except csv.Error as error:
-            raise SourceError(f"{self._path}: line {reader.line_num}: {error}; export it again, whole") from error
+        (_, columns), *rows = csv_rows(content, str(self._path)) or [(1, [])]
+        header = self._header(columns)
+        for line, cells in rows:
+            self._count += 1
+            where = f"{self._path}:{line}"
+            written = json.dumps(cells).encode()
+            if len(cells) == len(header):
+                given = zip(header, cells, strict=True)
+                row = {name: cell for name, cell in given if cell or name not in OPTIONAL}
+                yield self._item(row, where, written)
+            else:
+                reason = f"has {len(cells)} cells where the header has {len(header)}"
+                yield Unreadable(where, None, reason, written)
 
     def _header(self, header: list[str]) -> list[str]:
         missing = [name for name in REQUIRED if name not in header]

@@ -4,8 +4,6 @@ A field is bare, or an object with some of `display_value`, `value` and `link`, 
 (`sysparm_display_value`): `value` is what the database holds, `display_value` what the session shows.
 """
 
-import csv
-import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from countersign.changes.payload import parse_record
+from countersign.changes.sources.strict_csv import csv_rows
 from countersign.clocks.wall_time import WallTime, parse_wall_time
 from countersign.errors import PayloadError, SourceError
 from countersign.policy import Limits
@@ -144,21 +143,9 @@ def _json(content: bytes, where: str) -> list[Any]:
 
 
 def _csv(content: bytes, where: str, needed: Sequence[str]) -> list[Any]:
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{where}: not UTF-8: byte {error.start} cannot be decoded; export it as UTF-8") from error
-    if not text.endswith(("\n", "\r")):
-        raise SourceError(f"{where}: the last line has no end, so it was cut off or is empty; export it again, whole")
-    longest = csv.field_size_limit(len(text))  # a long journal is the change's matter, not a broken file
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        header = _header(next(reader), where, needed)
-        return [_record(header, cells, where, reader.line_num) for cells in reader if cells]
-    except csv.Error as error:
-        raise SourceError(f"{where}: not CSV at line {reader.line_num}: {error}; export it again, whole") from error
-    finally:
-        csv.field_size_limit(longest)
+    (_, columns), *rows = csv_rows(content, where) or [(1, [])]
+    header = _header(columns, where, needed)
+    return [_record(header, cells, where, line) for line, cells in rows]
 
 
 def _header(columns: list[str], where: str, needed: Sequence[str]) -> list[str]:

@@ -246,11 +246,11 @@ def test_values_are_read_in_place_of_their_translation(read: Read) -> None:
 _CSV, _JSON = as_csv([change(number="CHG1"), change(number="CHG2")]), as_json([change(number="CHG1")])
 _LAST = _CSV.rindex(b'"2026-11-22')
 BROKEN: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "cut off or is empty"),
-    "csv_cut_within_quotes": (_CSV[: _LAST + 4], "no end"),
+    "empty": (b"", "cut off in line 1"),
+    "csv_cut_within_quotes": (_CSV[: _LAST + 4], "cut off in line 3"),
     "csv_cut_within_quotes_at_a_line_end": (_CSV[: _LAST + 4] + b"\r\n", "not CSV at line"),
     "csv_cut_between_columns": (_CSV[: _LAST - 1] + b"\r\n", "record that ends at line 3 has 24 of 25 columns"),
-    "csv_cut_at_the_end_of_the_last_row": (_CSV.rstrip(b"\r\n"), "last line has no end"),
+    "csv_cut_at_the_end_of_the_last_row": (_CSV.rstrip(b"\r\n"), "cut off in line 3"),
     "csv_a_column_too_many": (_CSV + b"," * 25 + b"\r\n", "line 4 has 26 of 25 columns"),
     "csv_words_behind_a_quote": (_CSV.replace(b'"CHG2"', b'"CHG2" or so'), "not CSV at line 3"),
     "csv_without_a_header": (b"\r\n" + _CSV, "the header lacks number"),
