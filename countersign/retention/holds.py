@@ -12,7 +12,7 @@ from countersign.clocks.instant import stamp
 from countersign.errors import CountersignError, RetentionRefused
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import Draft
-from countersign.retention.approvals import GOOD_FOR, Act, Approval, approve, require_good, two_of
+from countersign.retention.approvals import GOOD_FOR, Act, Approval, approve, require_good, require_owner, two_of
 from countersign.retention.keep import Archive
 from countersign.retention.ledger import ACTOR, HELD, PURGED, RELEASED, Done, KeptDay, Ledger
 from countersign.retention.store import RetentionStore
@@ -59,7 +59,9 @@ def _set_hold(archive: Archive, store: RetentionStore, days: Iterable[date], app
     chosen = [_in_store(ledger, store, day) for day in sorted(set(days))]
     act = Act(what, {"days": [{"day": kept.day.isoformat()} for kept in chosen]})
     on = what == HELD
-    by, done = _approved(archive, ledger, act, approver, needed=any(kept.held is not on for kept in chosen))
+    # what is on hold only in the store is no release that broke off, so two people lift that too
+    needed = any(kept.held is not on for kept in chosen) or not (on or _on_record(ledger, act))
+    by, done = _approved(archive, ledger, act, approver, needed=needed)
     if done:
         for kept in chosen:
             for stored in kept.objects.values():
@@ -102,6 +104,10 @@ def _in_store(ledger: Ledger, store: RetentionStore, day: date) -> KeptDay:
     return kept
 
 
+def _on_record(ledger: Ledger, act: Act) -> bool:
+    return any(done.act.canonical == act.canonical for done in ledger.done)
+
+
 def _tombstone(kept: KeptDay) -> dict[str, str]:
     digests = {half: stored.sha256 for half, stored in kept.objects.items()}
     return {"day": kept.day.isoformat(), "until": stamp(kept.until), **digests}
@@ -112,11 +118,12 @@ def _approved(
 ) -> tuple[list[str], bool]:
     """Put an approval on record, and the act with it where it is the second; who approved, and whether it may be done.
 
-    Where the register says already that the act was done, nothing is `needed`: the store is made to follow.
+    Where the register says already that the act was done, nothing is `needed`, and the store follows for any owner.
     """
-    if not needed:
-        return [], True
     now, versions = archive.clock(), archive.versions
+    if not needed:
+        require_owner(act, approver.by, versions, now)
+        return [], True
     given = [approval for approval, _ in ledger.waiting.get(act.canonical, []) if _stands(archive, approval)]
     given = [approval for approval in given if now - approval.at <= GOOD_FOR]
     drafts = []

@@ -1,6 +1,7 @@
 """Holds, releases and purges: two owners each, on record before they are done, and judged again ever after."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,52 @@ def test_a_hold_that_did_not_reach_the_store_is_repeated(folder_desk: Desk, monk
     assert keeping.kinds() == {("chain", "hold_lifted"), ("texts", "hold_lifted")}
     folder_desk.by(BOTH[0], hold, [DAY])
     assert keeping.check() == []
+
+
+@pytest.mark.parametrize("who", [BOTH[0], "reviewer", "ghost"])
+def test_nobody_lifts_a_hold_alone_that_the_register_does_not_know(desk: Desk, who: str) -> None:
+    """Somebody else put it on, in the store itself."""
+    where = desk.keeping.object()
+    desk.keeping.store.hold(*where, on=True)
+    with suppress(RetentionRefused):
+        assert not desk.by(who, release, [DAY]).done
+    stat = desk.keeping.store.stat(*where)
+    assert stat is not None
+    assert stat.held
+
+
+def test_two_owners_lift_a_hold_that_the_register_does_not_know(folder_desk: Desk) -> None:
+    where = folder_desk.keeping.object()
+    folder_desk.keeping.store.hold(*where, on=True)
+    folder_desk.both(release, [DAY])
+    stat = folder_desk.keeping.store.stat(*where)
+    assert stat is not None
+    assert not stat.held
+    assert len(folder_desk.keeping.bench.registered(RELEASED)) == 1
+
+
+def test_a_release_that_did_not_reach_the_store_is_repeated(folder_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeping = folder_desk.keeping
+    folder_desk.both(hold, [DAY])
+    with monkeypatch.context() as broken:
+        broken.setattr(type(keeping.store), "hold", _down)
+        with pytest.raises(StoreError):
+            folder_desk.both(release, [DAY])
+    assert folder_desk.by(BOTH[0], release, [DAY]).done
+    stats = [keeping.store.stat(*keeping.object(half)) for half in ("chain", "texts")]
+    assert [stat.held for stat in stats if stat] == [False, False]
+
+
+@pytest.mark.parametrize("act", [hold, release, purge], ids=lambda act: act.__name__)
+def test_only_an_owner_finishes_what_is_on_record(folder_desk: Desk, act: Callable[..., Answer]) -> None:
+    keeping = folder_desk.keeping
+    if act is release:
+        folder_desk.both(hold, [DAY])
+    keeping.clock.now = keeping.day().until
+    on: Any = PURGE_ALL if act is purge else [DAY]
+    folder_desk.both(act, on)
+    with pytest.raises(RetentionRefused, match="'reviewer' does not have the role 'control_owner'"):
+        folder_desk.by("reviewer", act, on)
 
 
 def _down(*_: Any, **__: Any) -> None:
