@@ -19,7 +19,7 @@ from countersign.retention.keep import Archive, NotKept
 from countersign.retention.store import RetentionStore, Stat
 from tests.conftest import StepClock, payload_with
 from tests.domain.evidence.conftest import opening
-from tests.domain.retention.conftest import DAY, NEXT, Keeping
+from tests.domain.retention.conftest import DAY, NEXT, Keeping, loosen
 from tests.domain.runs.conftest import Bench
 
 
@@ -250,6 +250,20 @@ def test_one_pass_at_a_time(in_folder: Keeping) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(BusyError, match="another process"):
             in_folder.keep()
+
+
+@pytest.mark.parametrize("mount_point", [True, False])
+def test_nothing_is_kept_where_the_disk_is_not_mounted(in_folder: Keeping, tmp_path: Path, mount_point: bool) -> None:
+    in_folder.kept()
+    (tmp_path / "worm").rename(tmp_path / "unmounted")
+    if mount_point:
+        (tmp_path / "worm").mkdir()
+    in_folder.clock.move(days=1)
+    for ask in (in_folder.keep, in_folder.check):
+        with pytest.raises(StoreError, match="is its disk mounted"):
+            ask()
+    assert not list(tmp_path.glob("worm/*"))
+    loosen(tmp_path / "unmounted")
 
 
 LIES: dict[str, tuple[Callable[[Stat], Stat | None], str]] = {
