@@ -332,3 +332,12 @@ def test_what_was_forged_is_named(signed_desk: Desk, owners: Path, case: str) ->
     signed_desk.keeping.archive.register.append_many([forged.draft(), line])
     (lost,) = signed_desk.keeping.check()
     assert FORGED[case] in lost.detail
+
+
+def test_acts_that_nobody_approved_are_told_apart(folder_desk: Desk) -> None:
+    keeping = folder_desk.keeping
+    for what in (HELD, RELEASED, HELD):
+        keeping.archive.register.append(what, ACTOR, days=[{"day": str(DAY)}, {"day": str(NEXT)}], by=list(BOTH))
+    subjects = [lost.subject for lost in keeping.check() if lost.kind == "not_approved"]
+    assert (len(subjects), len(set(subjects))) == (6, 6)
+    assert subjects[0].startswith("2026-11-23 retention_held at 2026-11-25T")

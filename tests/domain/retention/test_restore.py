@@ -52,16 +52,6 @@ def test_a_deleted_day_is_found_restored_and_verifies(keeping: Keeping, day: dat
     assert len(keeping.bench.registered("restored")) == (2 if day == DAY else 1)
 
 
-def test_a_second_loss_is_another_one(in_folder: Keeping) -> None:
-    in_folder.kept()
-    subjects = []
-    for _ in range(2):
-        lose(in_folder)
-        subjects += [lost.subject for lost in in_folder.check()]
-        restore(in_folder.archive, in_folder.store, DAY)
-    assert subjects == ["2026-11-23 root: local_missing", "2026-11-23 root: local_missing, after 1 restorations"]
-
-
 def test_what_is_there_and_differs_is_named_and_left(in_folder: Keeping) -> None:
     in_folder.kept()
     log = min(in_folder.root.path.glob("runs/*/*/23/*/audit.jsonl"))
