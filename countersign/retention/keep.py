@@ -170,7 +170,7 @@ def alone(folder: Path) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(handle)
-        raise BusyError(f"{folder}: another process is keeping or restoring; try again") from error
+        raise BusyError(f"{folder}: another process is keeping, restoring or holding; try again") from error
     try:
         for left in folder.glob(f"{_SCRATCH}*"):
             shutil.rmtree(left)

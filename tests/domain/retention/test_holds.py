@@ -1,6 +1,8 @@
 """Holds, releases and purges: two owners each, on record before they are done, and judged again ever after."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -8,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from countersign.errors import RetentionRefused, StoreError
+from countersign.errors import BusyError, RetentionRefused, StoreError
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import Draft
 from countersign.policy import Policy, SigningKey
 from countersign.retention.approvals import NAMESPACE, Act, Approval, approve
 from countersign.retention.holds import Answer, Approver, hold, purge, release
+from countersign.retention.keep import alone
 from countersign.retention.ledger import ACTOR, HELD, RELEASED
 from countersign.retention.local import LocalStore
 from tests.conftest import StepClock
@@ -163,6 +166,30 @@ def test_one_person_is_one_however_often(folder_desk: Desk) -> None:
         assert not folder_desk.by(BOTH[0], hold, [DAY]).done
     assert len(folder_desk.keeping.bench.registered("retention_approved")) == 1
     assert not folder_desk.by(BOTH[1], hold, [NEXT]).done  # which is another act
+
+
+@pytest.mark.parametrize("act", [hold, release, purge], ids=lambda act: act.__name__)
+def test_nobody_approves_while_another_process_is_at_work(folder_desk: Desk, act: Callable[..., Answer]) -> None:
+    before = folder_desk.keeping.root.register.read_bytes()
+    on: Any = PURGE_ALL if act is purge else [DAY]
+    with alone(folder_desk.keeping.root.path), pytest.raises(BusyError, match="another process"):
+        folder_desk.by(BOTH[0], act, on)
+    assert folder_desk.keeping.root.register.read_bytes() == before
+
+
+def test_second_approvals_at_once_are_one_act(folder_desk: Desk) -> None:
+    folder_desk.by(BOTH[0], hold, [DAY])
+    together = threading.Barrier(4)
+
+    def approve_too(_: int) -> None:
+        together.wait()
+        with suppress(BusyError):
+            folder_desk.by(BOTH[1], hold, [DAY])
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(approve_too, range(4)))
+    assert len(folder_desk.keeping.bench.registered(HELD)) == 1
+    assert folder_desk.keeping.check() == []
 
 
 def test_an_approval_is_good_for_thirty_days(folder_desk: Desk) -> None:
