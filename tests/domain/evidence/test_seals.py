@@ -146,6 +146,19 @@ def test_what_no_seal_covers_for_25_hours_is_a_fault_only_where_there_are_seals(
     assert sealing.kinds(now=sealing.clock.now + late) == ["seal_late"]
 
 
+@pytest.mark.parametrize(
+    ("field", "other"), [(b'"event":"run_opened",', b""), (b'"ts":"2026', b'"ts":"soon'), (b'"ts":"', b'"ts":5,"s":"')]
+)
+def test_a_line_after_the_seals_that_is_no_event_is_named(sealing: Sealing, field: bytes, other: bytes) -> None:
+    sealing.seal()
+    sealing.grow()
+    *before, last = sealing.lines()
+    register = sealing.stage.root.register
+    register.write_bytes(b"".join([*before, last.replace(field, other, 1)]))
+    (fault,) = sealing.check(now=sealing.clock.now + timedelta(hours=26)).faults
+    assert (fault.kind, fault.where) == ("bad_event", f"{register}: byte {sum(map(len, before))}")
+
+
 def test_a_register_whose_last_write_was_torn_is_healed_and_sealed(sealing: Sealing) -> None:
     sealing.seal()
     for path in (sealing.stage.root.register, sealing.stage.root.findings):
