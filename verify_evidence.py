@@ -277,7 +277,7 @@ class Root:
     def check_files(self):
         for path in set(self.path.glob("runs/*/*/*/*/audit.jsonl")) - {run.path for run in self.runs.values()}:
             self.faults.append(("unregistered", path, "a register that opens such a run there"))
-        kept = [*self.path.glob("policies/*.json"), *self.path.glob("blobs/[0-9a-f]*")]
+        kept = [path for at in ("policies/*.json", "blobs/[0-9a-f]*", "extracts/[!.]*") for path in self.path.glob(at)]
         for path, digest in [*self.files.items(), *((path, path.name.removesuffix(".json")) for path in kept)]:
             if not path.is_file() or sha256(path.read_bytes()) != digest:
                 self.faults.append(("content_differs", path, f"the SHA-256 {digest}"))

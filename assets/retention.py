@@ -1,7 +1,5 @@
 """The inventory of what is kept elsewhere, and the check that nothing of it left early."""
 
-from collections.abc import Iterable
-
 from dagster import (
     AssetCheckResult,
     AssetChecksDefinition,
@@ -18,11 +16,10 @@ from assets.evidence_chain import OWNER, POOL
 from assets.findings import GROUP
 from assets.metadata import table
 from countersign.clocks.instant import stamp
-from countersign.findings.occurrences import early_deletion
-from countersign.retention.check import Lost, check
+from countersign.findings.losses import record_losses
+from countersign.retention.check import check
 from countersign.retention.keep import NotKept, keep
 from countersign.retention.ledger import Ledger
-from countersign.runs.engine import Engine
 from resources.evidence import Evidence, WallClock
 from resources.retention import Retention
 
@@ -91,21 +88,15 @@ def nothing_left_early(evidence: Evidence, clock: WallClock, retention: Retentio
         severity = AssetCheckSeverity.ERROR if gone else AssetCheckSeverity.WARN
         return AssetCheckResult(passed=False, severity=severity, description=NOWHERE)
     lost = list(check(archive, store))
-    _record(evidence, engine, lost)
-    incidents = sum(each.incident for each in lost)
+    incidents = [each.subject for each in lost if each.incident]
+    record_losses(evidence.findings(engine), incidents, engine.clock(), engine.current.policy)
     rows = [(each.day, each.part, each.kind, each.detail) for each in lost]
     return AssetCheckResult(
         passed=not lost,
         severity=AssetCheckSeverity.ERROR if incidents else AssetCheckSeverity.WARN,
-        description=f"{incidents} parts of kept days left early or changed" if incidents else "nothing left early",
+        description=f"{len(incidents)} parts of kept days left early or changed" if incidents else "nothing left early",
         metadata={"faults": table(("day", "part", "fault", "expected"), rows) if rows else MetadataValue.md("none")},
     )
-
-
-def _record(evidence: Evidence, engine: Engine, lost: Iterable[Lost]) -> None:
-    now, policy = engine.clock(), engine.current.policy
-    if what := [early_deletion(each.subject, now, (), policy) for each in lost if each.incident]:
-        evidence.findings(engine).open(what)
 
 
 def retention_assets() -> list[AssetsDefinition]:

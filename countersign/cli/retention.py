@@ -1,6 +1,5 @@
 """`retention` and `restore`: keep finished days elsewhere, see that they stay there, and bring one back."""
 
-from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +13,8 @@ from countersign.environment import utc_now
 from countersign.errors import RetentionRefused
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.log import FindingsLog
-from countersign.findings.occurrences import early_deletion
+from countersign.findings.losses import record_losses
 from countersign.policy import Policy, load_policy
-from countersign.retention.check import Lost
 from countersign.retention.check import check as check_kept
 from countersign.retention.holds import Answer, Approver
 from countersign.retention.holds import hold as approve_hold
@@ -88,7 +86,9 @@ def check(
     """Check that everything that was kept is still kept. What left early is a finding, SEV-1. Exit 1 on any fault."""
     archive, store = _opened(root, policy)
     lost = list(check_kept(archive, store, read=read))
-    opened = _record(archive, lost)
+    findings = FindingsLog(archive.root, clock=archive.clock)
+    incidents = [each.subject for each in lost if each.incident]
+    opened = record_losses(findings, incidents, archive.clock(), archive.policy)
     if as_json:
         faults = [{"day": str(each.day), "part": each.part, "kind": each.kind, "detail": each.detail} for each in lost]
         print_json({"ok": not lost, "faults": faults, "findings": opened})
@@ -97,19 +97,11 @@ def check(
             ("day", "part", "fault", "detail"),
             [(each.day, each.part, each.kind, f"expected: {each.detail}") for each in lost],
         )
-        incidents = sum(each.incident for each in lost)
-        print_lines([f"{len(lost)} faults, {incidents} of them SEV-1: see ESCALATION.md"])
+        print_lines([f"{len(lost)} faults, {len(incidents)} of them SEV-1: see ESCALATION.md"])
     else:
         print_lines([f"{len(archive.ledger().standing())} days are kept as they should be in {store.name}"])
     if lost:
         raise typer.Exit(1)
-
-
-def _record(archive: Archive, lost: Iterable[Lost]) -> list[str]:
-    """A finding for everything that left early; returns the ids that were not on record."""
-    now = archive.clock()
-    what = [early_deletion(each.subject, now, (), archive.policy) for each in lost if each.incident]
-    return FindingsLog(archive.root, clock=archive.clock).open(what) if what else []
 
 
 @app.command("status")

@@ -19,7 +19,9 @@ def witness(
     signer: Annotated[str, typer.Option("--as", help="Who witnesses: the roster id of an observer.")],
     key: Annotated[Path, typer.Option(help="The observer's private key, or a public one that the agent knows.")],
     held: Annotated[Path | None, typer.Option(help="The last seal that the observer holds, to go on from.")] = None,
-    allowed_signers: Annotated[Path | None, typer.Option(help="Who may seal, as ssh-keygen reads it.")] = None,
+    allowed_signers: Annotated[
+        Path | None, typer.Option(help="Who may seal and witness, as ssh-keygen reads it.")
+    ] = None,
     root: Root = ROOT,
     policy: PolicyFile = POLICY,
     as_json: Json = False,

@@ -20,7 +20,6 @@ from sqlalchemy import (
     Column,
     Connection,
     Index,
-    Integer,
     MetaData,
     Select,
     String,
@@ -92,13 +91,6 @@ _pauses = Table(
     Column("by", String, nullable=False),
     Column("reason", String, nullable=False),
 )
-_findings = Table(
-    "findings",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("size", BigInteger, nullable=False),
-    Column("head", String(64), nullable=False),
-)
 
 
 def take_in(
@@ -134,9 +126,6 @@ def take_in(
             _breached(connection, runs, batch)
         case "clock_closed":
             _closed(connection, batch)
-        case "findings_head":
-            connection.execute(_findings.delete())
-            connection.execute(insert(_findings).values(id=1, size=batch[-1]["size"], head=batch[-1]["head"]))
 
 
 def _micros(text: str) -> int:
@@ -366,11 +355,6 @@ class ClockIndex:
         """The runs of which a sign-off or an observation was late, before they closed or after."""
         with self._connect() as connection:
             return set(connection.execute(select(_clocks.c.run_id).where(_clocks.c.breached_at.is_not(None))).scalars())
-
-    def findings_head(self) -> str | None:
-        """The newest head of `findings.jsonl` that the register knows."""
-        with self._connect() as connection:
-            return connection.execute(select(_findings.c.head)).scalar_one_or_none()
 
     def _select(self, query: Select[Any]) -> list[IndexedClock]:
         with self._connect() as connection:

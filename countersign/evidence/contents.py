@@ -6,6 +6,7 @@ What belongs here: files against digests. What does not: what a dataset's rows m
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Container, Iterator
 from pathlib import Path
 
@@ -39,12 +40,18 @@ def check_dataset(root: EvidenceRoot, asset: str, day: str, digest: str) -> Iter
 
 
 def _private(folder: Path) -> Iterator[RootFault]:
-    """Links, which could point anywhere, and what others than the owner could read or write."""
+    """Links, which could point anywhere, and what others than the owner could read or write.
+
+    A name that is gone when it is looked at was somebody's temporary file.
+    """
     for parent, folders, files in os.walk(folder):
         for name in (".", *(name for name in (*folders, *files))):
             path = Path(parent, name)
-            status = path.lstat()
-            if path.is_symlink():
+            try:
+                status = path.lstat()
+            except FileNotFoundError:
+                continue
+            if stat.S_ISLNK(status.st_mode):
                 yield RootFault("symlink", str(path), "a file or a folder of its own, not a link")
             elif name not in folders and status.st_mode & 0o077:
                 mode = "0700" if name == "." else "0600"

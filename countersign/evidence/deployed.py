@@ -4,7 +4,9 @@ What belongs here: these values and their lines. What does not: asking about the
 deployment belongs to which change (`changes.matching`).
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from countersign.evidence.lines import Draft
 
@@ -68,3 +70,13 @@ class Deployable:
     system: str
     change_id: str
     revision: str | None
+
+
+def superseded(openings: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Each run that one of these openings supersedes, as `old`, with the `new` one."""
+    return [
+        {"old": old, "new": data["run_id"]}
+        for data in openings
+        for old in (data["supersedes"], *(data.get("trace") or {}).get("takes_over", ()))
+        if old is not None
+    ]

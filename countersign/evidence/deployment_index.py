@@ -3,7 +3,7 @@
 What belongs here: tables filled from register lines alone, beside those of `index`, and the questions asked of them.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -26,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from countersign.evidence.deployed import Deployable, Key, RegisteredDeployment, Trace
+from countersign.evidence.deployed import Deployable, Key, RegisteredDeployment, Trace, superseded
 from countersign.revisions import stem
 
 metadata = MetaData()
@@ -93,16 +93,6 @@ def take_in(connection: Connection, kind: str, batch: Sequence[dict[str, Any]]) 
         if replaced := superseded(batch):
             changed = update(_traces).where(_traces.c.run_id == bindparam("old"))
             connection.execute(changed.values(superseded_by=bindparam("new")), replaced)
-
-
-def superseded(openings: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
-    """Each run that one of these openings supersedes, as `old`, with the `new` one."""
-    return [
-        {"old": old, "new": data["run_id"]}
-        for data in openings
-        for old in (data["supersedes"], *(data.get("trace") or {}).get("takes_over", ()))
-        if old is not None
-    ]
 
 
 def _trace(data: dict[str, Any], trace: dict[str, Any]) -> dict[str, Any]:

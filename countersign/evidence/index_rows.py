@@ -27,6 +27,7 @@ from sqlalchemy.schema import CreateTable
 
 from countersign.errors import EvidenceError
 from countersign.evidence import clock_index, deployment_index
+from countersign.evidence.deployed import superseded
 from countersign.evidence.indexed import OPENED
 from countersign.evidence.lines import ZERO, Entry
 
@@ -165,7 +166,7 @@ def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> No
     if not batch:
         return
     deployment_index.take_in(connection, kind, batch)
-    replaced = deployment_index.superseded(batch) if kind == "run_opened" else []
+    replaced = superseded(batch) if kind == "run_opened" else []
     match kind:
         case "run_opened":
             connection.execute(insert(runs), [_opened(data) for data in batch])

@@ -7,6 +7,7 @@ import hashlib
 import mmap
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -20,6 +21,7 @@ from countersign.evidence.lines import ZERO, Draft, parse_line
 from countersign.evidence.root import EvidenceRoot
 
 ACTOR = "countersign"
+_FINDINGS_HEAD = b'"event":"findings_head"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,51 +198,67 @@ def newest_head(root: EvidenceRoot, run_id: str) -> str | None:
 
     Raises TamperedError for a line about the run that is not one of a register; only a scan judges the others.
     """
+    needle = f'"run_id":"{run_id}"'.encode("utf-8", "surrogateescape")
     found: str | None = None
-    for line, following in _lines_of(root.register, run_id):
-        event = parse_line(line)
-        if event is None:
-            # what a torn write left of a line is no line, once the `recovered` event after it says so
-            if (parse_line(following) or {}).get("damaged") == hashlib.sha256(line).hexdigest():
-                continue
-            raise TamperedError(f"{root.register}: a line that names {run_id} cannot be read (SEV-1)")
-        if event.get("run_id") != run_id:
-            continue
-        if event.get("event") == "run_opened":
-            found = ZERO
-        elif "head" in event:
-            found = event["head"]
+    with _mapped(root.register) as content:
+        at = content.find(needle)
+        while at >= 0:
+            event = _event_around(at, content, root.register, run_id)
+            if event.get("run_id") == run_id:
+                found = ZERO if event.get("event") == "run_opened" else event.get("head", found)
+            at = content.find(needle, at + len(needle))
     return found
 
 
 def newest_findings_head(register: Path) -> str | None:
     """The newest head of `findings.jsonl` that a register knows, or None. Raises TamperedError for a broken line."""
-    with register.open("rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:
-            return None
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            at = content.rfind(b'"event":"findings_head"')
-            if at < 0:
-                return None
-            line = content[content.rfind(b"\n", 0, at) + 1 : content.find(b"\n", at) + 1]
-    event = parse_line(line)
-    if event is None or "head" not in event:
-        raise TamperedError(f"{register}: a line that names findings cannot be read (SEV-1)")
-    return str(event["head"])
+    with _mapped(register) as content:
+        at = content.rfind(_FINDINGS_HEAD)
+        while at >= 0:
+            event = _event_around(at, content, register, "findings")
+            if event.get("event") == "findings_head":
+                return str(event["head"])
+            at = content.rfind(_FINDINGS_HEAD, 0, at)
+    return None
 
 
-def _lines_of(path: Path, run_id: str) -> Iterator[tuple[bytes, bytes]]:
-    """The complete lines of a file that contain a run id, each with the one after it, without parsing the others."""
-    needle = f'"run_id":"{run_id}"'.encode("utf-8", "surrogateescape")
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap | bytes]:
+    """The bytes of a file, to look for words without reading all of it."""
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size == 0:
+            yield b""
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            at = content.find(needle)
-            while at >= 0:
-                start = content.rfind(b"\n", 0, at) + 1
-                end = content.find(b"\n", at)
-                if end < 0:
-                    return
-                yield content[start : end + 1], content[end + 1 : content.find(b"\n", end + 1) + 1]
-                at = content.find(needle, end)
+            yield content
+
+
+def _event_around(at: int, content: mmap.mmap | bytes, path: Path, about: str) -> dict[str, Any]:
+    """The event on whose line a position stands; nothing of one that was not finished.
+
+    A torn line has a `recovered` event after it, over it and over recoveries that were torn themselves. Raises
+    TamperedError for any other line that cannot be read.
+    """
+    lines = _lines_from(content.rfind(b"\n", 0, at) + 1, content)
+    line = next(lines, None)
+    if line is None:
+        return {}
+    event, damaged = parse_line(line), hashlib.sha256(line)
+    if event is not None:
+        return event
+    for line in lines:
+        event = parse_line(line)
+        if event is None:
+            damaged.update(line)
+        elif event.get("damaged") == damaged.hexdigest():
+            return {}
+        else:
+            break
+    raise TamperedError(f"{path}: a line that names {about} cannot be read (SEV-1)")
+
+
+def _lines_from(start: int, content: mmap.mmap | bytes) -> Iterator[bytes]:
+    """The finished lines from a line's beginning."""
+    while end := content.find(b"\n", start) + 1:
+        yield content[start:end]
+        start = end

@@ -18,7 +18,7 @@ from countersign.clocks.instant import parse_instant
 from countersign.errors import EvidenceError, SignatureError, TamperedError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.durable import digest_of
-from countersign.evidence.lines import ZERO, parse_line
+from countersign.evidence.lines import ZERO, parse_line, well_formed
 from countersign.evidence.merkle import CompactRange
 from countersign.evidence.register import ACTOR
 from countersign.evidence.root import EvidenceRoot
@@ -58,13 +58,17 @@ class Sealed:
 
 @dataclass(slots=True)
 class _Met:
-    """What one pass over a chained file found where seals stand: `at` by size in bytes."""
+    """What one pass over a chained file found where seals stand: `at` by size in bytes.
+
+    `uncovered` is the instant of the first line after all seals, `bad` where lines before that one are no events.
+    """
 
     at: dict[int, tuple[str, int, str]] = field(default_factory=dict)
     notes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     witnessed: dict[str, dict[str, Any]] = field(default_factory=dict)
     first: tuple[str, str] | None = None
     uncovered: str | None = None
+    bad: list[int] = field(default_factory=list)
 
 
 def check_seals(
@@ -89,6 +93,8 @@ def check_seals(
         findings = _meet(root.findings, {seal.findings.size for seal in seals}) if root.findings.exists() else _Met()
         findings.at[0] = (ZERO, 0, "")
         signatures = _signatures(root, seals, allowed_signers)
+    for path, met in ((root.register, register), (root.findings, findings)):
+        sealed.faults += [RootFault("bad_event", f"{path}: byte {at}", "an event with its instant") for at in met.bad]
     holding = True
     before: Seal | None = None
     for seal, signed in zip(seals, signatures, strict=True):
@@ -149,8 +155,19 @@ def _meet(path: Path, sizes: set[int]) -> _Met:
                 note = parse_line(line) or {}
                 met.witnessed[str(note.get("file"))] = note
             if met.uncovered is None and start >= last and (said := parse_line(line)) and "ts" in said:
-                met.uncovered = said["ts"] if said["event"] not in _NOTES else None
+                if not _is_event(said):
+                    met.bad.append(start)
+                elif said["event"] not in _NOTES:
+                    met.uncovered = said["ts"]
     return met
+
+
+def _is_event(said: dict[str, Any]) -> bool:
+    try:
+        parse_instant(said["ts"])
+    except (TypeError, ValueError):
+        return False
+    return well_formed(said)
 
 
 def _signatures(root: EvidenceRoot, seals: list[Seal], allowed_signers: Path | None) -> list[list[tuple[str, str]]]:

@@ -66,7 +66,7 @@ def approve(
     """An owner's approval, signed where that is asked for or a key is at hand. Raises RetentionRefused."""
     if not reason.strip():
         raise RetentionRefused(f"{act.what}: needs a reason")
-    _require_owner(act, by, versions, now)
+    require_owner(act, by, versions, now)
     content = _what_is_signed(act, by, reason, environment, stamp(now))
     roster = RosterKeys(versions.configuration)
     try:
@@ -82,7 +82,7 @@ def approve(
 
 def require_good(approval: Approval, versions: Versions, environment: str) -> None:
     """Raise RetentionRefused unless an approval stands, judged by the configuration that was in force when it came."""
-    _require_owner(approval.act, approval.by, versions, approval.at)
+    require_owner(approval.act, approval.by, versions, approval.at)
     if approval.statement is None or approval.signature is None:
         if versions.policy.sign_off.signature == "required":
             raise RetentionRefused(f"the approval of {approval.by!r} is not signed")
@@ -126,8 +126,8 @@ def _what_is_signed(act: Act, by: str, reason: str, environment: str, decided_at
     )
 
 
-def _require_owner(act: Act, by: str, versions: Versions, at: datetime) -> None:
-    """An owner by themself: a delegate and the owner that they act for would be one owner."""
+def require_owner(act: Act, by: str, versions: Versions, at: datetime) -> None:
+    """Raise RetentionRefused unless an owner by themself: a delegate and the owner they act for would be one owner."""
     if versions.policy.person(by) is None:
         raise RetentionRefused(f"{act.what}: {by!r} is not on the roster; approve with a roster id")
     answers = [versions.people.holds_role(by, role, at) for role in OWNERS]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from countersign.clocks.instant import stamp
 from countersign.evidence.lines import ZERO
 from countersign.evidence.seal import seal_path, signature_path
 from countersign.retention.days import FinishedDay
@@ -24,16 +25,12 @@ INCIDENTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What is wrong with a day: `part` is a half of its pack, or the root, `detail` what was expected.
-
-    `again` counts how often the day was restored before, so that a second loss is not taken for the first.
-    """
+    """What is wrong with a day: `part` is a half of its pack, the root, or an act; `detail` what was expected."""
 
     day: date
     kind: str
     part: str
     detail: str
-    again: int = 0
 
     @property
     def incident(self) -> bool:
@@ -43,8 +40,7 @@ class Lost:
     @property
     def subject(self) -> str:
         """What a finding is called by."""
-        again = f", after {self.again} restorations" if self.again else ""
-        return f"{self.day.isoformat()} {self.part}: {self.kind}{again}"
+        return f"{self.day.isoformat()} {self.part}: {self.kind}"
 
 
 def check(archive: Archive, store: RetentionStore, *, read: bool = False) -> Iterator[Lost]:
@@ -60,17 +56,16 @@ def check(archive: Archive, store: RetentionStore, *, read: bool = False) -> Ite
         for half, stored in kept.objects.items():
             yield from _object(kept, half, stored, store, read=read)
     for done, why in unapproved(archive, ledger):
+        part, detail = f"{done.act.what} at {stamp(done.at)}", f"two people for {done.act.what}: {why}"
         for each in done.act.on["days"]:
-            yield Lost(
-                date.fromisoformat(each["day"]), "not_approved", "register", f"two people for {done.act.what}: {why}"
-            )
+            yield Lost(date.fromisoformat(each["day"]), "not_approved", part, detail)
     for finished in archive.days(ledger):
         yield from _local(archive, finished, ledger)
 
 
 def _object(kept: KeptDay, half: str, stored: StoredObject, store: RetentionStore, *, read: bool) -> Iterator[Lost]:
     def lost(kind: str, detail: str) -> Lost:
-        return Lost(kept.day, kind, half, detail, kept.restored)
+        return Lost(kept.day, kind, half, detail)
 
     stat = store.stat(stored.key, stored.version)
     if stat is None:
@@ -110,7 +105,7 @@ def _local(archive: Archive, finished: FinishedDay, ledger: Ledger) -> Iterator[
     gone = [name for name in _names(archive, finished) if not os.path.lexists(name)]
     if gone:
         detail = f"{gone[0]}" + (f" and {len(gone) - 1} more files" if len(gone) > 1 else "")
-        yield Lost(finished.day, "local_missing", "root", detail, kept.restored)
+        yield Lost(finished.day, "local_missing", "root", detail)
 
 
 def _names(archive: Archive, finished: FinishedDay) -> Iterator[str]:

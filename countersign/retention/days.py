@@ -4,7 +4,7 @@ What belongs here: one pass that cuts register and findings into days and says w
 lines from its first instant in the policy's zone to the next day's; where a clock was set back, the lines stay where
 they stand. What does not: reading those files.
 
-A run concludes when its log closes, or when another run supersedes it while it is open.
+A run concludes when its log closes, or when another run supersedes it or takes it over while it is open.
 """
 
 import re
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from countersign.clocks.instant import local_day, parse_instant, stamp
 from countersign.errors import TamperedError
+from countersign.evidence.deployed import superseded
 from countersign.evidence.lines import ZERO, parse_line
 from countersign.evidence.root import EvidenceRoot
 
@@ -110,7 +111,7 @@ def _days(register: Path, size: int, zone: ZoneInfo, cuts: Mapping[date, int]) -
                 if said is None:
                     raise ValueError("unreadable")
                 _take(now, open_runs, in_force, event, said)
-            except (KeyError, TypeError, ValueError) as error:
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise TamperedError(f"{register}: the line at byte {at} is not of its form (SEV-1)") from error
     if now is not None:
         yield now
@@ -131,9 +132,10 @@ def _take(
         case b"run_opened":
             opened = ConcludedRun(said["run_id"], date.fromisoformat(said["day"]), {said["configuration"], *in_force})
             open_runs[opened.run_id] = opened
-            if (before := open_runs.get(said["supersedes"] or "")) is not None:
-                before.superseded = True
-                now.runs[before.run_id] = before
+            for pair in superseded([said]):
+                if (before := open_runs.get(pair["old"])) is not None:
+                    before.superseded = True
+                    now.runs[before.run_id] = before
         case b"run_head" | b"run_closed" | b"signed_off" | b"breached":
             paused = open_runs.get(said["run_id"])
             if paused is not None and "head" in said:

@@ -4,16 +4,16 @@ What belongs here: what may be done, and doing it so that the same command repai
 does not: whose approval stands (`approvals`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from countersign.clocks.instant import stamp
 from countersign.errors import CountersignError, RetentionRefused
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import Draft
-from countersign.retention.approvals import GOOD_FOR, Act, Approval, approve, require_good, two_of
-from countersign.retention.keep import Archive
+from countersign.retention.approvals import GOOD_FOR, Act, Approval, approve, require_good, require_owner, two_of
+from countersign.retention.keep import Archive, alone
 from countersign.retention.ledger import ACTOR, HELD, PURGED, RELEASED, Done, KeptDay, Ledger
 from countersign.retention.store import RetentionStore
 from countersign.runs.consent import OWNERS
@@ -45,25 +45,34 @@ class Approver:
 
 
 def hold(archive: Archive, store: RetentionStore, days: Iterable[date], approver: Approver) -> Answer:
-    """Approve that days go on legal hold; with the second approval they are. Raises RetentionRefused."""
+    """Approve that days go on legal hold; with the second approval they are.
+
+    Raises RetentionRefused, and BusyError while another process is at work.
+    """
     return _set_hold(archive, store, days, approver, HELD)
 
 
 def release(archive: Archive, store: RetentionStore, days: Iterable[date], approver: Approver) -> Answer:
-    """Approve that the hold is taken off days; with the second approval it is. Raises RetentionRefused."""
+    """Approve that the hold is taken off days; with the second approval it is.
+
+    Raises RetentionRefused, and BusyError while another process is at work.
+    """
     return _set_hold(archive, store, days, approver, RELEASED)
 
 
 def _set_hold(archive: Archive, store: RetentionStore, days: Iterable[date], approver: Approver, what: str) -> Answer:
-    ledger = archive.ledger()
-    chosen = [_in_store(ledger, store, day) for day in sorted(set(days))]
-    act = Act(what, {"days": [{"day": kept.day.isoformat()} for kept in chosen]})
-    on = what == HELD
-    by, done = _approved(archive, ledger, act, approver, needed=any(kept.held is not on for kept in chosen))
-    if done:
-        for kept in chosen:
-            for stored in kept.objects.values():
-                store.hold(stored.key, stored.version, on=on)
+    with alone(archive.root.path):  # so that two second approvals at once are not two acts
+        ledger = archive.ledger()
+        chosen = [_in_store(ledger, store, day) for day in sorted(set(days))]
+        act = Act(what, {"days": [{"day": kept.day.isoformat()} for kept in chosen]})
+        on = what == HELD
+        # what is on hold only in the store is no release that broke off, so two people lift that too
+        needed = any(kept.held is not on for kept in chosen) or not (on or _on_record(ledger, act))
+        by, done = _approved(archive, ledger, act, approver, needed=needed)
+        if done:
+            for kept in chosen:
+                for stored in kept.objects.values():
+                    store.hold(stored.key, stored.version, on=on)
     return Answer(act, chosen, by, done)
 
 
@@ -71,12 +80,24 @@ def purge(archive: Archive, store: RetentionStore, before: date, approver: Appro
     """Approve that the days before a date leave the store; with the second approval they do.
 
     All of them are past their time and on no hold, or none goes. A tombstone with their digests stays in the register,
-    and everything stays in the root. Raises RetentionRefused.
+    and everything stays in the root. Raises RetentionRefused, and BusyError while another process is at work.
     """
-    ledger, now = archive.ledger(), archive.clock()
-    past = [kept for day, kept in sorted(ledger.days.items()) if day < before and kept.store == store.name]
-    # purged days are looked at again only where no other is left: then a purge that broke off is finished
-    chosen = [kept for kept in past if not kept.purged] or past
+    with alone(archive.root.path):
+        ledger, now = archive.ledger(), archive.clock()
+        past = [kept for day, kept in sorted(ledger.days.items()) if day < before and kept.store == store.name]
+        # purged days are looked at again only where no other is left: then a purge that broke off is finished
+        chosen = [kept for kept in past if not kept.purged] or past
+        _require_over(chosen, store, before, now)
+        act = Act(PURGED, {"days": [_tombstone(kept) for kept in chosen]})
+        by, done = _approved(archive, ledger, act, approver, needed=any(not kept.purged for kept in chosen))
+        if done:
+            for kept in past:
+                for stored in kept.objects.values():
+                    store.remove(stored.key, stored.version)
+    return Answer(act, chosen, by, done)
+
+
+def _require_over(chosen: Sequence[KeptDay], store: RetentionStore, before: date, now: datetime) -> None:
     if not chosen:
         raise RetentionRefused(f"nothing from before {before} is in {store.name}")
     for kept in chosen:
@@ -84,13 +105,6 @@ def purge(archive: Archive, store: RetentionStore, before: date, approver: Appro
             raise RetentionRefused(f"{kept.day}: on legal hold; two people release it first")
         if now < kept.until:
             raise RetentionRefused(f"{kept.day}: is kept until {stamp(kept.until)}; name an earlier --before")
-    act = Act(PURGED, {"days": [_tombstone(kept) for kept in chosen]})
-    by, done = _approved(archive, ledger, act, approver, needed=any(not kept.purged for kept in chosen))
-    if done:
-        for kept in past:
-            for stored in kept.objects.values():
-                store.remove(stored.key, stored.version)
-    return Answer(act, chosen, by, done)
 
 
 def _in_store(ledger: Ledger, store: RetentionStore, day: date) -> KeptDay:
@@ -100,6 +114,10 @@ def _in_store(ledger: Ledger, store: RetentionStore, day: date) -> KeptDay:
     if kept.store != store.name:
         raise RetentionRefused(f"{day}: is in {kept.store}; the policy names {store.name}")
     return kept
+
+
+def _on_record(ledger: Ledger, act: Act) -> bool:
+    return any(done.act.canonical == act.canonical for done in ledger.done)
 
 
 def _tombstone(kept: KeptDay) -> dict[str, str]:
@@ -112,11 +130,12 @@ def _approved(
 ) -> tuple[list[str], bool]:
     """Put an approval on record, and the act with it where it is the second; who approved, and whether it may be done.
 
-    Where the register says already that the act was done, nothing is `needed`: the store is made to follow.
+    Where the register says already that the act was done, nothing is `needed`, and the store follows for any owner.
     """
-    if not needed:
-        return [], True
     now, versions = archive.clock(), archive.versions
+    if not needed:
+        require_owner(act, approver.by, versions, now)
+        return [], True
     given = [approval for approval, _ in ledger.waiting.get(act.canonical, []) if _stands(archive, approval)]
     given = [approval for approval in given if now - approval.at <= GOOD_FOR]
     drafts = []

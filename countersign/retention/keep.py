@@ -84,6 +84,7 @@ def keep(archive: Archive, store: RetentionStore) -> Iterator[KeptDay | NotKept]
     """
     with alone(archive.root.path):
         ledger = archive.ledger()
+        _require_mounted(store, ledger)
         for finished in archive.days(ledger):
             if finished.day not in ledger.days:
                 try:
@@ -92,6 +93,13 @@ def keep(archive: Archive, store: RetentionStore) -> Iterator[KeptDay | NotKept]
                     yield NotKept(finished.day, f"{error.filename or archive.root.path}: {error.strerror}")
                 except CountersignError as error:
                     yield NotKept(finished.day, str(error))
+
+
+def _require_mounted(store: RetentionStore, ledger: Ledger) -> None:
+    """Ask for a day that is kept there, before anything is put: a disk that is not mounted is no new store."""
+    here = [kept for kept in ledger.standing() if kept.store == store.name]
+    for stored in here[-1].objects.values() if here else ():
+        store.stat(stored.key, stored.version)
 
 
 def _keep_day(archive: Archive, store: RetentionStore, finished: FinishedDay) -> KeptDay:
@@ -162,7 +170,7 @@ def alone(folder: Path) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(handle)
-        raise BusyError(f"{folder}: another process is keeping or restoring; try again") from error
+        raise BusyError(f"{folder}: another process is keeping, restoring or holding; try again") from error
     try:
         for left in folder.glob(f"{_SCRATCH}*"):
             shutil.rmtree(left)

@@ -50,7 +50,6 @@ class KeptDay:
     objects: dict[str, StoredObject]
     held: bool = False
     purged: bool = False
-    restored: int = 0
 
     def draft(self) -> Draft:
         """The line that says that it is kept."""
@@ -140,7 +139,8 @@ def _take(ledger: Ledger, name: str, event: dict[str, Any], texts: dict[str, str
         kept = _kept(event)
         ledger.days[kept.day] = kept
     elif name == RESTORED:
-        ledger.days[date.fromisoformat(event["day"])].restored += 1
+        if date.fromisoformat(event["day"]) not in ledger.days:
+            raise ValueError("it was not kept")
     elif name == APPROVED:
         act = Act(event["act"], event["on"])
         approval = Approval(

@@ -2,7 +2,8 @@
 
 The immutable flag of the file system keeps everybody but a capable root away from them; where it cannot be set, `stat`
 says READ_ONLY, and whoever owns the folder can remove them. Beside each object `NAME.lock` says until when, and
-`NAME.hold` that it is on legal hold.
+`NAME.hold` that it is on legal hold. A file `.retention-store` marks the folder as a store, so that the empty folder
+under a disk that is not mounted is not taken for a store that lost everything.
 """
 
 import fcntl
@@ -25,10 +26,11 @@ IMMUTABLE, READ_ONLY, WRITABLE = "IMMUTABLE", "READ_ONLY", "WRITABLE"
 _GET_FLAGS, _SET_FLAGS, _IMMUTABLE_FLAG = 0x80086601, 0x40086602, 0x10  # linux/fs.h: FS_IOC_*FLAGS, FS_IMMUTABLE_FL
 _PIECE = 1 << 20
 _THE_VERSION = "1"
+_MARK = ".retention-store"
 
 
 class LocalStore:
-    """A folder, which is created where there is none."""
+    """A folder, which the first `put` makes a store."""
 
     modes = (IMMUTABLE, READ_ONLY)
 
@@ -36,14 +38,14 @@ class LocalStore:
         self._folder = folder.absolute()
         self._clock = clock
         self.name = f"local:{self._folder}"
-        with self._saying("the folder cannot be made"):
-            durable.make_folder(self._folder)
 
     def put(self, key: str, content: Path, digest: str, until: datetime) -> str:
         """Keep a copy. The lock's file comes first: an object is never there without it."""
         path = self._folder / key
         with self._saying(f"{key} was not kept"):
             durable.make_folder(path.parent)
+            with suppress(FileExistsError):
+                durable.create_file(self._folder / _MARK, b"")
             if path.exists():
                 if _digest_of(path) != digest:
                     raise StoreError(f"{path}: other content is kept under this key (SEV-1)")
@@ -67,8 +69,7 @@ class LocalStore:
     def stat(self, key: str, version: str) -> Stat | None:
         path = self._folder / key
         with self._saying(f"{key} cannot be looked at"):
-            if not self._folder.is_dir():
-                raise StoreError(f"{self.name}: the folder is gone; is its disk mounted?")
+            self._require_mark()
             try:
                 status = path.lstat()
             except FileNotFoundError:
@@ -102,6 +103,7 @@ class LocalStore:
 
     def find(self, prefix: str) -> list[tuple[str, str]]:
         with self._saying("the folder cannot be listed"):
+            self._require_mark()
             paths = (path for path in self._folder.rglob("*") if path.is_file() and not path.name.startswith("."))
             keys = (path.relative_to(self._folder).as_posix() for path in paths)
             return sorted(
@@ -109,6 +111,10 @@ class LocalStore:
                 for key in keys
                 if key.startswith(prefix) and Path(key).suffix not in (".lock", ".hold")
             )
+
+    def _require_mark(self) -> None:
+        if not (self._folder / _MARK).is_file():
+            raise StoreError(f"{self.name}: has no {_MARK}; is its disk mounted? Where only this file is lost, make it")
 
     @contextmanager
     def _saying(self, what: str) -> Iterator[None]:

@@ -158,21 +158,27 @@ def _place_lines(file: Unpacked, about: About, target: Path, restored: Restored)
     size = path.stat().st_size if path.exists() else 0
     if size >= end:
         _count(restored, file.name, same=_digest_of_part(path, start, end) == file.sha256)
-    elif size == start:
-        _append(file.at, path, size)
+    elif size == start or _has_some(path, start, size, file.at):
+        _append(file.at, size - start, path, size)
     else:
         name, suffix = file.name.split(".")
         beside = f"{name}-{about.day.isoformat()}.{suffix}"
         _place_file(file.at, target / beside, beside, restored)
 
 
-def _append(lines: Path, path: Path, size: int) -> None:
-    """Lines at the end of a file that nobody else is writing to."""
+def _has_some(path: Path, start: int, size: int, lines: Path) -> bool:
+    """Whether a file of this size ends with the beginning of some lines, as a disk that was full leaves it."""
+    return size > start and _digest_of_part(path, start, size) == _digest_of_part(lines, 0, size - start)
+
+
+def _append(lines: Path, there_are: int, path: Path, size: int) -> None:
+    """The rest of some lines, of which so many bytes are there, at the end of a file that nobody else writes to."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, durable.FILE_MODE)
     with os.fdopen(handle, "ab") as there, lines.open("rb") as source:
         fcntl.flock(there, fcntl.LOCK_EX)
         if there.seek(0, os.SEEK_END) != size:
             raise EvidenceError(f"{path}: is being written to; stop what does it, and restore again")
+        source.seek(there_are)
         shutil.copyfileobj(source, there)
 
 

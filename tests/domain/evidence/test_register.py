@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from countersign.errors import TamperedError
 from countersign.evidence.lines import ZERO, Draft
-from countersign.evidence.register import IntakeTotals, Opening, Pause, Refusal, newest_head
+from countersign.evidence.register import IntakeTotals, Opening, Pause, Refusal, newest_findings_head, newest_head
 from tests.domain.evidence.conftest import DAY, RUN, Stage, opening, pause
 
 _OTHER = "change-00000000000000bb"
@@ -111,3 +111,42 @@ def test_size_and_head_belong_together_and_are_found_again(stage: Stage) -> None
     assert [stage.register.head_at(size) for size, _ in given] == [head for _, head in given]
     assert stage.register.head_at(given[1][0] - 1) is None
     assert stage.register.head_at(stage.root.register.stat().st_size + 1) is None
+
+
+def test_the_newest_head_of_the_findings_is_the_last_that_was_said(stage: Stage) -> None:
+    assert newest_findings_head(stage.root.register) is None
+    for head in ("1" * 64, "2" * 64):
+        stage.register.append("findings_head", "countersign", size=1, head=head)
+        stage.register.append("note", "somebody", inner={"event": "findings_head"}, words='"event":"findings_head"')
+        assert newest_findings_head(stage.root.register) == head
+    stage.root.register.write_bytes(b"")
+    assert newest_findings_head(stage.root.register) is None
+
+
+@pytest.mark.parametrize("torn_again", [0, 1, 2])
+@pytest.mark.parametrize("cut", [1, 20])
+def test_a_torn_line_is_no_head_before_it_is_recovered_and_after(stage: Stage, cut: int, torn_again: int) -> None:
+    """Also where the recovery was torn too. A line that lacks only its end is a line after all."""
+    stage.register.append_many([pause(head="1" * 64), Draft("findings_head", "countersign", {"head": "1" * 64})])
+    whole = stage.root.register.read_bytes()
+    for draft in (pause(head="2" * 64), Draft("findings_head", "countersign", {"head": "2" * 64})):
+        stage.root.register.write_bytes(whole)
+        stage.register.append_many([draft])
+        stage.root.register.write_bytes(stage.root.register.read_bytes()[:-cut])
+        assert newest_head(stage.root, RUN) == newest_findings_head(stage.root.register) == "1" * 64
+        for _ in range(torn_again):
+            with stage.register.writing():  # which heals it
+                pass
+            stage.root.register.write_bytes(stage.root.register.read_bytes()[:-20])
+        stage.register.append("note", "somebody")
+        kept = "2" * 64 if cut == 1 else "1" * 64
+        heads = (newest_head(stage.root, RUN), newest_findings_head(stage.root.register))
+        assert heads == ((kept, "1" * 64) if draft.event == "run_head" else ("1" * 64, kept))
+
+
+def test_a_line_about_findings_that_cannot_be_read_is_tampering(stage: Stage) -> None:
+    stage.register.append("findings_head", "countersign", size=1, head="1" * 64)
+    stage.register.append_many([pause()])
+    stage.root.register.write_bytes(stage.root.register.read_bytes().replace(b'"size":1', b'"size": 1'))
+    with pytest.raises(TamperedError, match="names findings cannot be read"):
+        newest_findings_head(stage.root.register)

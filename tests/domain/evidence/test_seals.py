@@ -146,6 +146,19 @@ def test_what_no_seal_covers_for_25_hours_is_a_fault_only_where_there_are_seals(
     assert sealing.kinds(now=sealing.clock.now + late) == ["seal_late"]
 
 
+@pytest.mark.parametrize(
+    ("field", "other"), [(b'"event":"run_opened",', b""), (b'"ts":"2026', b'"ts":"soon'), (b'"ts":"', b'"ts":5,"s":"')]
+)
+def test_a_line_after_the_seals_that_is_no_event_is_named(sealing: Sealing, field: bytes, other: bytes) -> None:
+    sealing.seal()
+    sealing.grow()
+    *before, last = sealing.lines()
+    register = sealing.stage.root.register
+    register.write_bytes(b"".join([*before, last.replace(field, other, 1)]))
+    (fault,) = sealing.check(now=sealing.clock.now + timedelta(hours=26)).faults
+    assert (fault.kind, fault.where) == ("bad_event", f"{register}: byte {sum(map(len, before))}")
+
+
 def test_a_register_whose_last_write_was_torn_is_healed_and_sealed(sealing: Sealing) -> None:
     sealing.seal()
     for path in (sealing.stage.root.register, sealing.stage.root.findings):
@@ -358,14 +371,16 @@ def test_a_statement_that_could_be_written_otherwise_is_none(sealing: Sealing, o
 # counter-signatures
 
 
-def witnessed(sealing: Sealing, number: int, held: Path | None = None) -> Path:
+def witnessed(
+    sealing: Sealing, number: int, held: Path | None = None, *, key: str = "other", known: Path | None = None
+) -> Path:
     return countersign(
         sealing.stage.root,
         number,
         witness="observer",
-        key=sealing.keys / "other",
+        key=sealing.keys / key,
         held=held,
-        allowed_signers=None,
+        allowed_signers=known,
         clock=sealing.clock,
     )
 
@@ -410,6 +425,45 @@ def test_nothing_is_counter_signed_that_does_not_hold(sealing: Sealing, tmp_path
     with pytest.raises(TamperedError, match="seal_unfinished"):
         witnessed(sealing, 1)
     assert list(sealing.stage.root.seals.glob("*.observer.sig")) == []
+
+
+def test_a_key_that_is_not_the_witness_s_signs_nothing(sealing: Sealing, signers: Path) -> None:
+    sealing.seal()
+    before = sealing.stage.root.register.read_bytes()
+    with pytest.raises(SignatureError, match="no counter-signature of 'observer'"):
+        witnessed(sealing, 1, key="seal", known=signers)
+    assert list(sealing.stage.root.seals.glob("*.observer.sig")) == []
+    assert sealing.stage.root.register.read_bytes() == before
+    assert witnessed(sealing, 1, known=signers).is_file()
+
+
+@pytest.mark.parametrize("content", ["nothing", "of_the_seal", "by_another_key"])
+def test_what_somebody_put_there_is_not_registered(sealing: Sealing, signers: Path, content: str) -> None:
+    sealing.seal()
+    path = sealing.paths(1)[0].with_name("000001.json.observer.sig")
+    statement = read_seal(sealing.stage.root, 1).statement
+    path.write_bytes(
+        {
+            "nothing": b"nothing",
+            "of_the_seal": sealing.paths(1)[1].read_bytes(),
+            "by_another_key": sign(statement, key=sealing.keys / "seal", namespace=WITNESS),
+        }[content]
+    )
+    before = sealing.stage.root.register.read_bytes()
+    for known in (signers,) if content == "by_another_key" else (signers, None):
+        with pytest.raises(SignatureError, match=r"no counter-signature of 'observer'.*nothing is registered"):
+            witnessed(sealing, 1, known=known)
+    assert sealing.stage.root.register.read_bytes() == before
+
+
+def test_a_counter_signature_that_a_crash_left_is_registered(sealing: Sealing, signers: Path) -> None:
+    sealing.seal()
+    path = witnessed(sealing, 1)
+    register = sealing.stage.root.register
+    register.write_bytes(b"".join(register.read_bytes().splitlines(keepends=True)[:-1]))
+    content = path.read_bytes()
+    assert witnessed(sealing, 1, known=signers).read_bytes() == content
+    assert b'"event":"witnessed"' in register.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,22 @@
 """Holds, releases and purges: two owners each, on record before they are done, and judged again ever after."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from countersign.errors import RetentionRefused, StoreError
+from countersign.errors import BusyError, RetentionRefused, StoreError
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import Draft
 from countersign.policy import Policy, SigningKey
 from countersign.retention.approvals import NAMESPACE, Act, Approval, approve
 from countersign.retention.holds import Answer, Approver, hold, purge, release
+from countersign.retention.keep import alone
 from countersign.retention.ledger import ACTOR, HELD, RELEASED
 from countersign.retention.local import LocalStore
 from tests.conftest import StepClock
@@ -90,6 +94,52 @@ def test_a_hold_that_did_not_reach_the_store_is_repeated(folder_desk: Desk, monk
     assert keeping.check() == []
 
 
+@pytest.mark.parametrize("who", [BOTH[0], "reviewer", "ghost"])
+def test_nobody_lifts_a_hold_alone_that_the_register_does_not_know(desk: Desk, who: str) -> None:
+    """Somebody else put it on, in the store itself."""
+    where = desk.keeping.object()
+    desk.keeping.store.hold(*where, on=True)
+    with suppress(RetentionRefused):
+        assert not desk.by(who, release, [DAY]).done
+    stat = desk.keeping.store.stat(*where)
+    assert stat is not None
+    assert stat.held
+
+
+def test_two_owners_lift_a_hold_that_the_register_does_not_know(folder_desk: Desk) -> None:
+    where = folder_desk.keeping.object()
+    folder_desk.keeping.store.hold(*where, on=True)
+    folder_desk.both(release, [DAY])
+    stat = folder_desk.keeping.store.stat(*where)
+    assert stat is not None
+    assert not stat.held
+    assert len(folder_desk.keeping.bench.registered(RELEASED)) == 1
+
+
+def test_a_release_that_did_not_reach_the_store_is_repeated(folder_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeping = folder_desk.keeping
+    folder_desk.both(hold, [DAY])
+    with monkeypatch.context() as broken:
+        broken.setattr(type(keeping.store), "hold", _down)
+        with pytest.raises(StoreError):
+            folder_desk.both(release, [DAY])
+    assert folder_desk.by(BOTH[0], release, [DAY]).done
+    stats = [keeping.store.stat(*keeping.object(half)) for half in ("chain", "texts")]
+    assert [stat.held for stat in stats if stat] == [False, False]
+
+
+@pytest.mark.parametrize("act", [hold, release, purge], ids=lambda act: act.__name__)
+def test_only_an_owner_finishes_what_is_on_record(folder_desk: Desk, act: Callable[..., Answer]) -> None:
+    keeping = folder_desk.keeping
+    if act is release:
+        folder_desk.both(hold, [DAY])
+    keeping.clock.now = keeping.day().until
+    on: Any = PURGE_ALL if act is purge else [DAY]
+    folder_desk.both(act, on)
+    with pytest.raises(RetentionRefused, match="'reviewer' does not have the role 'control_owner'"):
+        folder_desk.by("reviewer", act, on)
+
+
 def _down(*_: Any, **__: Any) -> None:
     raise StoreError("the network is down")
 
@@ -116,6 +166,30 @@ def test_one_person_is_one_however_often(folder_desk: Desk) -> None:
         assert not folder_desk.by(BOTH[0], hold, [DAY]).done
     assert len(folder_desk.keeping.bench.registered("retention_approved")) == 1
     assert not folder_desk.by(BOTH[1], hold, [NEXT]).done  # which is another act
+
+
+@pytest.mark.parametrize("act", [hold, release, purge], ids=lambda act: act.__name__)
+def test_nobody_approves_while_another_process_is_at_work(folder_desk: Desk, act: Callable[..., Answer]) -> None:
+    before = folder_desk.keeping.root.register.read_bytes()
+    on: Any = PURGE_ALL if act is purge else [DAY]
+    with alone(folder_desk.keeping.root.path), pytest.raises(BusyError, match="another process"):
+        folder_desk.by(BOTH[0], act, on)
+    assert folder_desk.keeping.root.register.read_bytes() == before
+
+
+def test_second_approvals_at_once_are_one_act(folder_desk: Desk) -> None:
+    folder_desk.by(BOTH[0], hold, [DAY])
+    together = threading.Barrier(4)
+
+    def approve_too(_: int) -> None:
+        together.wait()
+        with suppress(BusyError):
+            folder_desk.by(BOTH[1], hold, [DAY])
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(approve_too, range(4)))
+    assert len(folder_desk.keeping.bench.registered(HELD)) == 1
+    assert folder_desk.keeping.check() == []
 
 
 def test_an_approval_is_good_for_thirty_days(folder_desk: Desk) -> None:
@@ -285,3 +359,12 @@ def test_what_was_forged_is_named(signed_desk: Desk, owners: Path, case: str) ->
     signed_desk.keeping.archive.register.append_many([forged.draft(), line])
     (lost,) = signed_desk.keeping.check()
     assert FORGED[case] in lost.detail
+
+
+def test_acts_that_nobody_approved_are_told_apart(folder_desk: Desk) -> None:
+    keeping = folder_desk.keeping
+    for what in (HELD, RELEASED, HELD):
+        keeping.archive.register.append(what, ACTOR, days=[{"day": str(DAY)}, {"day": str(NEXT)}], by=list(BOTH))
+    subjects = [lost.subject for lost in keeping.check() if lost.kind == "not_approved"]
+    assert (len(subjects), len(set(subjects))) == (6, 6)
+    assert subjects[0].startswith("2026-11-23 retention_held at 2026-11-25T")

@@ -3,7 +3,7 @@
 import errno
 import fcntl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ import pytest
 
 from countersign.errors import BusyError, EvidenceError, StoreError
 from countersign.evidence.chain import ChainFile
+from countersign.evidence.deployed import Trace
+from countersign.evidence.lines import Draft
 from countersign.evidence.root import EvidenceRoot
 from countersign.retention.keep import Archive, NotKept
 from countersign.retention.store import RetentionStore, Stat
 from tests.conftest import StepClock, payload_with
-from tests.domain.retention.conftest import DAY, NEXT, Keeping
+from tests.domain.evidence.conftest import opening
+from tests.domain.retention.conftest import DAY, NEXT, Keeping, loosen
 from tests.domain.runs.conftest import Bench
 
 
@@ -58,6 +61,18 @@ def test_a_run_goes_with_the_day_on_which_it_concluded_or_was_superseded(in_fold
     days = {each.day: set(each.runs) for each in in_folder.archive.days(in_folder.archive.ledger())}
     assert days[date(2026, 11, 25)] == set()
     assert days[date(2026, 11, 26)] == {begun.run_id, waiting.run_id}
+
+
+def test_the_run_of_a_deployment_goes_with_the_day_on_which_a_change_took_it_over(in_folder: Keeping) -> None:
+    alone, change = (f"change-{number:016x}" for number in (1, 2))
+    in_folder.archive.register.append_many([opening(alone)])
+    in_folder.clock.move(days=1)
+    taking = opening(change)
+    trace = asdict(Trace(takes_over=(alone,)))
+    in_folder.archive.register.append_many([Draft(taking.event, taking.actor, {**taking.data, "trace": trace})])
+    in_folder.clock.move(days=1)
+    days = {each.day: set(each.runs) for each in in_folder.archive.days(in_folder.archive.ledger())}
+    assert (days[date(2026, 11, 25)], days[date(2026, 11, 26)]) == (set(), {alone})
 
 
 def test_a_clock_that_was_set_back_moves_no_line_into_a_kept_day(in_folder: Keeping) -> None:
@@ -237,6 +252,20 @@ def test_one_pass_at_a_time(in_folder: Keeping) -> None:
             in_folder.keep()
 
 
+@pytest.mark.parametrize("mount_point", [True, False])
+def test_nothing_is_kept_where_the_disk_is_not_mounted(in_folder: Keeping, tmp_path: Path, mount_point: bool) -> None:
+    in_folder.kept()
+    (tmp_path / "worm").rename(tmp_path / "unmounted")
+    if mount_point:
+        (tmp_path / "worm").mkdir()
+    in_folder.clock.move(days=1)
+    for ask in (in_folder.keep, in_folder.check):
+        with pytest.raises(StoreError, match="is its disk mounted"):
+            ask()
+    assert not list(tmp_path.glob("worm/*"))
+    loosen(tmp_path / "unmounted")
+
+
 LIES: dict[str, tuple[Callable[[Stat], Stat | None], str]] = {
     "nothing_there": (lambda _: None, "was put and is not there"),
     "hidden": (lambda stat: Stat(stat.size, stat.mode, stat.until, False, None, "delete_marker"), "is not there"),
@@ -277,6 +306,7 @@ BROKEN: dict[str, tuple[str, dict[str, Any], str]] = {
     "held_what_is_not_kept": ("retention_held", {"days": [{"day": "2026-11-23"}], "by": []}, "retention_held"),
     "restored_what_is_not_kept": ("restored", {"day": "2026-11-23"}, "restored"),
     "opened_without_a_day": ("run_opened", {"run_id": "x"}, "at byte"),
+    "opened_with_a_trace_of_no_form": ("run_opened", {**opening().data, "trace": "a word"}, "at byte"),
 }
 
 

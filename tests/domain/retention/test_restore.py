@@ -52,16 +52,6 @@ def test_a_deleted_day_is_found_restored_and_verifies(keeping: Keeping, day: dat
     assert len(keeping.bench.registered("restored")) == (2 if day == DAY else 1)
 
 
-def test_a_second_loss_is_another_one(in_folder: Keeping) -> None:
-    in_folder.kept()
-    subjects = []
-    for _ in range(2):
-        lose(in_folder)
-        subjects += [lost.subject for lost in in_folder.check()]
-        restore(in_folder.archive, in_folder.store, DAY)
-    assert subjects == ["2026-11-23 root: local_missing", "2026-11-23 root: local_missing, after 1 restorations"]
-
-
 def test_what_is_there_and_differs_is_named_and_left(in_folder: Keeping) -> None:
     in_folder.kept()
     log = min(in_folder.root.path.glob("runs/*/*/23/*/audit.jsonl"))
@@ -146,8 +136,9 @@ def test_what_the_store_gives_otherwise_is_refused(in_folder: Keeping, tmp_path:
 def test_what_is_not_in_the_store_cannot_be_restored(in_folder: Keeping, tmp_path: Path) -> None:
     with pytest.raises(EvidenceError, match="2026-11-23: is not in the store"):
         restore(in_folder.archive, in_folder.store, DAY)
-    with pytest.raises(EvidenceError, match="has 0 packs of 2026-11-23"):
-        restore_into(tmp_path / "empty", in_folder.store, DAY)
+    in_folder.kept()
+    with pytest.raises(EvidenceError, match="has 0 packs of 2026-11-25"):
+        restore_into(tmp_path / "empty", in_folder.store, date(2026, 11, 25))
 
 
 def test_a_restoration_that_breaks_off_is_repeated(in_folder: Keeping, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,6 +168,41 @@ def test_a_disk_that_is_full_is_said_and_leaves_nothing_half(
     assert restore(in_folder.archive, in_folder.store, DAY).placed == 5
 
 
+@pytest.mark.parametrize("day", [DAY, NEXT])
+def test_lines_that_a_full_disk_cut_off_are_gone_on_with(
+    in_folder: Keeping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, day: date
+) -> None:
+    in_folder.kept()
+    start, end = in_folder.day(day).register
+    folder, register = tmp_path / "again", in_folder.root.register.read_bytes()
+    if day == NEXT:
+        restore_into(folder, in_folder.store, DAY)
+    with monkeypatch.context() as full:
+        full.setattr("countersign.retention.restore.shutil.copyfileobj", _full_after_some)
+        with pytest.raises(EvidenceError, match="No space left on device; restore it again"):
+            restore_into(folder, in_folder.store, day)
+    assert start < (folder / "register.jsonl").stat().st_size < end
+    assert restore_into(folder, in_folder.store, day).differing == []
+    assert (folder / "register.jsonl").read_bytes() == register[:end]
+    assert list(folder.glob("register-*")) == []
+
+
+def test_lines_that_begin_otherwise_are_left_and_the_day_s_lie_beside(in_folder: Keeping, tmp_path: Path) -> None:
+    in_folder.kept()
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / "register.jsonl").write_bytes(b"something else\n")
+    restore_into(tmp_path / "again", in_folder.store, DAY)
+    assert (tmp_path / "again" / "register.jsonl").read_bytes() == b"something else\n"
+    beside = (tmp_path / "again" / "register-2026-11-23.jsonl").read_bytes()
+    assert in_folder.root.register.read_bytes().startswith(beside)
+
+
+def _full_after_some(source: Any, there: Any) -> None:
+    there.write(source.read(1000))
+    there.flush()
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def _full(path: Path, _: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
@@ -190,4 +216,4 @@ def test_lines_are_appended_to_no_file_that_somebody_writes_to(tmp_path: Path) -
     (tmp_path / "lines").write_bytes(b"ours")
     (tmp_path / "file").write_bytes(b"somebody was faster")
     with pytest.raises(EvidenceError, match="is being written to"):
-        _append(tmp_path / "lines", tmp_path / "file", 0)
+        _append(tmp_path / "lines", 0, tmp_path / "file", 0)

@@ -96,6 +96,7 @@ def test_what_is_on_hold_says_so_until_it_is_released(shelf: Shelf) -> None:
 
 
 def test_what_was_never_put_is_known_not_to_be_there(shelf: Shelf) -> None:
+    shelf.put(key="other/a.tar")
     assert shelf.store.stat("days/nothing", "1") is None
     assert shelf.store.find("days/") == []
     with pytest.raises(StoreError, match="cannot be read"):
@@ -175,16 +176,38 @@ def test_a_lock_that_cannot_be_read_locks_nothing_and_lets_nothing_go(
         local.remove(KEY, "1")
 
 
-def test_a_folder_that_is_gone_is_no_answer(local: LocalStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mount_point", [True, False])
+def test_a_disk_that_is_not_mounted_is_no_answer(local: LocalStore, tmp_path: Path, mount_point: bool) -> None:
+    Shelf(local, tmp_path / "given").put()
     (tmp_path / "worm").rename(tmp_path / "unmounted")
+    if mount_point:
+        (tmp_path / "worm").mkdir()
+    asked: list[Callable[[], object]] = [
+        lambda: local.stat(KEY, "1"),
+        lambda: local.find(""),
+        lambda: local.remove(KEY, "1"),
+        lambda: local.read(KEY, "1").__next__(),
+        lambda: local.hold(KEY, "1", on=True),
+    ]
+    for ask in asked:
+        with pytest.raises(StoreError):
+            ask()
     with pytest.raises(StoreError, match="is its disk mounted"):
         local.stat(KEY, "1")
+    if mount_point:
+        (tmp_path / "worm").rmdir()
+    (tmp_path / "unmounted").rename(tmp_path / "worm")
+    assert local.stat(KEY, "1") is not None
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, clock: StepClock) -> None:
+def test_only_what_is_put_makes_the_folder(tmp_path: Path, clock: StepClock) -> None:
+    store = LocalStore(tmp_path / "new", clock=clock)
+    with pytest.raises(StoreError, match="is its disk mounted"):
+        store.stat(KEY, "1")
+    assert not (tmp_path / "new").exists()
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StoreError, match="the folder cannot be made: Not a directory"):
-        LocalStore(tmp_path / "file" / "worm", clock=clock)
+    with pytest.raises(StoreError, match="was not kept: Not a directory"):
+        Shelf(LocalStore(tmp_path / "file" / "worm", clock=clock), tmp_path / "given").put()
 
 
 # ---- a bucket

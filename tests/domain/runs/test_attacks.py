@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from countersign.evidence import durable
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import Draft
 from countersign.evidence.root import EvidenceRoot
@@ -79,7 +80,7 @@ class Target:
 
 @pytest.fixture(scope="module")
 def genuine(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Target:
-    """A root with every kind of run, a blob, an attachment and two seals."""
+    """A root with every kind of run, a blob, an attachment, an extract and two seals."""
     folder = tmp_path_factory.mktemp("genuine")
     clock = StepClock(datetime(2026, 11, 23, 14, tzinfo=UTC))
     bench = Bench(folder / "evidence", policy, clock)
@@ -88,6 +89,7 @@ def genuine(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Target:
     (folder / "allowed_signers").write_bytes(allowed_signers([line]))
     done = bench.complete(payload_with(summary="Raise the limit. " * 5000))
     blocked = bench.execute(UNGROUNDED)
+    durable.keep_by_digest(EvidenceRoot(bench.root).extracts, b"what a source gave")
     target = Target(bench.root, key, done.rundir, done.rundir, blocked.rundir, clock)
     target.seal()
     bench.forget_index()
@@ -255,6 +257,7 @@ ATTACKS: dict[str, Callable[[Target], Any]] = {
     ),
     "byte of a policy": flip("policies/*.json"),
     "byte of a blob": flip("blobs/*"),
+    "byte of an extract": flip("extracts/*"),
     "byte of the register": flip("register.jsonl"),
     "byte of a dataset": flip("datasets/*/day=*.parquet"),
     "register deleted": lambda target: (target.path / "register.jsonl").write_bytes(b""),

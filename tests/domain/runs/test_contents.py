@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from countersign.evidence.contents import check_contents
 from countersign.evidence.lines import Draft
+from countersign.evidence.root import EvidenceRoot
 from countersign.runs.verification import Verifier
 from tests.conftest import payload_with
 from tests.domain.runs.conftest import Bench
@@ -43,6 +45,19 @@ def test_a_file_that_is_not_as_it_should_be_is_named(bench: Bench, damage: Calla
     bench.complete()
     damage(bench)
     assert bench.kinds() == [kind]
+
+
+def test_a_name_that_is_gone_when_it_is_looked_at_is_no_fault(root: Path) -> None:
+    """Whoever writes meanwhile makes temporary files, and takes them away."""
+    EvidenceRoot(root).create()
+    for name in ("one", "two", "three"):
+        (root / name).touch()
+        (root / name).chmod(0o640)
+    faults = check_contents(EvidenceRoot(root), ())
+    first = next(faults)
+    for name in {"one", "two", "three"} - {Path(first.where).name}:
+        (root / name).unlink()
+    assert (first.kind, list(faults)) == ("permissions", [])
 
 
 def _edited(table: pa.Table) -> pa.Table:
