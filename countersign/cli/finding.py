@@ -12,7 +12,7 @@ from countersign.evidence.root import EvidenceRoot
 from countersign.findings.disposal import Answer
 from countersign.findings.finding import Deficiency, Finding
 from countersign.findings.log import FindingsLog
-from countersign.policy import load_policy
+from countersign.runs.adoption import ConfigurationDesk
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -85,9 +85,12 @@ def acknowledge(
     policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
-    """Take a finding on: it stays open, and is no longer sent again. The same again is harmless."""
+    """Take a finding on: it stays open, and is no longer sent again. The same again is harmless.
+
+    Who may is judged by the configuration in force, whatever the policy file says.
+    """
     log = _log(root)
-    log.acknowledge(finding_id, person, reason, load_policy(policy))
+    log.acknowledge(finding_id, person, reason, ConfigurationDesk(root).in_force())
     _report(log.read().by_id[finding_id], as_json)
 
 
@@ -105,9 +108,12 @@ def dispose(
     policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
-    """Dispose of a finding. SEV-1 and SEV-2 need two people; whoever was late cannot."""
+    """Dispose of a finding, as an owner of the configuration in force; whoever was late cannot.
+
+    SEV-1 and SEV-2 need two people.
+    """
     answer = Answer(reason, root_cause, corrective_action, deficiency, compensating_control, compensating_evidence)
-    _report(_log(root).dispose(finding_id, person, answer, load_policy(policy)), as_json)
+    _report(_log(root).dispose(finding_id, person, answer, ConfigurationDesk(root).in_force()), as_json)
 
 
 def _log(root: Root) -> FindingsLog:

@@ -6,9 +6,11 @@ late or did it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from countersign.findings.finding import Deficiency, Finding
-from countersign.policy import Policy
+from countersign.runs.consent import OWNERS
+from countersign.runs.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,13 @@ class Answer:
         return {name: text for name, text in words.items() if text is not None}
 
 
-def why_not_acknowledge(finding: Finding, person: str, reason: str, policy: Policy) -> str | None:
-    """Why this person cannot acknowledge a finding, or None."""
-    if policy.person(person) is None:
+def why_not_acknowledge(finding: Finding, person: str, reason: str, in_force: Versions, at: datetime) -> str | None:
+    """Why this person cannot acknowledge a finding at an instant, by the roster in force, or None."""
+    if in_force.policy.person(person) is None:
         return f"{person!r} is not on the roster; sign with a roster id"
+    standing = in_force.people.may_act(person, at)
+    if not standing.holds:
+        return f"{standing.why}; somebody else has to take it on"
     if not reason.strip():
         return "an acknowledgement needs a reason: what is being done about it"
     if person in finding.what.barred:
@@ -47,12 +52,21 @@ def why_not_acknowledge(finding: Finding, person: str, reason: str, policy: Poli
     return None
 
 
-def why_not_dispose(finding: Finding, person: str, answer: Answer, policy: Policy) -> str | None:
-    """Why this person cannot dispose of a finding, or None. The same person again counts once."""
-    if policy.person(person) is None:
+def why_not_dispose(finding: Finding, person: str, answer: Answer, in_force: Versions, at: datetime) -> str | None:
+    """Why this person cannot dispose of a finding at an instant, by the roster in force, or None.
+
+    The same person again counts once. Whoever acts for an owner stands where that owner stands.
+    """
+    if in_force.policy.person(person) is None:
         return f"{person!r} is not on the roster; sign with a roster id"
     if person in finding.what.barred:
         return f"{person} was late or did it, and cannot dispose of it; somebody else has to"
+    standings = [in_force.people.holds_role(person, role, at) for role in OWNERS]
+    held = [standing for standing in standings if standing.holds]
+    if not held:
+        return f"only {' or '.join(OWNERS)} dispose of findings: {'; '.join(standing.why for standing in standings)}"
+    if all(standing.acting_for and set(standing.acting_for) <= set(finding.what.barred) for standing in held):
+        return f"{held[0].why}, who was late or did it, and nobody disposes of it in their place"
     if finding.disposed:
         return f"it was disposed of by {' and '.join(finding.dispositions)}"
     if person in finding.dispositions:

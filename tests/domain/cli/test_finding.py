@@ -96,6 +96,20 @@ def test_what_is_refused_ends_with_one_and_the_reason(
     assert says in answer.err
 
 
+def test_the_configuration_in_force_says_who_may_whatever_the_policy_file_says(
+    cli: Cli, finding_id: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "configuration" / "policy.yaml"
+    text = file.read_text(encoding="utf-8").replace(
+        "id: maker, name", "id: passer-by, name: Any Body, roles: [control_owner]}\n  - {id: maker, name"
+    )
+    file.write_text(text, encoding="utf-8")
+    refused = cli("finding", "dispose", finding_id, "--as", "passer-by", *REASON)
+    assert (refused.code, "is not on the roster" in refused.err) == (1, True)
+    file.unlink()
+    assert cli("finding", "acknowledge", finding_id, "--as", "control-owner", *REASON).code == 0
+
+
 def test_verify_of_a_whole_root_judges_the_findings(cli: Cli, finding_id: str, root: Path) -> None:
     assert cli("verify", "--json").document["faults"] == []
     EvidenceRoot(root).findings.unlink()
