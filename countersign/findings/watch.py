@@ -6,7 +6,7 @@ facts keep it from being done twice. A run that was handed off gets an addendum 
 findings, register. What does not belong here: courses, rungs, and how a message is sent.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from typing import Protocol
 from countersign.clocks.allowance import ClockKind, Tier
 from countersign.clocks.instant import from_micros, stamp, to_micros
 from countersign.clocks.zones import TZDATA_VERSION
-from countersign.errors import BusyError, CountersignError
+from countersign.errors import BusyError, CountersignError, TamperedError
 from countersign.evidence.clock_index import NEVER
 from countersign.evidence.indexed import ClockKey, IndexedClock
 from countersign.evidence.lines import Draft
@@ -32,6 +32,7 @@ from countersign.runs.state import RunState, read_state
 
 CHUNK = 1000
 _TOLD_AGAIN, _BUSY_AGAIN, _UNTOLD_AGAIN = timedelta(minutes=1), timedelta(seconds=1), timedelta(hours=1)
+_STUCK_AGAIN = timedelta(minutes=1)
 
 
 class Sends(Protocol):
@@ -67,11 +68,14 @@ class _Breach:
 
 @dataclass(slots=True)
 class _Noted:
-    """What became of the logs: heads of those that say it now, what completes a handoff, and who was busy."""
+    """What became of the logs: heads of those that say it now, what completes a handoff, and what has to wait.
+
+    Of a run that waits nothing is settled: `waiting` says for how long.
+    """
 
     heads: dict[str, str] = field(default_factory=dict)
     addenda: list[Addition] = field(default_factory=list)
-    busy: set[str] = field(default_factory=set)
+    waiting: dict[str, timedelta] = field(default_factory=dict)
 
 
 class Watch:
@@ -107,7 +111,7 @@ class Watch:
         notices = [what for clock in clocks if clock.next_at == 0 for what in self._noticed(clock)]
         with ExitStack() as locks:
             noted = self._note(breaches, locks)
-            settled = [one for one in breaches if one.clock.run_id not in noted.busy]
+            settled = [one for one in breaches if one.clock.run_id not in noted.waiting]
             opened = [*notices, *(one.what for one in settled if one.what is not None)]
             if opened or noted.addenda:
                 done.opened += self._log.open(opened, noted.addenda)
@@ -120,7 +124,7 @@ class Watch:
                     writer.append(drafts)
                     self._engine.index.sync(writer)
         done.closed += len(closed)
-        return self._go_on(clocks, courses, {clock.key for clock in closed}, late, now)
+        return self._go_on(clocks, courses, {clock.key for clock in closed}, late, noted.waiting, now)
 
     def _breaches(self, clocks: list[IndexedClock], courses: dict[ClockKey, Course], seen: int) -> Iterator[_Breach]:
         """Clocks that ran out before they were stopped, or before now, and that the register does not have as late."""
@@ -164,13 +168,18 @@ class Watch:
     def _note(self, breaches: Sequence[_Breach], locks: ExitStack) -> _Noted:
         """Write breaches into the logs of runs that are open, whose locks are held until the register knows."""
         noted = _Noted()
+        held = self._engine.index.held({one.clock.run_id for one in breaches})
         for run_id, group in groupby(sorted(breaches, key=_run_of), key=_run_of):
+            if run_id in held:
+                continue  # nobody writes there, and nobody concludes it
             try:
                 self._note_run(run_id, list(group), locks, noted)
             except BusyError:
-                noted.busy.add(run_id)
+                noted.waiting[run_id] = _BUSY_AGAIN
+            except TamperedError:
+                continue  # a log that nobody goes on from keeps no breach from being a finding
             except (CountersignError, OSError):
-                continue  # a log that cannot be gone on from keeps no breach from being a finding
+                noted.waiting[run_id] = _STUCK_AGAIN  # it may be read again, and be concluded as if nobody was late
         return noted
 
     def _note_run(self, run_id: str, breaches: list[_Breach], locks: ExitStack, noted: _Noted) -> None:
@@ -190,6 +199,8 @@ class Watch:
         elif state.handoff is not None:
             to = tuple(state.handoff["to"])
             noted.addenda += [Addition(run_id, one.finding, to) for one in breaches if not _says(state, one.clock)]
+        elif state.workpaper is not None:
+            noted.waiting[run_id] = _STUCK_AGAIN  # too late for its workpaper, and too early to complete its handoff
 
     def _breached(self, one: _Breach, noted: _Noted) -> Draft:
         clock = one.clock
@@ -225,6 +236,7 @@ class Watch:
         courses: dict[ClockKey, Course],
         closed: set[ClockKey],
         late: set[ClockKey],
+        waiting: Mapping[str, timedelta],
         now: datetime,
     ) -> dict[ClockKey, tuple[IndexedClock, Course]]:
         """Leave with each clock that goes on when to look at it again; returns those that people are warned of now."""
@@ -238,7 +250,7 @@ class Watch:
             elif ((clock.recorded or clock.key in late) and clock.stopped_at is None) or course.paused:
                 at = NEVER
             elif course.deadline < seen:
-                at = to_micros(now + _BUSY_AGAIN)
+                at = to_micros(now + waiting.get(clock.run_id, _BUSY_AGAIN))
             else:
                 at = next_look(course, seen)
                 if seen >= course.half_at:

@@ -1,12 +1,16 @@
 """What stands in the way of a look: logs that others hold or that cannot be read, channels that are down."""
 
+from errno import EIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from countersign.clocks.instant import stamp
+from countersign.errors import CountersignError
+from countersign.evidence.chain import Writer
 from countersign.evidence.index import Index
+from countersign.evidence.lines import Draft
 from countersign.evidence.register import Opening, Pause, Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.due import due_now
@@ -15,6 +19,7 @@ from countersign.findings.sending import Sender, routes_of
 from countersign.findings.watch import Watch
 from countersign.policy import Policy
 from countersign.runs.daywork import every_log_verifies
+from countersign.runs.workpaper import workpaper_document
 from tests.conftest import StepClock, payload_with
 from tests.domain.evidence.conftest import AT, DAY
 from tests.domain.findings.test_watch import MONDAY, REVIEW, Office
@@ -130,6 +135,62 @@ def test_a_log_that_cannot_be_gone_on_from_keeps_no_breach_from_being_a_finding(
     assert "head" not in office.bench.registered("breached")[0]
     assert len(record_incidents(office.engine)) == 1
     assert record_incidents(office.engine) == []
+
+
+def test_a_log_that_cannot_be_read_now_is_looked_at_again_and_says_the_breach_then(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading fails as on a disk that is full of errors; the run would otherwise end clean."""
+    run = office.bench.execute()
+    office.at(5)
+
+    def unreadable(_: Writer, start: int = 0) -> bytes:
+        raise OSError(EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "read", unreadable)
+        office.look()
+    assert (office.breaches(), office.bench.registered("breached")) == ([], [])
+    assert not due_now(office.engine, office.findings, office.bench.clock.now).clocks
+    office.bench.clock.move(minutes=2)
+    office.look()
+    assert events(run)[-1] == "breached"
+    done = office.bench.complete()
+    assert done.state is not None
+    assert not workpaper_document(done.state)["clean"]
+
+
+def test_a_workpaper_that_waits_for_its_handoff_waits_with_its_addendum(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Draft:
+        raise CountersignError("the handoff cannot be made")
+
+    office.bench.execute()
+    office.at(5)
+    with monkeypatch.context() as patch:
+        patch.setattr("countersign.runs.steps.handoff_event", broken)
+        run = office.bench.complete()
+        assert events(run)[-2:] == ["workpaper", "failed"]
+        office.look()
+    assert office.breaches() == []
+    office.bench.execute()
+    office.bench.clock.move(minutes=2)
+    office.look()
+    (addendum,) = office.findings.addenda[run.run_id]
+    assert addendum.finding in office.findings.by_id
+    assert office.faults() == []
+
+
+def test_nobody_writes_into_a_run_that_is_held_and_its_breach_is_a_finding(office: Office) -> None:
+    run = office.bench.execute()
+    log = office.engine.log_of(DAY, run.run_id)
+    log.hold("held: its log could not be made durable")
+    before = log.path.read_bytes()
+    office.at(5)
+    office.look()
+    assert [subject for subject, _, _ in office.breaches()] == [REVIEW]
+    assert log.path.read_bytes() == before
 
 
 def test_findings_that_are_not_what_they_were_fail_the_check_and_get_no_more_lines(office: Office) -> None:
