@@ -27,10 +27,11 @@ from countersign.findings.ladder import OpenClock, Step, clock_step
 from countersign.findings.log import ACTOR, Addition, FindingsLog
 from countersign.findings.occurrences import BLOCK, EXCEPTION, breach, noticed, waits_for
 from countersign.findings.sending import Sent
-from countersign.runs.engine import Engine
+from countersign.runs.engine import Engine, chunks
 from countersign.runs.state import RunState, read_state
 
 CHUNK = 1000
+AT_ONCE = 100  # runs whose logs are open at a time: a process may have few descriptors
 _TOLD_AGAIN, _BUSY_AGAIN, _UNTOLD_AGAIN = timedelta(minutes=1), timedelta(seconds=1), timedelta(hours=1)
 _STUCK_AGAIN = timedelta(minutes=1)
 
@@ -109,22 +110,36 @@ class Watch:
         courses = self._courses.of(clocks, self._clocks.pauses({clock.run_id for clock in clocks}), seen)
         breaches = list(self._breaches(clocks, courses, seen))
         notices = [what for clock in clocks if clock.next_at == 0 for what in self._noticed(clock)]
+        if notices:
+            done.opened += self._log.open(notices)
+        late: set[ClockKey] = set()
+        waiting: dict[str, timedelta] = {}
+        by_run = [list(group) for _, group in groupby(sorted(breaches, key=_run_of), key=_run_of)]
+        for some in chunks(by_run, AT_ONCE):
+            noted = self._record(some, done)
+            waiting |= noted.waiting
+            late |= {one.clock.key for group in some for one in group if one.clock.run_id not in noted.waiting}
+        closed = [clock for clock in clocks if _is_over(clock, courses.get(clock.key), late)]
+        self._register([self._closed(clock, courses.get(clock.key), late) for clock in closed])
+        done.closed += len(closed)
+        return self._go_on(clocks, courses, {clock.key for clock in closed}, late, waiting, now)
+
+    def _record(self, by_run: Sequence[list[_Breach]], done: Watched) -> _Noted:
+        """Breaches of a few runs into their logs, the findings and the register, the runs' locks held until then."""
         with ExitStack() as locks:
-            noted = self._note(breaches, locks)
-            settled = [one for one in breaches if one.clock.run_id not in noted.waiting]
-            opened = [*notices, *(one.what for one in settled if one.what is not None)]
+            noted = self._note(by_run, locks)
+            settled = [one for group in by_run for one in group if one.clock.run_id not in noted.waiting]
+            opened = [one.what for one in settled if one.what is not None]
             if opened or noted.addenda:
                 done.opened += self._log.open(opened, noted.addenda)
-            late = {one.clock.key for one in settled}
-            closed = [clock for clock in clocks if _is_over(clock, courses.get(clock.key), late)]
-            drafts = [self._breached(one, noted) for one in settled]
-            drafts += [self._closed(clock, courses.get(clock.key), late) for clock in closed]
-            if drafts:
-                with self._engine.register.writing() as writer:
-                    writer.append(drafts)
-                    self._engine.index.sync(writer)
-        done.closed += len(closed)
-        return self._go_on(clocks, courses, {clock.key for clock in closed}, late, noted.waiting, now)
+            self._register([self._breached(one, noted) for one in settled])
+        return noted
+
+    def _register(self, drafts: list[Draft]) -> None:
+        if drafts:
+            with self._engine.register.writing() as writer:
+                writer.append(drafts)
+                self._engine.index.sync(writer)
 
     def _breaches(self, clocks: list[IndexedClock], courses: dict[ClockKey, Course], seen: int) -> Iterator[_Breach]:
         """Clocks that ran out before they were stopped, or before now, and that the register does not have as late."""
@@ -165,15 +180,16 @@ class Watch:
         persons = [self._engine.current.people.identify(text).person for text in texts]
         return [person for person in dict.fromkeys(persons) if person is not None]
 
-    def _note(self, breaches: Sequence[_Breach], locks: ExitStack) -> _Noted:
+    def _note(self, by_run: Sequence[list[_Breach]], locks: ExitStack) -> _Noted:
         """Write breaches into the logs of runs that are open, whose locks are held until the register knows."""
         noted = _Noted()
-        held = self._engine.index.held({one.clock.run_id for one in breaches})
-        for run_id, group in groupby(sorted(breaches, key=_run_of), key=_run_of):
+        held = self._engine.index.held(_run_of(group[0]) for group in by_run)
+        for group in by_run:
+            run_id = _run_of(group[0])
             if run_id in held:
                 continue  # nobody writes there, and nobody concludes it
             try:
-                self._note_run(run_id, list(group), locks, noted)
+                self._note_run(run_id, group, locks, noted)
             except BusyError:
                 noted.waiting[run_id] = _BUSY_AGAIN
             except TamperedError:

@@ -1,5 +1,6 @@
 """What stands in the way of a look: logs that others hold or that cannot be read, channels that are down."""
 
+import resource
 from errno import EIO
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,21 @@ def test_a_workpaper_that_waits_for_its_handoff_waits_with_its_addendum(
     office.look()
     (addendum,) = office.findings.addenda[run.run_id]
     assert addendum.finding in office.findings.by_id
+    assert office.faults() == []
+
+
+def test_many_overdue_runs_need_few_open_files(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [office.bench.execute(payload_with(id=f"CHG-{number}")) for number in range(40)]
+    office.at(5)
+    monkeypatch.setattr("countersign.findings.watch.AT_ONCE", 8)
+    limits, open_now = resource.getrlimit(resource.RLIMIT_NOFILE), len(list(Path("/dev/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + 30, limits[1]))
+    try:
+        office.look()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert [events(run).count("breached") for run in runs] == [1] * 40
+    assert len(office.bench.registered("breached")) == len(office.findings.by_id) == 40
     assert office.faults() == []
 
 
