@@ -5,15 +5,14 @@ import typer
 from countersign.cli.intake import outcome_document, print_outcomes
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
 from countersign.cli.output import print_json, progress, say
-from countersign.findings.log import FindingsLog
-from countersign.findings.watch import Watch
+from countersign.findings.watch import look
 from countersign.runs.state import Status
 
 
 def advance(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False) -> None:
     """Take up recorded sign-offs and retry failed steps, on every day; what waits for a person keeps waiting."""
     engine = open_engine(root, policy)
-    Watch(engine, FindingsLog(engine.root)).look()  # what is late is on record before a workpaper is written
+    look(engine)  # what is late is on record before a workpaper is written
     with progress("going on", len(engine.index.with_work_left())) as done:
         outcomes = list(engine.advance(progress=done))
     if as_json:
