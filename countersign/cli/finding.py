@@ -9,10 +9,10 @@ from countersign.cli.output import print_json, print_lines, print_table, say
 from countersign.clocks.instant import stamp
 from countersign.errors import EvidenceError, FindingRefused
 from countersign.evidence.root import EvidenceRoot
+from countersign.findings.desk import FindingDesk
 from countersign.findings.disposal import Answer
 from countersign.findings.finding import Deficiency, Finding
 from countersign.findings.log import FindingsLog
-from countersign.runs.adoption import ConfigurationDesk
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -89,9 +89,7 @@ def acknowledge(
 
     Who may is judged by the configuration in force, whatever the policy file says.
     """
-    log = _log(root)
-    log.acknowledge(finding_id, person, reason, ConfigurationDesk(root).in_force())
-    _report(log.read().by_id[finding_id], as_json)
+    _report(FindingDesk(root).acknowledge(finding_id, person, reason), as_json)
 
 
 @app.command("dispose")
@@ -113,7 +111,7 @@ def dispose(
     SEV-1 and SEV-2 need two people.
     """
     answer = Answer(reason, root_cause, corrective_action, deficiency, compensating_control, compensating_evidence)
-    _report(_log(root).dispose(finding_id, person, answer, ConfigurationDesk(root).in_force()), as_json)
+    _report(FindingDesk(root).dispose(finding_id, person, answer), as_json)
 
 
 def _log(root: Root) -> FindingsLog:

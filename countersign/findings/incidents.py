@@ -6,6 +6,7 @@ What belongs here: naming the runs, once a check has found that there are any, a
 from countersign.errors import CountersignError
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
+from countersign.findings.hands import hands_of, roster_ids
 from countersign.findings.log import FindingsLog
 from countersign.findings.occurrences import integrity_incident
 from countersign.findings.verification import check_findings
@@ -20,7 +21,7 @@ def record_incidents(engine: Engine) -> list[str]:
     if not wrong or any(check_findings(engine.root)):
         return []  # nothing is written into a file that is itself at fault
     log = FindingsLog(engine.root, clock=engine.clock, entropy=engine.entropy)
-    return log.open(integrity_incident(run.run_id, run.system, now, policy) for run in wrong)
+    return log.open(integrity_incident(run.run_id, run.system, _hands(engine, run), now, policy) for run in wrong)
 
 
 def with_findings(engine: Engine, logs: Judgement) -> Judgement:
@@ -30,6 +31,10 @@ def with_findings(engine: Engine, logs: Judgement) -> Judgement:
         return logs
     says = f"findings.jsonl is not what it was: SEV-1, see ESCALATION.md; {logs.says}"
     return Judgement(False, says, (*faults, *logs.rows))
+
+
+def _hands(engine: Engine, run: IndexedRun) -> list[str]:
+    return roster_ids(engine.current.people, hands_of(engine.root, run.run_id) or ())
 
 
 def _verifies(engine: Engine, run: IndexedRun) -> bool:

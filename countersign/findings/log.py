@@ -27,6 +27,7 @@ from countersign.findings.finding import (
     apply,
     read_findings,
 )
+from countersign.findings.hands import Hands
 from countersign.runs.versions import Versions
 
 ACTOR = "countersign"
@@ -103,22 +104,25 @@ class FindingsLog:
             with self._writing():
                 pass
 
-    def acknowledge(self, finding_id: str, person: str, reason: str, in_force: Versions) -> None:
-        """Somebody takes a finding on: it is no longer sent again. Raises FindingRefused; harmless to repeat."""
-        with self._writing() as (writer, findings):
-            finding = _known(findings, finding_id)
-            _refuse(finding_id, why_not_acknowledge(finding, person, reason, in_force, self._clock()))
-            if person not in finding.acknowledged_by:
-                _record(writer, findings, [Draft("acknowledged", person, {"finding": finding_id}, {"reason": reason})])
+    def acknowledge(self, finding_id: str, person: str, reason: str, in_force: Versions, hands: Hands | None) -> None:
+        """Somebody takes a finding on: it is no longer sent again. Raises FindingRefused; harmless to repeat.
 
-    def dispose(self, finding_id: str, person: str, answer: Answer, in_force: Versions) -> Finding:
-        """Somebody disposes of a finding; SEV-1 and SEV-2 stay open until a second person has. Raises FindingRefused.
-
-        Returns it as it then stands.
+        `hands` as for `dispose`.
         """
         with self._writing() as (writer, findings):
             finding = _known(findings, finding_id)
-            _refuse(finding_id, why_not_dispose(finding, person, answer, in_force, self._clock()))
+            _refuse(finding_id, why_not_acknowledge(finding, person, reason, in_force, hands, self._clock()))
+            if person not in finding.acknowledged_by:
+                _record(writer, findings, [Draft("acknowledged", person, {"finding": finding_id}, {"reason": reason})])
+
+    def dispose(self, finding_id: str, person: str, answer: Answer, in_force: Versions, hands: Hands | None) -> Finding:
+        """Somebody disposes of a finding; SEV-1 and SEV-2 stay open until a second person has. Raises FindingRefused.
+
+        `hands` are in the change that it is about, None where nobody can tell. Returns it as it then stands.
+        """
+        with self._writing() as (writer, findings):
+            finding = _known(findings, finding_id)
+            _refuse(finding_id, why_not_dispose(finding, person, answer, in_force, hands, self._clock()))
             data = {"finding": finding_id, "deficiency": None if answer.deficiency is None else str(answer.deficiency)}
             _record(writer, findings, [Draft("disposed", person, data, answer.texts())])
             return finding

@@ -8,7 +8,7 @@ findings, register. What does not belong here: courses, rungs, and how a message
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Protocol
@@ -23,6 +23,7 @@ from countersign.evidence.lines import Draft
 from countersign.findings.course import Course, Courses
 from countersign.findings.due import channels_of, steps_now
 from countersign.findings.finding import Occurrence
+from countersign.findings.hands import Hands, hands_in, hands_of, roster_ids
 from countersign.findings.ladder import OpenClock, Step, clock_step
 from countersign.findings.log import ACTOR, Addition, FindingsLog
 from countersign.findings.occurrences import BLOCK, EXCEPTION, breach, noticed, waits_for
@@ -71,12 +72,13 @@ class _Breach:
 class _Noted:
     """What became of the logs: heads of those that say it now, what completes a handoff, and what has to wait.
 
-    Of a run that waits nothing is settled: `waiting` says for how long.
+    Of a run that waits nothing is settled: `waiting` says for how long. `hands` are those in each change that was read.
     """
 
     heads: dict[str, str] = field(default_factory=dict)
     addenda: list[Addition] = field(default_factory=list)
     waiting: dict[str, timedelta] = field(default_factory=dict)
+    hands: dict[str, Hands] = field(default_factory=dict)
 
 
 class Watch:
@@ -129,11 +131,16 @@ class Watch:
         with ExitStack() as locks:
             noted = self._note(by_run, locks)
             settled = [one for group in by_run for one in group if one.clock.run_id not in noted.waiting]
-            opened = [one.what for one in settled if one.what is not None]
+            opened = [self._barring(one.what, noted) for one in settled if one.what is not None]
             if opened or noted.addenda:
                 done.opened += self._log.open(opened, noted.addenda)
             self._register([self._breached(one, noted) for one in settled])
         return noted
+
+    def _barring(self, what: Occurrence, noted: _Noted) -> Occurrence:
+        """With whoever had a hand in the change; those whom the roster does not know are compared at the disposal."""
+        known = roster_ids(self._engine.current.people, noted.hands.get(what.run_id or "", ()))
+        return replace(what, barred=tuple(dict.fromkeys([*what.barred, *known])))
 
     def _register(self, drafts: list[Draft]) -> None:
         if drafts:
@@ -167,18 +174,8 @@ class Watch:
         repeats = policy.escalation.repeated_blocks
         begin = to_micros(at - timedelta(hours=repeats.within_hours))
         count = self._clocks.noticed(clock.source, clock.about, begin, clock.started_at)
-        yield noticed(clock, at, self._makers(clock), policy, repeated=count >= repeats.count)
-
-    def _makers(self, clock: IndexedClock) -> list[str]:
-        """The roster ids of whoever made the change, who dispose of nothing that was found in it."""
-        try:
-            log = self._engine.log_of(clock.day, clock.run_id)
-            change = read_state(clock.run_id, log.records(), self._engine.root.blobs).change
-        except CountersignError:
-            return []  # what is wrong with the log is an incident of its own
-        texts = [change.author, *change.contributors, *([change.deployed_by] if change.deployed_by else [])]
-        persons = [self._engine.current.people.identify(text).person for text in texts]
-        return [person for person in dict.fromkeys(persons) if person is not None]
+        known = roster_ids(self._engine.current.people, hands_of(self._engine.root, clock.run_id) or ())
+        yield noticed(clock, at, known, policy, repeated=count >= repeats.count)
 
     def _note(self, by_run: Sequence[list[_Breach]], locks: ExitStack) -> _Noted:
         """Write breaches into the logs of runs that are open, whose locks are held until the register knows."""
@@ -207,6 +204,7 @@ class Watch:
         if all(entry.head != run.head for entry in entries):
             return
         state = read_state(run_id, entries, self._engine.root.blobs)
+        noted.hands[run_id] = list(hands_in(state))
         if state.closed_as is None and state.workpaper is None and state.ingested:
             for one in breaches:
                 if not _says(state, one.clock):

@@ -8,16 +8,19 @@ from countersign.evidence.root import EvidenceRoot
 from countersign.findings.finding import Severity
 from countersign.findings.log import FindingsLog
 from countersign.runs.engine import Engine
+from countersign.runs.intake import take_in_one
+from tests.conftest import payload_with
 from tests.domain.cli.conftest import Cli
-from tests.domain.findings.conftest import RUN, occurrence
+from tests.domain.findings.conftest import occurrence
 
 REASON = ("--reason", "nobody stood in for the reviewer")
 
 
 @pytest.fixture
 def finding_id(root: Path, engine: Engine) -> str:
-    """A grave finding in a root; `engine` has made the root."""
-    (opened,) = FindingsLog(EvidenceRoot(root)).open([occurrence(severity=Severity.SEV_2)])
+    """A grave finding about a run; `engine` has made the root."""
+    run = take_in_one(engine, payload_with(), source="given", where="test", origin="submitted").run_id
+    (opened,) = FindingsLog(EvidenceRoot(root)).open([occurrence(severity=Severity.SEV_2, run_id=run)])
     return opened
 
 
@@ -36,7 +39,7 @@ def test_a_grave_finding_from_first_sight_to_the_second_signature(cli: Cli, find
         return str(cli("finding", "dispose", finding_id, "--as", person, *REASON, *more, "--json").document["stands"])
 
     (listed,) = cli("finding", "list", "--json").document["findings"]
-    assert (listed["finding"], listed["run_id"], listed["stands"]) == (finding_id, RUN, "open")
+    assert (listed["finding"], listed["subject"], listed["stands"]) == (finding_id, "independent_review", "open")
     assert finding_id in cli("finding", "list").out
     taken_on = cli("finding", "acknowledge", finding_id, "--as", "control-owner", *REASON)
     assert f"{finding_id} is open, acknowledged by control-owner" in taken_on.err

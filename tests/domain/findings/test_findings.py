@@ -65,23 +65,55 @@ def test_the_gravest_and_oldest_come_first(log: FindingsLog) -> None:
 @pytest.mark.parametrize("severity", [Severity.SEV_3, Severity.SEV_4])
 def test_one_person_disposes_of_what_is_minor(log: FindingsLog, in_force: Versions, severity: Severity) -> None:
     (finding_id,) = log.open([occurrence(severity=severity)])
-    assert log.dispose(finding_id, "control-owner", WHY, in_force).disposed
+    assert log.dispose(finding_id, "control-owner", WHY, in_force, ()).disposed
     assert log.read().open() == []
 
 
 @pytest.mark.parametrize("severity", [Severity.SEV_1, Severity.SEV_2])
 def test_two_people_dispose_of_what_is_grave(open_log: OpenLog, in_force: Versions, severity: Severity) -> None:
     (finding_id,) = open_log().open([occurrence(severity=severity)])
-    assert not open_log().dispose(finding_id, "control-owner", WHY, in_force).disposed
+    assert not open_log().dispose(finding_id, "control-owner", WHY, in_force, ()).disposed
     with pytest.raises(FindingRefused, match=f"{severity} needs a second person"):
-        open_log().dispose(finding_id, "control-owner", WHY, in_force)
+        open_log().dispose(finding_id, "control-owner", WHY, in_force, ())
     assert len(open_log().read().open()) == 1
-    assert open_log().dispose(finding_id, "process-owner", WHY, in_force).disposed
+    assert open_log().dispose(finding_id, "process-owner", WHY, in_force, ()).disposed
+
+
+# name: (who had a hand in the change, why not)
+HANDS: dict[str, tuple[list[tuple[str, str]] | None, str]] = {
+    "under_another_address": ([("author", "Control-Owner@example.com")], "the author of this change"),
+    "whom_the_roster_does_not_know": ([("contributor", "C. Owner")], "cannot be told apart from, the contributor"),
+    "for_whom_they_act": ([("deployer", "late-owner")], "the deployer of this change"),
+    "as_the_log_cannot_say": (None, "does not say who made the change; restore it first"),
+}
+
+
+@pytest.mark.parametrize("case", HANDS)
+def test_nobody_disposes_of_what_was_found_in_a_change_unless_shown_to_be_no_hand_in_it(
+    log: FindingsLog, in_force: Versions, case: str
+) -> None:
+    hands, why = HANDS[case]
+    person = "late-deputy" if case == "for_whom_they_act" else "control-owner"
+    (finding_id,) = log.open([occurrence()])
+    with pytest.raises(FindingRefused, match=why):
+        log.dispose(finding_id, person, WHY, in_force, hands)
+    if hands and person == "control-owner":
+        with pytest.raises(FindingRefused, match="cannot silence it"):
+            log.acknowledge(finding_id, person, "seen", in_force, hands)
+    assert log.dispose(finding_id, "process-owner", WHY, in_force, [("author", "maker"), ("deployer", "ci[bot]")])
+
+
+def test_an_incident_whose_log_says_nothing_any_more_is_disposed_of_by_two_owners(
+    log: FindingsLog, in_force: Versions
+) -> None:
+    (finding_id,) = log.open([occurrence(kind=FindingKind.INTEGRITY_INCIDENT, severity=Severity.SEV_1)])
+    assert not log.dispose(finding_id, "control-owner", WHY, in_force, None).disposed
+    assert log.dispose(finding_id, "process-owner", WHY, in_force, None).disposed
 
 
 def test_whoever_acts_for_an_owner_disposes_in_their_place(log: FindingsLog, in_force: Versions) -> None:
     (finding_id,) = log.open([occurrence()])
-    assert log.dispose(finding_id, "deputy", WHY, in_force).disposed
+    assert log.dispose(finding_id, "deputy", WHY, in_force, ()).disposed
 
 
 def test_a_disposition_keeps_everything_that_was_said(log: FindingsLog, in_force: Versions) -> None:
@@ -94,7 +126,7 @@ def test_a_disposition_keeps_everything_that_was_said(log: FindingsLog, in_force
         "daily review",
         "report of 24 November",
     )
-    log.dispose(finding_id, "control-owner", answer, in_force)
+    log.dispose(finding_id, "control-owner", answer, in_force, ())
     (disposition,) = log.read().by_id[finding_id].dispositions.values()
     kept = {name: getattr(disposition, name) for name in answer.__slots__}
     assert (kept, disposition.by) == ({name: getattr(answer, name) for name in answer.__slots__}, "control-owner")
@@ -123,7 +155,7 @@ def test_a_disposition_that_is_none_is_refused_and_leaves_no_trace(
     (finding_id,) = log.open([occurrence(barred=("reviewer", "late-owner"))])
     before = log.path.read_bytes()
     with pytest.raises(FindingRefused, match=why):
-        log.dispose(finding_id, person, answer, in_force)
+        log.dispose(finding_id, person, answer, in_force, ())
     assert log.path.read_bytes() == before
 
 
@@ -131,17 +163,17 @@ def test_what_was_disposed_of_is_neither_disposed_of_nor_acknowledged_again(
     log: FindingsLog, in_force: Versions
 ) -> None:
     (finding_id,) = log.open([occurrence()])
-    log.dispose(finding_id, "control-owner", WHY, in_force)
+    log.dispose(finding_id, "control-owner", WHY, in_force, ())
     with pytest.raises(FindingRefused, match="it was disposed of by control-owner"):
-        log.dispose(finding_id, "process-owner", WHY, in_force)
+        log.dispose(finding_id, "process-owner", WHY, in_force, ())
     with pytest.raises(FindingRefused, match="nothing left to acknowledge"):
-        log.acknowledge(finding_id, "process-owner", "seen", in_force)
+        log.acknowledge(finding_id, "process-owner", "seen", in_force, ())
 
 
 def test_an_acknowledgement_is_recorded_once_for_each_person(log: FindingsLog, in_force: Versions) -> None:
     (finding_id,) = log.open([occurrence()])
     for person in ("control-owner", "process-owner", "control-owner"):
-        log.acknowledge(finding_id, person, "a deputy is being named", in_force)
+        log.acknowledge(finding_id, person, "a deputy is being named", in_force, ())
     (finding,) = log.read().open()
     assert list(finding.acknowledged_by) == ["control-owner", "process-owner"]
     assert log.path.read_text().count('"acknowledged"') == 2
@@ -162,13 +194,13 @@ def test_an_acknowledgement_that_is_none_is_refused(
 ) -> None:
     (finding_id,) = log.open([occurrence()])
     with pytest.raises(FindingRefused, match=why):
-        log.acknowledge(finding_id, person, reason, in_force)
+        log.acknowledge(finding_id, person, reason, in_force, ())
 
 
 def test_a_finding_that_is_not_there_is_refused(log: FindingsLog, in_force: Versions) -> None:
     log.open([occurrence()])
     with pytest.raises(FindingRefused, match="finding-0: no such finding"):
-        log.dispose("finding-0", "control-owner", WHY, in_force)
+        log.dispose("finding-0", "control-owner", WHY, in_force, ())
 
 
 def opened(**changes: Any) -> Draft:
@@ -223,12 +255,12 @@ def test_a_finding_that_was_taken_out_or_changed_is_found(log: FindingsLog, in_f
 @pytest.mark.parametrize("cut", [2, 40])
 def test_a_power_cut_in_the_middle_of_a_write_is_recovered(open_log: OpenLog, in_force: Versions, cut: int) -> None:
     (finding_id,) = open_log().open([occurrence()])
-    open_log().dispose(finding_id, "control-owner", WHY, in_force)
+    open_log().dispose(finding_id, "control-owner", WHY, in_force, ())
     path = open_log().path
     path.write_bytes(path.read_bytes()[:-cut])
     assert open_log().open([occurrence(run_id=RUN[:-1] + "b")])
     assert len(open_log().read().open()) == 2
-    assert open_log().dispose(finding_id, "control-owner", WHY, in_force).disposed
+    assert open_log().dispose(finding_id, "control-owner", WHY, in_force, ()).disposed
 
 
 def test_nothing_counts_that_did_not_reach_the_disk(log: FindingsLog, monkeypatch: pytest.MonkeyPatch) -> None:

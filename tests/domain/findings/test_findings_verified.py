@@ -23,7 +23,7 @@ def place(engine: Engine) -> EvidenceRoot:
     """A root with a finding that somebody has acknowledged."""
     log = FindingsLog(engine.root, clock=engine.clock, entropy=engine.entropy)
     (finding_id,) = log.open([occurrence(severity=Severity.SEV_2)])
-    log.acknowledge(finding_id, "control-owner", "a deputy is being named", engine.current)
+    log.acknowledge(finding_id, "control-owner", "a deputy is being named", engine.current, ())
     return engine.root
 
 

@@ -103,7 +103,7 @@ def test_a_review_is_warned_of_breached_told_again_and_raised_in_order_once_each
     assert [body.count("Told 4 times") for _, body in hook.messages] == [0, 0, 0, 1]
     steps = [body.split()[-1] for _, body in mail.messages + hook.messages]
     assert (len(set(steps)), all(step.startswith("notice-") for step in steps)) == (6, True)
-    office.log.acknowledge(finding_id, "control-owner", "a deputy is being named", in_force)
+    office.log.acknowledge(finding_id, "control-owner", "a deputy is being named", in_force, ())
     office.clock.move(days=3)
     assert office.tick() == []
 

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from countersign.clocks.instant import stamp
-from countersign.errors import CountersignError
+from countersign.errors import CountersignError, FindingRefused
 from countersign.evidence.chain import Writer
 from countersign.evidence.index import Index
 from countersign.evidence.lines import Draft
 from countersign.evidence.register import Opening, Pause, Register
 from countersign.evidence.root import EvidenceRoot
+from countersign.findings.desk import FindingDesk
+from countersign.findings.disposal import Answer
 from countersign.findings.due import due_now
 from countersign.findings.incidents import record_incidents, with_findings
 from countersign.findings.sending import Sender, routes_of
@@ -136,6 +138,33 @@ def test_a_log_that_cannot_be_gone_on_from_keeps_no_breach_from_being_a_finding(
     assert "head" not in office.bench.registered("breached")[0]
     assert len(record_incidents(office.engine)) == 1
     assert record_incidents(office.engine) == []
+
+
+def test_who_made_a_change_is_asked_of_its_log_when_a_finding_is_disposed_of(office: Office) -> None:
+    """What the log cannot say while it is spoiled counts again once it is restored."""
+    run = office.bench.execute(payload_with(author="control-owner"))
+    path, content = log_of(run), log_of(run).read_bytes()
+    path.unlink()
+    office.at(5)
+    office.look()
+    (incident_id,) = record_incidents(office.engine)
+    (breach_id,) = set(office.findings.by_id) - {incident_id}
+    assert "control-owner" not in office.findings.by_id[breach_id].what.barred
+    desk = FindingDesk(office.bench.root, clock=office.bench.clock)
+    with pytest.raises(FindingRefused, match="does not say who made the change"):
+        desk.dispose(breach_id, "process-owner", Answer("late"))
+    assert not desk.dispose(incident_id, "process-owner", Answer("the disk")).disposed
+    path.write_bytes(content.replace(b'"assessed"', b'"accessed"'))  # its first line is enough
+    for finding_id in (breach_id, incident_id):
+        with pytest.raises(FindingRefused, match="the author of this change"):
+            desk.dispose(finding_id, "control-owner", Answer("the disk"))
+
+
+def test_whoever_made_the_change_is_barred_from_its_incident_too(office: Office) -> None:
+    run = office.bench.execute()
+    log_of(run).write_bytes(log_of(run).read_bytes()[:-20])
+    (incident_id,) = record_incidents(office.engine)
+    assert office.findings.by_id[incident_id].what.barred == ("maker", "deployer")
 
 
 def test_a_log_that_cannot_be_read_now_is_looked_at_again_and_says_the_breach_then(
