@@ -37,14 +37,16 @@ def noticed(clock: IndexedClock, at: datetime, hands: Iterable[str], policy: Pol
     return _of_run(what, "controls", Severity.SEV_3, "control_owner", clock, hands, at, policy)
 
 
-def integrity_incident(run_id: str, system: str, hands: Iterable[str], seen_at: datetime, policy: Policy) -> Occurrence:
+def integrity_incident(
+    run_id: str, system: str | None, fault: str, hands: Iterable[str], seen_at: datetime, policy: Policy
+) -> Occurrence:
     """A log that does not verify; `hands` are the roster ids of whoever had one in the change.
 
     When it was changed nobody knows, so it counts from when that was seen first.
     """
     due = hours_after(seen_at, policy.escalation.dispose_within_hours)
-    kind, owner = FindingKind.INTEGRITY_INCIDENT, "control_owner"
-    return Occurrence(kind, "audit_log", Severity.SEV_1, owner, run_id, system, tuple(hands), seen_at, due)
+    kind, subject, owner = FindingKind.INTEGRITY_INCIDENT, f"audit_log, {fault}", "control_owner"
+    return Occurrence(kind, subject, Severity.SEV_1, owner, run_id, system, tuple(hands), seen_at, due)
 
 
 def early_deletion(path: str, gone_at: datetime, deleted_by: Iterable[str], policy: Policy) -> Occurrence:

@@ -140,6 +140,32 @@ def test_a_log_that_cannot_be_gone_on_from_keeps_no_breach_from_being_a_finding(
     assert record_incidents(office.engine) == []
 
 
+def test_a_log_that_is_spoiled_again_after_the_disposition_is_another_finding(office: Office) -> None:
+    path = log_of(office.bench.execute())
+    content = path.read_bytes()
+    first, second, *others = content.splitlines(keepends=True)
+
+    def spoil(*lines: bytes) -> list[str]:
+        path.write_bytes(b"".join(lines))
+        opened = record_incidents(office.engine)
+        assert record_incidents(office.engine) == []
+        for finding_id in opened:
+            for owner in ("control-owner", "process-owner"):
+                FindingDesk(office.bench.root, clock=office.bench.clock).dispose(finding_id, owner, Answer("restored"))
+        return opened
+
+    spoiled = [
+        (first.replace(b"CHG-1001", b"CHG-1002"), second, *others),
+        (first.replace(b"CHG-1001", b"CHG-1003"), second, *others),
+        (first, second, *others[:-1]),
+        (first, b" " + second, *others),
+    ]
+    assert [len(spoil(*lines)) for lines in spoiled] == [1, 1, 1, 1]
+    assert spoil(*spoiled[0]) == []
+    path.unlink()
+    assert len(record_incidents(office.engine)) == 1
+
+
 def test_who_made_a_change_is_asked_of_its_log_when_a_finding_is_disposed_of(office: Office) -> None:
     """What the log cannot say while it is spoiled counts again once it is restored."""
     run = office.bench.execute(payload_with(author="control-owner"))
