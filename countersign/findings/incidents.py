@@ -1,7 +1,9 @@
 """Integrity incidents: a log that does not verify is a finding of its own, SEV-1.
 
-What belongs here: naming the runs, once a check has found that there are any, and judging the findings themselves.
+What belongs here: saying what is wrong with the runs that a check has found, and judging the findings themselves.
 """
+
+from collections.abc import Iterable
 
 from countersign.errors import CountersignError
 from countersign.evidence.indexed import IndexedRun
@@ -14,13 +16,13 @@ from countersign.runs.daywork import Judgement
 from countersign.runs.engine import Engine
 
 
-def record_incidents(engine: Engine) -> list[str]:
-    """A finding for every run whose log does not verify; returns the ids that were not on record.
+def record_incidents(engine: Engine, run_ids: Iterable[str]) -> list[str]:
+    """A finding for each of these runs whose log does not verify; returns the ids that were not on record.
 
     What is wrong there now is part of what it is about: the same log spoiled otherwise is another finding.
     """
     policy, now = engine.current.policy, engine.clock()
-    wrong = [(run, fault) for run in engine.index.all_runs() if (fault := _fault(engine, run)) is not None]
+    wrong = [(run, fault) for run in engine.index.runs(run_ids).values() if (fault := _fault(engine, run)) is not None]
     if not wrong or any(check_findings(engine.root)):
         return []  # nothing is written into a file that is itself at fault
     log = FindingsLog(engine.root, clock=engine.clock, entropy=engine.entropy)
@@ -35,7 +37,7 @@ def with_findings(engine: Engine, logs: Judgement) -> Judgement:
     if not faults:
         return logs
     says = f"findings.jsonl is not what it was: SEV-1, see ESCALATION.md; {logs.says}"
-    return Judgement(False, says, (*faults, *logs.rows))
+    return Judgement(False, says, (*faults, *logs.rows), logs.runs)
 
 
 def _hands(engine: Engine, run: IndexedRun) -> list[str]:

@@ -34,6 +34,11 @@ ROUTES = {
 }
 
 
+def incidents(office: Office) -> list[str]:
+    """What the nightly check records."""
+    return record_incidents(office.engine, every_log_verifies(office.engine).runs)
+
+
 @pytest.fixture
 def told(policy: Policy) -> Policy:
     escalation = policy.escalation.model_dump(mode="json") | {"routes": ROUTES}
@@ -136,8 +141,8 @@ def test_a_log_that_cannot_be_gone_on_from_keeps_no_breach_from_being_a_finding(
     assert [subject for subject, _, _ in office.breaches()] == [REVIEW]
     assert (path.read_bytes() if path.exists() else None) == left
     assert "head" not in office.bench.registered("breached")[0]
-    assert len(record_incidents(office.engine)) == 1
-    assert record_incidents(office.engine) == []
+    assert len(incidents(office)) == 1
+    assert incidents(office) == []
 
 
 def test_a_log_that_is_spoiled_again_after_the_disposition_is_another_finding(office: Office) -> None:
@@ -147,8 +152,8 @@ def test_a_log_that_is_spoiled_again_after_the_disposition_is_another_finding(of
 
     def spoil(*lines: bytes) -> list[str]:
         path.write_bytes(b"".join(lines))
-        opened = record_incidents(office.engine)
-        assert record_incidents(office.engine) == []
+        opened = incidents(office)
+        assert incidents(office) == []
         for finding_id in opened:
             for owner in ("control-owner", "process-owner"):
                 FindingDesk(office.bench.root, clock=office.bench.clock).dispose(finding_id, owner, Answer("restored"))
@@ -163,7 +168,7 @@ def test_a_log_that_is_spoiled_again_after_the_disposition_is_another_finding(of
     assert [len(spoil(*lines)) for lines in spoiled] == [1, 1, 1, 1]
     assert spoil(*spoiled[0]) == []
     path.unlink()
-    assert len(record_incidents(office.engine)) == 1
+    assert len(incidents(office)) == 1
 
 
 def test_who_made_a_change_is_asked_of_its_log_when_a_finding_is_disposed_of(office: Office) -> None:
@@ -173,7 +178,7 @@ def test_who_made_a_change_is_asked_of_its_log_when_a_finding_is_disposed_of(off
     path.unlink()
     office.at(5)
     office.look()
-    (incident_id,) = record_incidents(office.engine)
+    (incident_id,) = incidents(office)
     (breach_id,) = set(office.findings.by_id) - {incident_id}
     assert "control-owner" not in office.findings.by_id[breach_id].what.barred
     desk = FindingDesk(office.bench.root, clock=office.bench.clock)
@@ -189,7 +194,7 @@ def test_who_made_a_change_is_asked_of_its_log_when_a_finding_is_disposed_of(off
 def test_whoever_made_the_change_is_barred_from_its_incident_too(office: Office) -> None:
     run = office.bench.execute()
     log_of(run).write_bytes(log_of(run).read_bytes()[:-20])
-    (incident_id,) = record_incidents(office.engine)
+    (incident_id,) = incidents(office)
     assert office.findings.by_id[incident_id].what.barred == ("maker", "deployer")
 
 
@@ -276,7 +281,7 @@ def test_findings_that_are_not_what_they_were_fail_the_check_and_get_no_more_lin
     assert (judgement.passed, "SEV-1" in judgement.says) == (False, True)
     assert [said.split(":")[0] for _, said in judgement.rows] == ["findings_cut", "finding_missing"]
     log_of(run).unlink()
-    assert record_incidents(office.engine) == []
+    assert incidents(office) == []
 
 
 def test_a_pause_of_a_clock_beyond_the_calendar_is_no_guess_either(office: Office) -> None:
