@@ -27,9 +27,9 @@ from countersign.runs.daywork import (
     Judgement,
     every_deployment_has_a_change,
     every_log_verifies,
+    logs_are_sound_after_work,
     nothing_blocked,
     totals_reconcile,
-    touched_logs_end_as_registered,
 )
 from countersign.runs.engine import Engine
 from resources.evidence import Evidence, WallClock
@@ -47,13 +47,12 @@ class Check:
 
 
 def _logs(engine: Engine, touched: Iterable[str] | None) -> Judgement:
-    """In full also while a run is FAILED: a log that cannot be gone on from is touched by nobody."""
-    if touched is None or engine.index.standing_at(["FAILED"]):
+    if touched is None:
         judgement = with_findings(engine, every_log_verifies(engine))
     else:
-        judgement = touched_logs_end_as_registered(engine, touched)
-    if not judgement.passed:
-        record_incidents(engine)
+        judgement = logs_are_sound_after_work(engine, touched)
+    if judgement.runs:
+        record_incidents(engine, judgement.runs)
     return judgement
 
 
@@ -90,8 +89,8 @@ CHECKS = (
         "every_log_verifies",
         "audit_log",
         "Every audit log, and findings.jsonl, is whole and the one that the register knows; right after work, the logs "
-        "just touched, or all of them when this check or a run has failed. A failure is a control incident, SEV-1: see "
-        "ESCALATION.md.",
+        "just touched and those of failed runs, or all of them when this check failed the last time. A failure is a "
+        "control incident, SEV-1: see ESCALATION.md.",
         AssetCheckSeverity.ERROR,
         _logs,
     ),

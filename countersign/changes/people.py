@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from countersign.changes.identity import Identity, Likeness, identity_of, likeness, parse_identity
 from countersign.changes.spelling import fold
-from countersign.changes.standing import Standing, Standings, said_on
+from countersign.changes.standing import Standing, Standings, may_act, said_on
 from countersign.clocks.instant import local_day
 from countersign.errors import PolicyError
 from countersign.patterns import Patterns
@@ -166,6 +166,10 @@ class People:
     def holds_role(self, person_id: str, role: Role, at: datetime) -> Standing:
         """Whether somebody holds a role at an instant, by themself or as a delegate; `person_id` is the roster's."""
         return self._standings.of(self._persons[person_id], [role], [], local_day(at, self._policy.zone))
+
+    def may_act(self, person_id: str, at: datetime) -> Standing:
+        """Whether an entry of the roster counts at an instant and does more than read."""
+        return may_act(self._persons[person_id], local_day(at, self._policy.zone))
 
     def holding(self, role: Role, at: datetime) -> list[str]:
         """Everybody who holds a role at an instant, by themself or as a delegate, in the order of the roster."""

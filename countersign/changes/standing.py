@@ -61,6 +61,15 @@ class Standings:
         return Standing(False, f"{person.id!r} does not have {' or '.join(wanted)}")
 
 
+def may_act(person: Person, day: date) -> Standing:
+    """Whether an entry counts on a day and does more than read, whatever its roles."""
+    if not person.valid_on(day):
+        return Standing(False, said_on(person, day))
+    if "auditor" in person.roles:
+        return Standing(False, f"{person.id!r} is an auditor, and an auditor only reads")
+    return Standing(True, f"{person.id!r} is on the roster")
+
+
 def _held(person: Person, roles: Sequence[Role], teams: Sequence[str]) -> str | None:
     """The first role or team that a person has of these."""
     if role := next((role for role in roles if role in person.roles), None):

@@ -9,8 +9,7 @@ from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_e
 from countersign.cli.output import print_json, progress, say
 from countersign.errors import UnknownRunError
 from countersign.evidence.indexed import IndexedRun
-from countersign.findings.log import FindingsLog
-from countersign.findings.watch import Watch
+from countersign.findings.watch import look
 from countersign.runs.engine import Engine
 from countersign.runs.state import Status
 
@@ -23,7 +22,7 @@ def advance(
 ) -> None:
     """Take up recorded sign-offs and retry failed steps, on every day; what waits for a person keeps waiting."""
     engine = open_engine(root, policy)
-    Watch(engine, FindingsLog(engine.root)).look()  # what is late is on record before a workpaper is written
+    look(engine)  # what is late is on record before a workpaper is written
     if run_id is None:
         with progress("going on", len(engine.index.with_work_left())) as done:
             outcomes = list(engine.advance(progress=done))

@@ -9,10 +9,10 @@ from countersign.cli.output import print_json, print_lines, print_table, say
 from countersign.clocks.instant import stamp
 from countersign.errors import EvidenceError, FindingRefused
 from countersign.evidence.root import EvidenceRoot
+from countersign.findings.desk import FindingDesk
 from countersign.findings.disposal import Answer
 from countersign.findings.finding import Deficiency, Finding
 from countersign.findings.log import FindingsLog
-from countersign.policy import load_policy
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -85,10 +85,11 @@ def acknowledge(
     policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
-    """Take a finding on: it stays open, and is no longer sent again. The same again is harmless."""
-    log = _log(root)
-    log.acknowledge(finding_id, person, reason, load_policy(policy))
-    _report(log.read().by_id[finding_id], as_json)
+    """Take a finding on: it stays open, and is no longer sent again. The same again is harmless.
+
+    Who may is judged by the configuration in force, whatever the policy file says.
+    """
+    _report(FindingDesk(root).acknowledge(finding_id, person, reason), as_json)
 
 
 @app.command("dispose")
@@ -105,9 +106,12 @@ def dispose(
     policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
-    """Dispose of a finding. SEV-1 and SEV-2 need two people; whoever was late cannot."""
+    """Dispose of a finding, as an owner of the configuration in force; whoever was late cannot.
+
+    SEV-1 and SEV-2 need two people.
+    """
     answer = Answer(reason, root_cause, corrective_action, deficiency, compensating_control, compensating_evidence)
-    _report(_log(root).dispose(finding_id, person, answer, load_policy(policy)), as_json)
+    _report(FindingDesk(root).dispose(finding_id, person, answer), as_json)
 
 
 def _log(root: Root) -> FindingsLog:

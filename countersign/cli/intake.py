@@ -20,6 +20,7 @@ from countersign.cli.output import print_json, print_table, progress, say
 from countersign.clocks.instant import parse_instant
 from countersign.errors import SourceError
 from countersign.evidence.register import IntakeTotals
+from countersign.findings.watch import look
 from countersign.policy import Limits, Policy
 from countersign.runs.deployments import Reconciliation, reconcile
 from countersign.runs.engine import Engine, Outcome
@@ -149,6 +150,7 @@ def _read_all(engine: Engine, sources: Sequence[Source], as_json: bool) -> None:
         except SourceError as error:
             broken.append(error)
     found = {outcome.run_id: outcome for intake in intakes for outcome in intake.runs}
+    look(engine)  # what is late is on record before a workpaper is written
     # a payload that is known goes on from its checkpoint, if it can
     with progress("going on") as advance:
         found |= {outcome.run_id: outcome for outcome in engine.advance(run_ids=list(found), progress=advance)}

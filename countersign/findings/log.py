@@ -27,7 +27,8 @@ from countersign.findings.finding import (
     apply,
     read_findings,
 )
-from countersign.policy import Policy
+from countersign.findings.hands import Hands
+from countersign.runs.versions import Versions
 
 ACTOR = "countersign"
 
@@ -63,6 +64,7 @@ class FindingsLog:
 
     def __init__(self, root: EvidenceRoot, *, clock: Clock = utc_now, entropy: Entropy = random_bytes) -> None:
         self.path = root.findings
+        self._clock = clock
         self._register = Register(root, clock=clock, entropy=entropy)
         self._chain = ChainFile(self.path, blobs=root.blobs, clock=clock, entropy=entropy)
         self._read: tuple[str, Findings] = (ZERO, Findings())
@@ -102,22 +104,25 @@ class FindingsLog:
             with self._writing():
                 pass
 
-    def acknowledge(self, finding_id: str, person: str, reason: str, policy: Policy) -> None:
-        """Somebody takes a finding on: it is no longer sent again. Raises FindingRefused; harmless to repeat."""
-        with self._writing() as (writer, findings):
-            finding = _known(findings, finding_id)
-            _refuse(finding_id, why_not_acknowledge(finding, person, reason, policy))
-            if person not in finding.acknowledged_by:
-                _record(writer, findings, [Draft("acknowledged", person, {"finding": finding_id}, {"reason": reason})])
+    def acknowledge(self, finding_id: str, person: str, reason: str, in_force: Versions, hands: Hands | None) -> None:
+        """Somebody takes a finding on: it is no longer sent again. Raises FindingRefused; harmless to repeat.
 
-    def dispose(self, finding_id: str, person: str, answer: Answer, policy: Policy) -> Finding:
-        """Somebody disposes of a finding; SEV-1 and SEV-2 stay open until a second person has. Raises FindingRefused.
-
-        Returns it as it then stands.
+        `hands` as for `dispose`.
         """
         with self._writing() as (writer, findings):
             finding = _known(findings, finding_id)
-            _refuse(finding_id, why_not_dispose(finding, person, answer, policy))
+            _refuse(finding_id, why_not_acknowledge(finding, person, reason, in_force, hands, self._clock()))
+            if person not in finding.acknowledged_by:
+                _record(writer, findings, [Draft("acknowledged", person, {"finding": finding_id}, {"reason": reason})])
+
+    def dispose(self, finding_id: str, person: str, answer: Answer, in_force: Versions, hands: Hands | None) -> Finding:
+        """Somebody disposes of a finding; SEV-1 and SEV-2 stay open until a second person has. Raises FindingRefused.
+
+        `hands` are in the change that it is about, None where nobody can tell. Returns it as it then stands.
+        """
+        with self._writing() as (writer, findings):
+            finding = _known(findings, finding_id)
+            _refuse(finding_id, why_not_dispose(finding, person, answer, in_force, hands, self._clock()))
             data = {"finding": finding_id, "deficiency": None if answer.deficiency is None else str(answer.deficiency)}
             _record(writer, findings, [Draft("disposed", person, data, answer.texts())])
             return finding

@@ -4,22 +4,21 @@ What belongs here: who may observe, and taking it durably: the words into `findi
 register, at whose instant the clocks stop.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from countersign.changes.people import Likeness
 from countersign.clocks.allowance import ClockKind
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import ClockRefused, UnknownRunError
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.findings.finding import Observed
+from countersign.findings.hands import hands_in, not_shown_apart
 from countersign.findings.log import FindingsLog
 from countersign.policy import Policy
 from countersign.runs.engine import Engine
 from countersign.runs.run import configured
-from countersign.runs.state import RunState, read_state
+from countersign.runs.state import read_state
 
 MOST_WORDS = 10_000
 
@@ -98,18 +97,6 @@ def _refuse_unless_observer(engine: Engine, run: IndexedRun, observer: str) -> N
         raise ClockRefused(f"an observation is not for {observer!r} to give: {why}")
     log = engine.log_of(run.day, run.run_id)
     state = read_state(run.run_id, log.records(), engine.root.blobs)
-    identity = people.identify(observer)
-    for part, text in _hands_in(state):
-        if not people.is_bot(text) and people.compare(identity, people.identify(text)) is not Likeness.DIFFERENT:
-            raise ClockRefused(f"{observer!r} is, or cannot be told apart from, the {part} of this change, {text!r}")
-
-
-def _hands_in(state: RunState) -> Iterator[tuple[str, str]]:
-    """Everybody who had a hand in the change or signed it."""
-    if state.ingested:
-        change = state.change
-        yield "author", change.author
-        yield from (("contributor", text) for text in change.contributors)
-        if change.deployed_by:
-            yield "deployer", change.deployed_by
-        yield from ((f"signer of {key}", signed.by) for key, signed in state.sign_offs.items())
+    if hand := not_shown_apart(people, people.identify(observer), list(hands_in(state))):
+        part, text = hand
+        raise ClockRefused(f"{observer!r} is, or cannot be told apart from, the {part} of this change, {text!r}")

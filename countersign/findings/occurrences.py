@@ -28,20 +28,25 @@ def breach(clock: IndexedClock, at: datetime, owner: Role, late: Iterable[str], 
     return _of_run(FindingKind.SLA_BREACH, subject, severity, owner, clock, late, at, policy)
 
 
-def noticed(clock: IndexedClock, at: datetime, makers: Iterable[str], policy: Policy, *, repeated: bool) -> Occurrence:
+def noticed(clock: IndexedClock, at: datetime, hands: Iterable[str], policy: Policy, *, repeated: bool) -> Occurrence:
     """A block or an exception that the gate, or a rejection, told the observer of; `repeated` by the same source."""
     if clock.about == BLOCK:
         severity = Severity.SEV_2 if repeated else Severity.SEV_3
-        return _of_run(FindingKind.BLOCK, "gate", severity, "process_owner", clock, makers, at, policy)
+        return _of_run(FindingKind.BLOCK, "gate", severity, "process_owner", clock, hands, at, policy)
     what = FindingKind.CONTROL_EXCEPTION
-    return _of_run(what, "controls", Severity.SEV_3, "control_owner", clock, makers, at, policy)
+    return _of_run(what, "controls", Severity.SEV_3, "control_owner", clock, hands, at, policy)
 
 
-def integrity_incident(run_id: str, system: str, seen_at: datetime, policy: Policy) -> Occurrence:
-    """A log that does not verify. When it was changed nobody knows, so it counts from when that was seen first."""
+def integrity_incident(
+    run_id: str, system: str | None, fault: str, hands: Iterable[str], seen_at: datetime, policy: Policy
+) -> Occurrence:
+    """A log that does not verify; `hands` are the roster ids of whoever had one in the change.
+
+    When it was changed nobody knows, so it counts from when that was seen first.
+    """
     due = hours_after(seen_at, policy.escalation.dispose_within_hours)
-    kind, owner = FindingKind.INTEGRITY_INCIDENT, "control_owner"
-    return Occurrence(kind, "audit_log", Severity.SEV_1, owner, run_id, system, (), seen_at, due)
+    kind, subject, owner = FindingKind.INTEGRITY_INCIDENT, f"audit_log, {fault}", "control_owner"
+    return Occurrence(kind, subject, Severity.SEV_1, owner, run_id, system, tuple(hands), seen_at, due)
 
 
 def early_deletion(path: str, gone_at: datetime, deleted_by: Iterable[str], policy: Policy) -> Occurrence:

@@ -6,9 +6,9 @@ facts keep it from being done twice. A run that was handed off gets an addendum 
 findings, register. What does not belong here: courses, rungs, and how a message is sent.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Protocol
@@ -16,22 +16,25 @@ from typing import Protocol
 from countersign.clocks.allowance import ClockKind, Tier
 from countersign.clocks.instant import from_micros, stamp, to_micros
 from countersign.clocks.zones import TZDATA_VERSION
-from countersign.errors import BusyError, CountersignError
+from countersign.errors import BusyError, CountersignError, TamperedError
 from countersign.evidence.clock_index import NEVER
 from countersign.evidence.indexed import ClockKey, IndexedClock
 from countersign.evidence.lines import Draft
 from countersign.findings.course import Course, Courses
 from countersign.findings.due import channels_of, steps_now
 from countersign.findings.finding import Occurrence
+from countersign.findings.hands import Hands, hands_in, hands_of, roster_ids
 from countersign.findings.ladder import OpenClock, Step, clock_step
 from countersign.findings.log import ACTOR, Addition, FindingsLog
 from countersign.findings.occurrences import BLOCK, EXCEPTION, breach, noticed, waits_for
 from countersign.findings.sending import Sent
-from countersign.runs.engine import Engine
+from countersign.runs.engine import Engine, chunks
 from countersign.runs.state import RunState, read_state
 
 CHUNK = 1000
+AT_ONCE = 100  # runs whose logs are open at a time: a process may have few descriptors
 _TOLD_AGAIN, _BUSY_AGAIN, _UNTOLD_AGAIN = timedelta(minutes=1), timedelta(seconds=1), timedelta(hours=1)
+_STUCK_AGAIN = timedelta(minutes=1)
 
 
 class Sends(Protocol):
@@ -67,11 +70,15 @@ class _Breach:
 
 @dataclass(slots=True)
 class _Noted:
-    """What became of the logs: heads of those that say it now, what completes a handoff, and who was busy."""
+    """What became of the logs: heads of those that say it now, what completes a handoff, and what has to wait.
+
+    Of a run that waits nothing is settled: `waiting` says for how long. `hands` are those in each change that was read.
+    """
 
     heads: dict[str, str] = field(default_factory=dict)
     addenda: list[Addition] = field(default_factory=list)
-    busy: set[str] = field(default_factory=set)
+    waiting: dict[str, timedelta] = field(default_factory=dict)
+    hands: dict[str, Hands] = field(default_factory=dict)
 
 
 class Watch:
@@ -105,22 +112,41 @@ class Watch:
         courses = self._courses.of(clocks, self._clocks.pauses({clock.run_id for clock in clocks}), seen)
         breaches = list(self._breaches(clocks, courses, seen))
         notices = [what for clock in clocks if clock.next_at == 0 for what in self._noticed(clock)]
+        if notices:
+            done.opened += self._log.open(notices)
+        late: set[ClockKey] = set()
+        waiting: dict[str, timedelta] = {}
+        by_run = [list(group) for _, group in groupby(sorted(breaches, key=_run_of), key=_run_of)]
+        for some in chunks(by_run, AT_ONCE):
+            noted = self._record(some, done)
+            waiting |= noted.waiting
+            late |= {one.clock.key for group in some for one in group if one.clock.run_id not in noted.waiting}
+        closed = [clock for clock in clocks if _is_over(clock, courses.get(clock.key), late)]
+        self._register([self._closed(clock, courses.get(clock.key), late) for clock in closed])
+        done.closed += len(closed)
+        return self._go_on(clocks, courses, {clock.key for clock in closed}, late, waiting, now)
+
+    def _record(self, by_run: Sequence[list[_Breach]], done: Watched) -> _Noted:
+        """Breaches of a few runs into their logs, the findings and the register, the runs' locks held until then."""
         with ExitStack() as locks:
-            noted = self._note(breaches, locks)
-            settled = [one for one in breaches if one.clock.run_id not in noted.busy]
-            opened = [*notices, *(one.what for one in settled if one.what is not None)]
+            noted = self._note(by_run, locks)
+            settled = [one for group in by_run for one in group if one.clock.run_id not in noted.waiting]
+            opened = [self._barring(one.what, noted) for one in settled if one.what is not None]
             if opened or noted.addenda:
                 done.opened += self._log.open(opened, noted.addenda)
-            late = {one.clock.key for one in settled}
-            closed = [clock for clock in clocks if _is_over(clock, courses.get(clock.key), late)]
-            drafts = [self._breached(one, noted) for one in settled]
-            drafts += [self._closed(clock, courses.get(clock.key), late) for clock in closed]
-            if drafts:
-                with self._engine.register.writing() as writer:
-                    writer.append(drafts)
-                    self._engine.index.sync(writer)
-        done.closed += len(closed)
-        return self._go_on(clocks, courses, {clock.key for clock in closed}, late, now)
+            self._register([self._breached(one, noted) for one in settled])
+        return noted
+
+    def _barring(self, what: Occurrence, noted: _Noted) -> Occurrence:
+        """With whoever had a hand in the change; those whom the roster does not know are compared at the disposal."""
+        known = roster_ids(self._engine.current.people, noted.hands.get(what.run_id or "", ()))
+        return replace(what, barred=tuple(dict.fromkeys([*what.barred, *known])))
+
+    def _register(self, drafts: list[Draft]) -> None:
+        if drafts:
+            with self._engine.register.writing() as writer:
+                writer.append(drafts)
+                self._engine.index.sync(writer)
 
     def _breaches(self, clocks: list[IndexedClock], courses: dict[ClockKey, Course], seen: int) -> Iterator[_Breach]:
         """Clocks that ran out before they were stopped, or before now, and that the register does not have as late."""
@@ -148,29 +174,25 @@ class Watch:
         repeats = policy.escalation.repeated_blocks
         begin = to_micros(at - timedelta(hours=repeats.within_hours))
         count = self._clocks.noticed(clock.source, clock.about, begin, clock.started_at)
-        yield noticed(clock, at, self._makers(clock), policy, repeated=count >= repeats.count)
+        known = roster_ids(self._engine.current.people, hands_of(self._engine.root, clock.run_id) or ())
+        yield noticed(clock, at, known, policy, repeated=count >= repeats.count)
 
-    def _makers(self, clock: IndexedClock) -> list[str]:
-        """The roster ids of whoever made the change, who dispose of nothing that was found in it."""
-        try:
-            log = self._engine.log_of(clock.day, clock.run_id)
-            change = read_state(clock.run_id, log.records(), self._engine.root.blobs).change
-        except CountersignError:
-            return []  # what is wrong with the log is an incident of its own
-        texts = [change.author, *change.contributors, *([change.deployed_by] if change.deployed_by else [])]
-        persons = [self._engine.current.people.identify(text).person for text in texts]
-        return [person for person in dict.fromkeys(persons) if person is not None]
-
-    def _note(self, breaches: Sequence[_Breach], locks: ExitStack) -> _Noted:
+    def _note(self, by_run: Sequence[list[_Breach]], locks: ExitStack) -> _Noted:
         """Write breaches into the logs of runs that are open, whose locks are held until the register knows."""
         noted = _Noted()
-        for run_id, group in groupby(sorted(breaches, key=_run_of), key=_run_of):
+        held = self._engine.index.held(_run_of(group[0]) for group in by_run)
+        for group in by_run:
+            run_id = _run_of(group[0])
+            if run_id in held:
+                continue  # nobody writes there, and nobody concludes it
             try:
-                self._note_run(run_id, list(group), locks, noted)
+                self._note_run(run_id, group, locks, noted)
             except BusyError:
-                noted.busy.add(run_id)
+                noted.waiting[run_id] = _BUSY_AGAIN
+            except TamperedError:
+                continue  # a log that nobody goes on from keeps no breach from being a finding
             except (CountersignError, OSError):
-                continue  # a log that cannot be gone on from keeps no breach from being a finding
+                noted.waiting[run_id] = _STUCK_AGAIN  # it may be read again, and be concluded as if nobody was late
         return noted
 
     def _note_run(self, run_id: str, breaches: list[_Breach], locks: ExitStack, noted: _Noted) -> None:
@@ -182,6 +204,7 @@ class Watch:
         if all(entry.head != run.head for entry in entries):
             return
         state = read_state(run_id, entries, self._engine.root.blobs)
+        noted.hands[run_id] = list(hands_in(state))
         if state.closed_as is None and state.workpaper is None and state.ingested:
             for one in breaches:
                 if not _says(state, one.clock):
@@ -190,6 +213,8 @@ class Watch:
         elif state.handoff is not None:
             to = tuple(state.handoff["to"])
             noted.addenda += [Addition(run_id, one.finding, to) for one in breaches if not _says(state, one.clock)]
+        elif state.workpaper is not None:
+            noted.waiting[run_id] = _STUCK_AGAIN  # too late for its workpaper, and too early to complete its handoff
 
     def _breached(self, one: _Breach, noted: _Noted) -> Draft:
         clock = one.clock
@@ -225,6 +250,7 @@ class Watch:
         courses: dict[ClockKey, Course],
         closed: set[ClockKey],
         late: set[ClockKey],
+        waiting: Mapping[str, timedelta],
         now: datetime,
     ) -> dict[ClockKey, tuple[IndexedClock, Course]]:
         """Leave with each clock that goes on when to look at it again; returns those that people are warned of now."""
@@ -238,7 +264,7 @@ class Watch:
             elif ((clock.recorded or clock.key in late) and clock.stopped_at is None) or course.paused:
                 at = NEVER
             elif course.deadline < seen:
-                at = to_micros(now + _BUSY_AGAIN)
+                at = to_micros(now + waiting.get(clock.run_id, _BUSY_AGAIN))
             else:
                 at = next_look(course, seen)
                 if seen >= course.half_at:
@@ -264,6 +290,11 @@ class Watch:
             if any(told[name].may_be_tried_again if name in told else True for name in channels.get(clock.role, ())):
                 left.append(_left(*warned[key], to_micros(now + _TOLD_AGAIN)))
         self._clocks.set_course(left)
+
+
+def look(engine: Engine) -> Watched:
+    """One look that tells nobody: what is due to be sent is left to whoever sends."""
+    return Watch(engine, FindingsLog(engine.root, clock=engine.clock, entropy=engine.entropy)).look()
 
 
 def next_look(course: Course, seen: int) -> int:

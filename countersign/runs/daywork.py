@@ -134,11 +134,12 @@ def needs_somebody(engine: Engine, day: date | None = None) -> list[Needed]:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a check says, with a table of day or source and finding."""
+    """What a check says, with a table of day or source and finding; `runs` are the ids of those that failed it."""
 
     passed: bool
     says: str
     rows: tuple[tuple[str, str], ...] = ()
+    runs: tuple[str, ...] = ()
 
 
 def nothing_blocked(engine: Engine) -> Judgement:
@@ -186,10 +187,18 @@ def every_log_verifies(engine: Engine) -> Judgement:
     return _judge_logs(engine, engine.index.all_runs(), "verify", _verifies)
 
 
-def touched_logs_end_as_registered(engine: Engine, run_ids: Iterable[str]) -> Judgement:
-    """The logs of these runs, which the engine has just read to their end, still end in the head the register knows."""
-    touched = (run for chunk in chunks(run_ids, CHUNK) for run in engine.index.runs(chunk).values())
-    return _judge_logs(engine, touched, "end as the register knows", _ends_as_registered)
+def logs_are_sound_after_work(engine: Engine, run_ids: Iterable[str]) -> Judgement:
+    """The logs of these runs, which the engine has just read to their end, still end in the head the register knows.
+
+    Those of runs that are FAILED verify from their first line: a log that cannot be gone on from is touched by nobody.
+    """
+    failed = {run.run_id: run for run in engine.index.standing_at(["FAILED"])}
+    touched = {run.run_id: run for chunk in chunks(run_ids, CHUNK) for run in engine.index.runs(chunk).values()}
+
+    def sound(engine: Engine, run: IndexedRun) -> bool:
+        return _verifies(engine, run) if run.run_id in failed else _ends_as_registered(engine, run)
+
+    return _judge_logs(engine, (touched | failed).values(), "end as the register knows", sound)
 
 
 def _verifies(engine: Engine, run: IndexedRun) -> bool:
@@ -205,18 +214,21 @@ def _ends_as_registered(engine: Engine, run: IndexedRun) -> bool:
 def _judge_logs(
     engine: Engine, runs: Iterable[IndexedRun], what: str, sound: Callable[[Engine, IndexedRun], bool]
 ) -> Judgement:
-    wrong: Counter[date] = Counter()
+    wrong: list[IndexedRun] = []
     checked = 0
     for run in runs:
         checked += 1
         try:
-            wrong[run.day] += not sound(engine, run)
+            holds = sound(engine, run)
         except CountersignError:
-            wrong[run.day] += 1
-    rows = tuple((day.isoformat(), f"{count} do not {what}") for day, count in sorted(wrong.items()) if count)
-    total = wrong.total()
+            holds = False
+        if not holds:
+            wrong.append(run)
+    days = Counter(run.day for run in wrong)
+    rows = tuple((day.isoformat(), f"{count} do not {what}") for day, count in sorted(days.items()))
+    total = len(wrong)
     says = f"{total} of {checked} logs do not {what}: SEV-1, see ESCALATION.md" if total else f"{checked} logs {what}"
-    return Judgement(not total, says, rows)
+    return Judgement(not total, says, rows, tuple(run.run_id for run in wrong))
 
 
 def record_failed_run(engine: Engine, worker: str, job: str, message: str) -> None:

@@ -8,16 +8,19 @@ from countersign.evidence.root import EvidenceRoot
 from countersign.findings.finding import Severity
 from countersign.findings.log import FindingsLog
 from countersign.runs.engine import Engine
+from countersign.runs.intake import take_in_one
+from tests.conftest import payload_with
 from tests.domain.cli.conftest import Cli
-from tests.domain.findings.conftest import RUN, occurrence
+from tests.domain.findings.conftest import occurrence
 
 REASON = ("--reason", "nobody stood in for the reviewer")
 
 
 @pytest.fixture
 def finding_id(root: Path, engine: Engine) -> str:
-    """A grave finding in a root; `engine` has made the root."""
-    (opened,) = FindingsLog(EvidenceRoot(root)).open([occurrence(severity=Severity.SEV_2)])
+    """A grave finding about a run; `engine` has made the root."""
+    run = take_in_one(engine, payload_with(), source="given", where="test", origin="submitted").run_id
+    (opened,) = FindingsLog(EvidenceRoot(root)).open([occurrence(severity=Severity.SEV_2, run_id=run)])
     return opened
 
 
@@ -36,7 +39,7 @@ def test_a_grave_finding_from_first_sight_to_the_second_signature(cli: Cli, find
         return str(cli("finding", "dispose", finding_id, "--as", person, *REASON, *more, "--json").document["stands"])
 
     (listed,) = cli("finding", "list", "--json").document["findings"]
-    assert (listed["finding"], listed["run_id"], listed["stands"]) == (finding_id, RUN, "open")
+    assert (listed["finding"], listed["subject"], listed["stands"]) == (finding_id, "independent_review", "open")
     assert finding_id in cli("finding", "list").out
     taken_on = cli("finding", "acknowledge", finding_id, "--as", "control-owner", *REASON)
     assert f"{finding_id} is open, acknowledged by control-owner" in taken_on.err
@@ -94,6 +97,20 @@ def test_what_is_refused_ends_with_one_and_the_reason(
     answer = cli("finding", *(part.format(finding_id) for part in command))
     assert (answer.code, answer.out) == (1, "")
     assert says in answer.err
+
+
+def test_the_configuration_in_force_says_who_may_whatever_the_policy_file_says(
+    cli: Cli, finding_id: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "configuration" / "policy.yaml"
+    text = file.read_text(encoding="utf-8").replace(
+        "id: maker, name", "id: passer-by, name: Any Body, roles: [control_owner]}\n  - {id: maker, name"
+    )
+    file.write_text(text, encoding="utf-8")
+    refused = cli("finding", "dispose", finding_id, "--as", "passer-by", *REASON)
+    assert (refused.code, "is not on the roster" in refused.err) == (1, True)
+    file.unlink()
+    assert cli("finding", "acknowledge", finding_id, "--as", "control-owner", *REASON).code == 0
 
 
 def test_verify_of_a_whole_root_judges_the_findings(cli: Cli, finding_id: str, root: Path) -> None:

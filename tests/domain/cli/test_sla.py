@@ -12,7 +12,7 @@ from countersign.errors import UnknownRunError
 from countersign.runs.engine import Engine
 from countersign.runs.intake import take_in_one
 from tests.conftest import POLICY, payload_with
-from tests.domain.cli.conftest import Cli
+from tests.domain.cli.conftest import Cli, Write
 
 REASON = ("--reason", "the office is flooded")
 UNGROUNDED = [{"control": "ITGC-CM-01", "text": "Approved.", "evidence": "approval", "quote": "was never said there"}]
@@ -64,6 +64,21 @@ def test_list_shows_what_is_overdue(cli: Cli, engine: Engine) -> None:
         pytest.skip("this machine's clock stands before the instant at which the tests' runs are overdue")
     assert cli("sla", "list", "--overdue", "--json").document["clocks"][0]["overdue"]
     assert "overdue" in cli("sla", "list", "--within", "1d").out
+
+
+@pytest.mark.parametrize("finishing", ["advance", "run"])
+def test_a_late_runs_workpaper_says_late_whichever_command_finishes_it(
+    cli: Cli, engine: Engine, write: Write, finishing: str
+) -> None:
+    run_id = take_in_one(engine, payload_with(), source="given", where="test", origin="submitted").run_id
+    if utc_now() < datetime(2026, 11, 23, 19, tzinfo=UTC):
+        pytest.skip("this machine's clock stands before the instant at which the tests' runs are overdue")
+    file = write("payload.json", payload_with())
+    for key, signer in (("independent_review", "reviewer"), ("maker_checker", "checker")):
+        assert cli("approve", run_id, key, "--as", signer).code == 0
+        assert cli(*(("run", file) if finishing == "run" else ("advance",))).code == 0
+    workpaper = cli("show", run_id, "--json").document
+    assert (workpaper["clean"], workpaper["breaches"][0]["clock"]) == (False, "independent_review")
 
 
 def test_a_pause_is_set_lifted_and_reported_with_its_reason(cli: Cli, waiting: str) -> None:

@@ -1,7 +1,7 @@
 """Findings of a root of their own, on a clock that stands still until moved."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from countersign.evidence.root import EvidenceRoot
 from countersign.findings.finding import FindingKind, Occurrence, Severity
 from countersign.findings.ladder import Settings
 from countersign.findings.log import FindingsLog
-from tests.conftest import Counted, StepClock
+from countersign.policy import Delegation, Person, Policy, complete
+from countersign.runs.versions import Versions, VersionStore
+from tests.conftest import POLICY, Counted, StepClock
 
 RUN = "change-00000000000000aa"
 BREACHED = datetime(2026, 11, 23, 17, tzinfo=UTC)
@@ -42,6 +44,26 @@ def place(root: Path) -> EvidenceRoot:
     evidence.create()
     Register(evidence).create()
     return evidence
+
+
+@pytest.fixture
+def in_force(place: EvidenceRoot, policy: Policy) -> Versions:
+    """The shipped roster, with an auditor, an owner who has left, and two who act for somebody this week."""
+
+    def leave(to: str) -> Delegation:
+        return Delegation.model_validate({"to": to, "from": date(2026, 11, 23), "until": date(2026, 11, 29)})
+
+    lends = {"control-owner": [leave("deputy")], "late-owner": [leave("late-deputy")]}
+    people = [
+        *policy.people,
+        Person(id="auditor", name="Example Auditor", roles=["auditor"]),
+        Person(id="left", name="Example Former", roles=["control_owner"], valid_until=date(2026, 11, 22)),
+        Person(id="late-owner", name="Example Late", roles=["control_owner"]),
+        Person(id="deputy", name="Example Deputy"),
+        Person(id="late-deputy", name="Example Other Deputy"),
+    ]
+    people = [person.model_copy(update={"delegates": lends.get(person.id, [])}) for person in people]
+    return VersionStore(place).keep(complete(policy.model_copy(update={"people": people}), POLICY))
 
 
 OpenLog = Callable[[], FindingsLog]

@@ -10,7 +10,6 @@ from countersign.evidence.root import EvidenceRoot
 from countersign.findings.finding import Severity
 from countersign.findings.log import FindingsLog
 from countersign.findings.verification import check_findings
-from countersign.policy import Policy
 from countersign.runs.engine import Engine
 from tests.domain.findings.conftest import occurrence
 from tests.domain.runs.conftest import chain, read_lines
@@ -20,11 +19,11 @@ Change = Callable[[Path], object]
 
 
 @pytest.fixture
-def place(root: Path, engine: Engine, policy: Policy) -> EvidenceRoot:
+def place(engine: Engine) -> EvidenceRoot:
     """A root with a finding that somebody has acknowledged."""
     log = FindingsLog(engine.root, clock=engine.clock, entropy=engine.entropy)
     (finding_id,) = log.open([occurrence(severity=Severity.SEV_2)])
-    log.acknowledge(finding_id, "control-owner", "a deputy is being named", policy)
+    log.acknowledge(finding_id, "control-owner", "a deputy is being named", engine.current, ())
     return engine.root
 
 

@@ -15,7 +15,7 @@ from countersign.findings.finding import Outcome, Severity
 from countersign.findings.ladder import OpenClock, Step, due_steps
 from countersign.findings.log import FindingsLog
 from countersign.findings.sending import Channel, Deliver, Routes, Sender, by_apprise
-from countersign.policy import Policy
+from countersign.runs.versions import Versions
 from tests.conftest import REPOSITORY, StepClock
 from tests.domain.findings.conftest import BREACHED, RUN, SETTINGS, OpenLog, occurrence
 from tests.domain.findings.receivers import Received, mail_server, webhook
@@ -79,7 +79,7 @@ def titles(received: Received) -> list[str]:
 
 
 def test_a_review_is_warned_of_breached_told_again_and_raised_in_order_once_each(
-    office: Office, mail: Received, hook: Received, policy: Policy
+    office: Office, mail: Received, hook: Received, in_force: Versions
 ) -> None:
     clock = OpenClock(RUN, ClockKind.INDEPENDENT_REVIEW, "reviewer", BREACHED - timedelta(hours=2),
                       BREACHED - timedelta(hours=1), BREACHED)  # fmt: skip
@@ -103,7 +103,7 @@ def test_a_review_is_warned_of_breached_told_again_and_raised_in_order_once_each
     assert [body.count("Told 4 times") for _, body in hook.messages] == [0, 0, 0, 1]
     steps = [body.split()[-1] for _, body in mail.messages + hook.messages]
     assert (len(set(steps)), all(step.startswith("notice-") for step in steps)) == (6, True)
-    office.log.acknowledge(finding_id, "control-owner", "a deputy is being named", policy)
+    office.log.acknowledge(finding_id, "control-owner", "a deputy is being named", in_force, ())
     office.clock.move(days=3)
     assert office.tick() == []
 

@@ -11,11 +11,13 @@ from xml.etree import ElementTree
 import pytest
 
 from countersign.clocks.instant import from_micros, stamp
-from countersign.errors import ClockRefused, UnknownRunError
+from countersign.errors import ClockRefused, FindingRefused, UnknownRunError
 from countersign.evidence.chain import Writer
 from countersign.evidence.clock_index import NEVER
 from countersign.evidence.indexed import Attainment, IndexedClock
 from countersign.findings.chart import attainment_chart
+from countersign.findings.desk import FindingDesk
+from countersign.findings.disposal import Answer
 from countersign.findings.due import due_now, no_clock_overdue
 from countersign.findings.finding import Findings
 from countersign.findings.log import FindingsLog
@@ -155,7 +157,7 @@ def test_a_breach_happens_when_it_happens_however_late_somebody_looks(office: Of
     ]
     finding, _ = office.findings.by_id.values()
     assert (finding.what.owner, finding.what.barred) == (
-        "control_owner", ("reviewer", "second-reviewer", "second-checker")
+        "control_owner", ("reviewer", "second-reviewer", "second-checker", "maker", "deployer")
     )  # fmt: skip
     line, _ = office.bench.registered("breached")
     assert (line["finding"], line["deadline"][:19]) == (finding.what.id, "2026-11-23T18:00:00")
@@ -251,6 +253,18 @@ def test_who_made_a_blocked_change_disposes_of_nothing(office: Office) -> None:
     office.look()
     (finding,) = office.findings.by_id.values()
     assert finding.what.barred == ("maker", "deployer")
+
+
+def test_an_owner_who_made_the_change_disposes_of_no_finding_in_it(office: Office) -> None:
+    """Under an address that the roster does not have, too: only the log, as it is at the disposal, can tell."""
+    office.bench.execute(payload_with(author="Example Control Owner <private@example.com>", id="CHG-1"))
+    office.at(5)
+    office.look()
+    (finding_id,) = office.findings.by_id
+    desk = FindingDesk(office.bench.root, clock=office.bench.clock)
+    with pytest.raises(FindingRefused, match="the author of this change"):
+        desk.dispose(finding_id, "control-owner", Answer("nothing to see"))
+    assert desk.dispose(finding_id, "process-owner", Answer("the reviewer was ill")).disposed
 
 
 def test_the_third_block_of_a_source_within_a_week_is_sev_2(office: Office) -> None:
@@ -554,7 +568,7 @@ def test_a_chart_of_twelve_months_is_small_enough_to_be_shown_in_place() -> None
 
 def test_every_other_kind_of_finding_has_an_owner_and_a_severity(policy: Policy) -> None:
     found = [
-        integrity_incident("change-0", "billing", MONDAY, policy),
+        integrity_incident("change-0", "billing", "torn", ["maker"], MONDAY, policy),
         early_deletion("runs/2026/11/23", MONDAY, ["maker"], policy),
         incomplete_population(MONDAY.date(), "three runs of the register", MONDAY, policy),
     ]

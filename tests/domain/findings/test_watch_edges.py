@@ -1,20 +1,28 @@
 """What stands in the way of a look: logs that others hold or that cannot be read, channels that are down."""
 
+import resource
+from errno import EIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from countersign.clocks.instant import stamp
+from countersign.errors import CountersignError, FindingRefused
+from countersign.evidence.chain import Writer
 from countersign.evidence.index import Index
+from countersign.evidence.lines import Draft
 from countersign.evidence.register import Opening, Pause, Register
 from countersign.evidence.root import EvidenceRoot
+from countersign.findings.desk import FindingDesk
+from countersign.findings.disposal import Answer
 from countersign.findings.due import due_now
 from countersign.findings.incidents import record_incidents, with_findings
 from countersign.findings.sending import Sender, routes_of
 from countersign.findings.watch import Watch
 from countersign.policy import Policy
 from countersign.runs.daywork import every_log_verifies
+from countersign.runs.workpaper import workpaper_document
 from tests.conftest import StepClock, payload_with
 from tests.domain.evidence.conftest import AT, DAY
 from tests.domain.findings.test_watch import MONDAY, REVIEW, Office
@@ -24,6 +32,11 @@ ROUTES = {
     "reviewer": [{"name": "mail", "address": "mailto://example.com"}],
     "control_owner": [{"name": "mail", "address": "mailto://example.com"}],
 }
+
+
+def incidents(office: Office) -> list[str]:
+    """What the nightly check records."""
+    return record_incidents(office.engine, every_log_verifies(office.engine).runs)
 
 
 @pytest.fixture
@@ -128,8 +141,132 @@ def test_a_log_that_cannot_be_gone_on_from_keeps_no_breach_from_being_a_finding(
     assert [subject for subject, _, _ in office.breaches()] == [REVIEW]
     assert (path.read_bytes() if path.exists() else None) == left
     assert "head" not in office.bench.registered("breached")[0]
-    assert len(record_incidents(office.engine)) == 1
-    assert record_incidents(office.engine) == []
+    assert len(incidents(office)) == 1
+    assert incidents(office) == []
+
+
+def test_a_log_that_is_spoiled_again_after_the_disposition_is_another_finding(office: Office) -> None:
+    path = log_of(office.bench.execute())
+    content = path.read_bytes()
+    first, second, *others = content.splitlines(keepends=True)
+
+    def spoil(*lines: bytes) -> list[str]:
+        path.write_bytes(b"".join(lines))
+        opened = incidents(office)
+        assert incidents(office) == []
+        for finding_id in opened:
+            for owner in ("control-owner", "process-owner"):
+                FindingDesk(office.bench.root, clock=office.bench.clock).dispose(finding_id, owner, Answer("restored"))
+        return opened
+
+    spoiled = [
+        (first.replace(b"CHG-1001", b"CHG-1002"), second, *others),
+        (first.replace(b"CHG-1001", b"CHG-1003"), second, *others),
+        (first, second, *others[:-1]),
+        (first, b" " + second, *others),
+    ]
+    assert [len(spoil(*lines)) for lines in spoiled] == [1, 1, 1, 1]
+    assert spoil(*spoiled[0]) == []
+    path.unlink()
+    assert len(incidents(office)) == 1
+
+
+def test_who_made_a_change_is_asked_of_its_log_when_a_finding_is_disposed_of(office: Office) -> None:
+    """What the log cannot say while it is spoiled counts again once it is restored."""
+    run = office.bench.execute(payload_with(author="control-owner"))
+    path, content = log_of(run), log_of(run).read_bytes()
+    path.unlink()
+    office.at(5)
+    office.look()
+    (incident_id,) = incidents(office)
+    (breach_id,) = set(office.findings.by_id) - {incident_id}
+    assert "control-owner" not in office.findings.by_id[breach_id].what.barred
+    desk = FindingDesk(office.bench.root, clock=office.bench.clock)
+    with pytest.raises(FindingRefused, match="does not say who made the change"):
+        desk.dispose(breach_id, "process-owner", Answer("late"))
+    assert not desk.dispose(incident_id, "process-owner", Answer("the disk")).disposed
+    path.write_bytes(content.replace(b'"assessed"', b'"accessed"'))  # its first line is enough
+    for finding_id in (breach_id, incident_id):
+        with pytest.raises(FindingRefused, match="the author of this change"):
+            desk.dispose(finding_id, "control-owner", Answer("the disk"))
+
+
+def test_whoever_made_the_change_is_barred_from_its_incident_too(office: Office) -> None:
+    run = office.bench.execute()
+    log_of(run).write_bytes(log_of(run).read_bytes()[:-20])
+    (incident_id,) = incidents(office)
+    assert office.findings.by_id[incident_id].what.barred == ("maker", "deployer")
+
+
+def test_a_log_that_cannot_be_read_now_is_looked_at_again_and_says_the_breach_then(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading fails as on a disk that is full of errors; the run would otherwise end clean."""
+    run = office.bench.execute()
+    office.at(5)
+
+    def unreadable(_: Writer, start: int = 0) -> bytes:
+        raise OSError(EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "read", unreadable)
+        office.look()
+    assert (office.breaches(), office.bench.registered("breached")) == ([], [])
+    assert not due_now(office.engine, office.findings, office.bench.clock.now).clocks
+    office.bench.clock.move(minutes=2)
+    office.look()
+    assert events(run)[-1] == "breached"
+    done = office.bench.complete()
+    assert done.state is not None
+    assert not workpaper_document(done.state)["clean"]
+
+
+def test_a_workpaper_that_waits_for_its_handoff_waits_with_its_addendum(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Draft:
+        raise CountersignError("the handoff cannot be made")
+
+    office.bench.execute()
+    office.at(5)
+    with monkeypatch.context() as patch:
+        patch.setattr("countersign.runs.steps.handoff_event", broken)
+        run = office.bench.complete()
+        assert events(run)[-2:] == ["workpaper", "failed"]
+        office.look()
+    assert office.breaches() == []
+    office.bench.execute()
+    office.bench.clock.move(minutes=2)
+    office.look()
+    (addendum,) = office.findings.addenda[run.run_id]
+    assert addendum.finding in office.findings.by_id
+    assert office.faults() == []
+
+
+def test_many_overdue_runs_need_few_open_files(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [office.bench.execute(payload_with(id=f"CHG-{number}")) for number in range(40)]
+    office.at(5)
+    monkeypatch.setattr("countersign.findings.watch.AT_ONCE", 8)
+    limits, open_now = resource.getrlimit(resource.RLIMIT_NOFILE), len(list(Path("/dev/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + 30, limits[1]))
+    try:
+        office.look()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert [events(run).count("breached") for run in runs] == [1] * 40
+    assert len(office.bench.registered("breached")) == len(office.findings.by_id) == 40
+    assert office.faults() == []
+
+
+def test_nobody_writes_into_a_run_that_is_held_and_its_breach_is_a_finding(office: Office) -> None:
+    run = office.bench.execute()
+    log = office.engine.log_of(DAY, run.run_id)
+    log.hold("held: its log could not be made durable")
+    before = log.path.read_bytes()
+    office.at(5)
+    office.look()
+    assert [subject for subject, _, _ in office.breaches()] == [REVIEW]
+    assert log.path.read_bytes() == before
 
 
 def test_findings_that_are_not_what_they_were_fail_the_check_and_get_no_more_lines(office: Office) -> None:
@@ -144,7 +281,7 @@ def test_findings_that_are_not_what_they_were_fail_the_check_and_get_no_more_lin
     assert (judgement.passed, "SEV-1" in judgement.says) == (False, True)
     assert [said.split(":")[0] for _, said in judgement.rows] == ["findings_cut", "finding_missing"]
     log_of(run).unlink()
-    assert record_incidents(office.engine) == []
+    assert incidents(office) == []
 
 
 def test_a_pause_of_a_clock_beyond_the_calendar_is_no_guess_either(office: Office) -> None:

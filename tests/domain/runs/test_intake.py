@@ -15,12 +15,12 @@ from countersign.evidence.register import IntakeTotals
 from countersign.policy import Policy
 from countersign.runs.daywork import (
     every_log_verifies,
+    logs_are_sound_after_work,
     needs_somebody,
     nothing_blocked,
     record_failed_run,
     sources_of,
     totals_reconcile,
-    touched_logs_end_as_registered,
     work_day,
     work_days,
 )
@@ -241,14 +241,26 @@ def test_logs_are_judged_by_the_register(bench: Bench) -> None:
     whole, damaged = bench.execute(_GOOD), bench.execute(_OUTSIDE)
     engine = bench.run.engine
     assert every_log_verifies(engine).passed
-    assert touched_logs_end_as_registered(engine, [whole.run_id, damaged.run_id]).passed
+    assert logs_are_sound_after_work(engine, [whole.run_id, damaged.run_id]).passed
     log_of(damaged).write_bytes(log_of(damaged).read_bytes()[:-9])
-    for judged in (every_log_verifies(engine), touched_logs_end_as_registered(engine, [whole.run_id, damaged.run_id])):
+    for judged in (every_log_verifies(engine), logs_are_sound_after_work(engine, [whole.run_id, damaged.run_id])):
         assert not judged.passed
         assert [row[0] for row in judged.rows] == ["2026-11-23"]
-    assert touched_logs_end_as_registered(engine, [whole.run_id]).passed
+        assert judged.runs == (damaged.run_id,)
+    assert logs_are_sound_after_work(engine, [whole.run_id]).passed
     log_of(damaged).unlink()
     assert not every_log_verifies(engine).passed
+
+
+def test_after_work_failed_runs_are_verified_in_full_and_no_others_are_read(bench: Bench) -> None:
+    failed, other = bench.execute(_GOOD), bench.execute(_OUTSIDE)
+    for run in (failed, other):
+        first, *more = log_of(run).read_bytes().splitlines(keepends=True)
+        log_of(run).write_bytes(first.replace(b'"actor"', b'"after"') + b"".join(more))
+    assert logs_are_sound_after_work(bench.run.engine, []).passed
+    assert bench.execute(_GOOD).status == "FAILED"
+    judged = logs_are_sound_after_work(bench.run.engine, [])
+    assert (judged.passed, judged.runs) == (False, (failed.run_id,))
 
 
 def test_a_failed_worker_is_on_record_once(bench: Bench) -> None:
