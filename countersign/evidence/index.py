@@ -6,10 +6,13 @@ the file loses nothing; the next use rebuilds it. SQLite by default, any SQLAlch
 
 import io
 import os
+import sqlite3
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from sqlalchemy import (
@@ -29,7 +32,6 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from countersign.errors import TamperedError
-from countersign.evidence import durable
 from countersign.evidence.chain import Tail, Writer, read_tail
 from countersign.evidence.clock_index import ClockIndex
 from countersign.evidence.deployment_index import DeploymentIndex
@@ -264,15 +266,12 @@ def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url)
     engine = create_engine(url, connect_args={"timeout": 60})
-    if engine.url.database is not None and not os.path.exists(engine.url.database):  # noqa: PTH110  (a path of a URL)
-        # SQLite would let others read it; its other files take their mode from this one. Never on a file that is in
-        # use: to close it would drop the locks that other connections of this process hold on it.
-        os.close(os.open(engine.url.database, os.O_RDWR | os.O_CREAT, durable.FILE_MODE))
+    if engine.url.database not in (None, "", ":memory:"):
+        _make_database(Path(engine.url.database))
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's own recipe: transactions begin where we say
-        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
 
     @event.listens_for(engine, "begin")
@@ -280,6 +279,25 @@ def _engine(url: str) -> Engine:
         connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
     return engine
+
+
+def _make_database(path: Path) -> None:
+    """Have the file, private and in WAL mode, before anybody can open it.
+
+    Both are lasting and asked of a file in use they go wrong: SQLite refuses the change of mode at once, however long
+    others are waited for, and closing a file drops the locks that other connections of this process hold on it.
+    """
+    if path.exists():
+        return
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    try:
+        with closing(sqlite3.connect(temporary)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        with suppress(FileExistsError):  # another process was first
+            path.hardlink_to(temporary)
+    finally:
+        Path(temporary).unlink()
 
 
 def _read_from(file: BinaryIO, start: int) -> bytes:

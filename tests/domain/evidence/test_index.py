@@ -1,7 +1,9 @@
 import multiprocessing
 import sqlite3
+import stat
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from datetime import date
 from multiprocessing.synchronize import Barrier
@@ -324,6 +326,23 @@ def test_processes_that_open_a_new_index_at_once_apply_every_line_once(stage: St
         process.join()
     assert [process.exitcode for process in processes] == [0] * 3
     assert len(Index(stage.root, stage.register).all_runs()) == 101
+
+
+def test_a_new_index_is_opened_by_many_at_once(tmp_path: Path) -> None:
+    """SQLite refuses a change to WAL mode at once where another connection looks: half of such openings failed."""
+    together = threading.Barrier(6)
+
+    def open_index(root: EvidenceRoot) -> None:
+        together.wait()
+        Index(root, Register(root))
+
+    with ThreadPoolExecutor(6) as threads:
+        for number in range(20):
+            root = EvidenceRoot(tmp_path / str(number))
+            root.path.mkdir()
+            list(threads.map(open_index, [root] * 6))
+            assert stat.S_IMODE(root.index.stat().st_mode) == 0o600
+            assert not list(root.path.glob(".*"))
 
 
 def test_connections_that_sync_at_once_never_apply_a_line_twice(stage: Stage) -> None:
