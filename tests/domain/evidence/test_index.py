@@ -337,7 +337,7 @@ def test_a_new_index_is_opened_by_many_at_once(tmp_path: Path) -> None:
         Index(root, Register(root))
 
     with ThreadPoolExecutor(6) as threads:
-        for number in range(20):
+        for number in range(60):
             root = EvidenceRoot(tmp_path / str(number))
             root.path.mkdir()
             list(threads.map(open_index, [root] * 6))
