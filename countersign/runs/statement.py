@@ -7,6 +7,7 @@ The same bytes are signed by `countersign approve` and by stock `ssh-keygen -Y s
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
 from typing import Any
 
 import orjson
@@ -46,9 +47,9 @@ class Matter:
     determinations: tuple[Determination, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
-    """A sign-off of one run or of many alike. Times are UTC; `environment` is the evidence root it is for.
+    """A sign-off of one run or of many alike, all of which ask it for the same bytes. Times are UTC; `environment` is the evidence root it is for.
 
     `configuration` names what is in force for the signer, `register_size` (bytes) and `register_head` what it was given
     on, so that heads travel with every sign-off.
@@ -67,7 +68,7 @@ class Statement:
     decided_at: datetime
     expires_at: datetime
 
-    @property
+    @cached_property
     def content(self) -> bytes:
         """The bytes that are signed."""
         return rfc8785.dumps(
@@ -87,7 +88,7 @@ class Statement:
             }
         )
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of `content`, in hexadecimal."""
         return digest_of(self.content)
@@ -99,13 +100,18 @@ class Statement:
 
     def about(self, run_id: str) -> Matter | None:
         """What it says of one run, or None."""
-        return next((matter for matter in self.matters if matter.run_id == run_id), None)
+        return self._by_run.get(run_id)
+
+    @cached_property
+    def _by_run(self) -> Mapping[str, Matter]:
+        return {matter.run_id: matter for matter in self.matters}
 
 
 def _plain(matter: Matter) -> dict[str, Any]:
     return {**asdict(matter), "determinations": [asdict(one) for one in matter.determinations]}
 
 
+@lru_cache(maxsize=64)  # every run that a statement is about asks for it
 def parse_statement(content: bytes) -> Statement:
     """Read a statement. Raises SignOffRefused unless it is one, in exactly the bytes that this module writes."""
     try:
