@@ -49,7 +49,7 @@ class Matter:
 
 @dataclass(frozen=True)
 class Statement:
-    """A sign-off of one run or of many alike, all of which ask it for the same bytes. Times are UTC; `environment` is the evidence root it is for.
+    """A sign-off of one run or of many alike. Times are UTC; `environment` is the evidence root it is for.
 
     `configuration` names what is in force for the signer, `register_size` (bytes) and `register_head` what it was given
     on, so that heads travel with every sign-off.
