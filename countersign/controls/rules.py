@@ -95,7 +95,7 @@ def _no_approval(facts: Facts) -> Answer:
 
 def _standing_rejection(facts: Facts) -> Answer | None:
     for name, item in facts.standing_rejections:
-        approvers = ", ".join(sorted({str(approval.item.by) for approval in facts.approvals}))
+        approvers = ", ".join(sorted({_with_authority(approval) for approval in facts.approvals}))
         beside = f", beside the approval of {approvers}" if approvers else ""
         given = f" by {item.by}" if item.by else ""
         reason = f"a rejection{given} stands in {name}{beside}"
@@ -105,6 +105,11 @@ def _standing_rejection(facts: Facts) -> Answer | None:
     if facts.standing_rejections:
         return Answer.abstained(f"a rejection stands in {facts.standing_rejections[0][0]}, too short to be quoted")
     return None
+
+
+def _with_authority(approval: Approval) -> str:
+    """Who approved, and that they may not authorise: a rejection hides no second fault."""
+    return f"{approval.item.by} (who may not authorise)" if approval.standing.holds is False else str(approval.item.by)
 
 
 def _best(approvals: Sequence[Approval]) -> Approval:

@@ -71,6 +71,15 @@ def test_one_approver_with_authority_is_enough() -> None:
     assert (found.result, found.assertion and found.assertion.evidence) == ("met", "second")
 
 
+def test_a_standing_rejection_does_not_hide_that_an_approver_had_no_authority() -> None:
+    items = approved("reviewer")["evidence"]
+    items["second"] = {**items["approval"], "by": "authoriser"}
+    items["no"] = {**items["approval"], "kind": "rejection", "text": "Changes requested: wrong limit.", "by": "checker"}
+    found = judge("ITGC-CM-01", asking(roles=["authoriser"]), evidence=items)
+    assert found.result == "exception"
+    assert found.reason.endswith("beside the approval of authoriser, reviewer (who may not authorise)")
+
+
 @pytest.mark.parametrize(
     ("control", "kind"), [("ITGC-CM-01", {}), ("ITGC-CM-02", {}), ("ITGC-CM-02", EMERGENCY), ("ITGC-CM-04", EMERGENCY)]
 )
