@@ -14,7 +14,7 @@ ui: $(READY)
 	@$(BIN)/python -m pipeline_defs.operate ui
 
 test: $(READY)
-	@$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95
+	@$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term --cov-fail-under=95
 
 # Every point of the crash matrix; `make test` tries some of them.
 crash-test: $(READY)
