@@ -32,6 +32,12 @@ class EvidenceRoot:
         for folder in (self.path, self.blobs, self.extracts, self.policies, self.datasets):
             durable.make_folder(folder)
 
+    def existing(self) -> "EvidenceRoot":
+        """Itself, for whoever makes none. Raises EvidenceError where there is none."""
+        if not self.register.is_file():
+            raise EvidenceError(f"{self.path}: no evidence root; `countersign run` makes one, --root names another")
+        return self
+
     @property
     def register(self) -> Path:
         return self.path / REGISTER

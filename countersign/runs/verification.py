@@ -119,9 +119,7 @@ class Verifier:
         genesis: str | None = None,
         now: datetime | None = None,
     ) -> None:
-        self._root = EvidenceRoot(path)
-        if not self._root.register.is_file():
-            raise EvidenceError(f"{path}: no evidence root (register.jsonl is missing); name one with --root")
+        self._root = EvidenceRoot(path).existing()
         self._register = Register(self._root)
         self._versions = VersionStore(self._root)
         self._allowed_signers, self._witness, self._now = allowed_signers, witness, now
