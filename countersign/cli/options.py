@@ -1,5 +1,6 @@
 """Options that every command has, and what they open."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -52,8 +53,8 @@ def open_existing(root: Path, policy: Path) -> Engine:
 
 
 def open_index(root: Path) -> tuple[EvidenceRoot, Index]:
-    """A root that is there, with its index. Raises EvidenceError where there is none."""
+    """A root that is there, with its index, which is made in memory where nobody can write. Raises EvidenceError."""
     evidence = EvidenceRoot(root).existing()
-    index = Index(evidence, Register(evidence))
+    index = Index(evidence, Register(evidence), None if os.access(evidence.path, os.W_OK) else "sqlite://")
     index.sync()
     return evidence, index
