@@ -1,6 +1,5 @@
 """Options that every command has, and what they open."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -55,6 +54,6 @@ def open_existing(root: Path, policy: Path) -> Engine:
 def open_index(root: Path) -> tuple[EvidenceRoot, Index]:
     """A root that is there, with its index, which is made in memory where nobody can write. Raises EvidenceError."""
     evidence = EvidenceRoot(root).existing()
-    index = Index(evidence, Register(evidence), None if os.access(evidence.path, os.W_OK) else "sqlite://")
+    index = Index(evidence, Register(evidence), None if evidence.writable else "sqlite://")
     index.sync()
     return evidence, index

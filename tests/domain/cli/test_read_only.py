@@ -54,3 +54,13 @@ def test_what_only_reads_works_where_nothing_can_be_written(cli: Cli, write: Wri
     )
     assert [out for out, _ in answers[:3]] == before
     assert answers[3][1].endswith("cannot be written: Read-only file system\n")
+
+
+@needs_namespaces
+def test_verify_says_that_nothing_was_recorded_of_what_it_found_on_a_copy(cli: Cli, write: Write, root: Path) -> None:
+    log = next(root.glob("runs/*/*/*/*/audit.jsonl")) if begin(cli, write) else root
+    log.write_bytes(log.read_bytes().replace(b'"maker"', b'"faker"'))
+    ((out, _),) = on_read_only(root, ("verify", "--json"))
+    document = json.loads(out)
+    assert [fault["kind"] for fault in document["faults"]] == ["broken_chain"]
+    assert (document["findings"], "cannot be written" in document["not_recorded"]) == ([], True)
