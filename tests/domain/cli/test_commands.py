@@ -94,7 +94,7 @@ def test_show_has_a_document_and_a_page_for_each_side_of_a_run(cli: Cli, write: 
         assert {"id", "result", "evidence", "quote", "reason"} <= control.keys()
         assert control["result"] in results
     handoff = cli("show", run_id, "--handoff", "--json").document
-    assert handoff["workpaper"]["conclusion"] == "Not tested: ITGC-CM-01, ITGC-CM-02"  # nobody trusts what is submitted
+    assert handoff["workpaper"]["conclusion"] == "Not tested: ITGC-CM-01, ITGC-CM-02, ITGC-CM-05"  # only submitted
     log = cli("show", run_id, "--log", "--json").document["events"]
     assert (log[0]["event"], log[-1]["event"], [event["seq"] for event in log]) == (
         "ingested",
