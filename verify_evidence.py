@@ -151,8 +151,7 @@ class Run:
         said = [(row["control"], row["result"], row["evidence"]) for row in rows]
         expect(said == [claim[:3] for claim in self.claims], "gate_forged", event.where, "every assertion there is")
         for row, claim in zip(rows, self.claims, strict=True):
-            stands = row["why"] or self.stands(claim, row["span"])
-            expect(stands, "gate_forged", event.where, f"words that stand in {row['evidence']}")
+            expect(row["why"] or self.stands(claim, row["span"]), "gate_forged", event.where, f"words in {claim[2]}")
         decision = "passed" if rows and not any(row["why"] for row in rows) else "blocked"
         expect(event.said["decision"] == decision, "gate_forged", event.where, "what follows from the assertions")
 
@@ -233,11 +232,16 @@ def check_seal(path, before, note, register, findings, signers):
     digests = [sha256(path.read_bytes()), sha256(signature.read_bytes())]
     same = digests == [note["seal"], note["signature"]] and ("finished" in note or note["ts"] == seal["at"])
     expect(same and note["actor"] == "countersign", "seal_changed", path, "what the register says of it")
-    at = re.sub("[-:T]", "", seal["at"])[:14] + "Z"
-    who = ["verify", "-I", "countersign", "-f", signers, "-O", f"verify-time={at}"] if signers else ["check-novalidate"]
-    command = ["ssh-keygen", "-Y", *who, "-n", "seal@countersign", "-s", str(signature)]
+    check_signature("seal", path, signature, "countersign", seal["at"], signers)
+
+
+def check_signature(role, path, signature, by, instant, signers):
+    """OpenSSH finds it good: by somebody whom the file of signers names, else by whatever key it names itself."""
+    at = re.sub("[-:T]", "", instant)[:14] + "Z"
+    who = ["verify", "-I", by, "-f", signers, "-O", f"verify-time={at}"] if signers else ["check-novalidate"]
+    command = ["ssh-keygen", "-Y", *who, "-n", f"{role}@countersign", "-s", str(signature)]
     done = subprocess.run(command, input=path.read_bytes(), capture_output=True, check=False)
-    expect(done.returncode == 0, "seal_signature", path, f"a good one; {done.stderr.decode(errors='replace').strip()}")
+    expect(done.returncode == 0, f"{role}_signature", signature, f"a good one by {by}; ssh-keygen: {done.stderr!r}")
 
 
 class Root:
@@ -271,8 +275,10 @@ class Root:
                 self.notes[self.path / "seals" / f"{said['number']:06}.json"] = said
             elif event.name == "dataset":
                 self.files[self.path / "datasets" / said["asset"] / f"day={said['day']}.parquet"] = said["digest"]
-            elif event.name in ("witnessed", "timestamped"):
-                self.files[self.path / "seals" / said["file"]] = said["sha256"]
+            elif event.name == "witnessed":
+                seal, path = self.path / "seals" / f"{said['number']:06}.json", self.path / "seals" / said["file"]
+                self.files[path] = said["sha256"]
+                self.attempt(path, check_signature, "witness", seal, path, said["by"], said["ts"], self.signers)
 
     def check_files(self):
         for path in set(self.path.glob("runs/*/*/*/*/audit.jsonl")) - {run.path for run in self.runs.values()}:
@@ -291,13 +297,11 @@ class Root:
         sizes = {seal["register"]["bytes"] for seal in seals} | {said["size"] for said, _ in given}
         register = states(self.path / "register.jsonl", sizes)
         findings = states(self.found, {seal["findings"]["bytes"] for seal in seals})
-        for said, path in given:
-            if register.get(said["size"], ZERO)[0] != said["head"]:
-                self.faults.append(("sign_off_register", path, f"a register that had the head {said['head']}"))
+        cut = [(said["head"], path) for said, path in given if register.get(said["size"], ZERO)[0] != said["head"]]
+        self.faults += [("sign_off_register", path, f"a register that had the head {head}") for head, path in cut]
         for path, before in zip(paths, [None, *paths], strict=False):
             self.attempt(path, check_seal, path, before, self.notes.get(path), register, findings, self.signers)
-        for path in set(self.notes) - set(paths):
-            self.faults.append(("seal_missing", path, "the seal that the register names"))
+        self.faults += [("seal_missing", path, "a seal, as registered") for path in set(self.notes) - set(paths)]
         if self.witness and Path(self.witness).read_bytes() not in [path.read_bytes() for path in paths]:
             self.faults.append(("witness_differs", self.witness, "a root that goes on from this seal"))
 
@@ -305,12 +309,11 @@ class Root:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("root", type=Path)
-    parser.add_argument("--allowed-signers", help="who may seal; without it a seal is only held to the key it names")
+    parser.add_argument("--allowed-signers", help="who may seal and witness; else each signature's own key is believed")
     parser.add_argument("--witness", help="a seal of this root that was kept elsewhere")
     root = Root(**vars(parser.parse_args()))
-    for name, where, expected in root.faults:
-        print(f"{name}  {where}  expected: {expected}")
-    print(f"{len(root.runs)} runs, {len(root.notes)} seals: {len(root.faults) or 'no'} faults")
+    lines = [f"{name}  {where}  expected: {expected}" for name, where, expected in root.faults]
+    print(*lines, f"{len(root.runs)} runs, {len(root.notes)} seals: {len(root.faults) or 'no'} faults", sep="\n")
     raise SystemExit(bool(root.faults))
 
 

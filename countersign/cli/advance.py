@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from countersign.cli.intake import outcome_document, print_outcomes
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_existing
 from countersign.cli.output import print_json, progress, say
 from countersign.errors import UnknownRunError
 from countersign.evidence.indexed import IndexedRun
@@ -21,7 +21,7 @@ def advance(
     as_json: Json = False,
 ) -> None:
     """Take up recorded sign-offs and retry failed steps, on every day; what waits for a person keeps waiting."""
-    engine = open_engine(root, policy)
+    engine = open_existing(root, policy)
     look(engine)  # what is late is on record before a workpaper is written
     if run_id is None:
         with progress("going on", len(engine.index.with_work_left())) as done:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_engine, open_index
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_existing, open_index
 from countersign.cli.output import print_json, say
 from countersign.errors import SourceError, UnknownRunError
 from countersign.runs.determination import Determination
@@ -40,7 +40,7 @@ def approve(
     run = index.run(run_id)
     if run is None:
         raise UnknownRunError(f"{run_id}: no such run in {root}; `countersign status` lists them")
-    desk = SignOffDesk(open_engine(root, policy), key_ring(signing_key))
+    desk = SignOffDesk(open_existing(root, policy), key_ring(signing_key))
     found = read_determinations(determinations) if determinations else ()
     receipt = desk.record(evidence.rundir(run.day, run_id), key, signer, decision, reason, found)
     if as_json:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_existing
 from countersign.cli.output import print_json, say
 from countersign.findings import observation
 from countersign.findings.finding import Observed
@@ -20,7 +20,7 @@ def observe(
     as_json: Json = False,
 ) -> None:
     """Record an observation: it stops the observation clocks of the run. The same again is harmless."""
-    receipt = observation.observe(open_engine(root, policy), run_id, observer, outcome, reason)
+    receipt = observation.observe(open_existing(root, policy), run_id, observer, outcome, reason)
     if as_json:
         print_json(
             {

@@ -7,7 +7,6 @@ import typer
 
 from countersign.cli.output import say
 from countersign.environment import default_policy, default_root
-from countersign.errors import EvidenceError
 from countersign.evidence.index import Index
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
@@ -47,11 +46,14 @@ def open_engine(root: Path, policy: Path) -> Engine:
     return engine
 
 
+def open_existing(root: Path, policy: Path) -> Engine:
+    """The engine on a root that is there. Raises EvidenceError where there is none."""
+    return Engine(EvidenceRoot(root).existing().path, load_configuration(policy))
+
+
 def open_index(root: Path) -> tuple[EvidenceRoot, Index]:
-    """A root that is there, with its index. Raises EvidenceError where there is none."""
-    evidence = EvidenceRoot(root)
-    if not evidence.register.is_file():
-        raise EvidenceError(f"{root}: no evidence root; `countersign run` makes one, --root names another")
-    index = Index(evidence, Register(evidence))
+    """A root that is there, with its index, which is made in memory where nobody can write. Raises EvidenceError."""
+    evidence = EvidenceRoot(root).existing()
+    index = Index(evidence, Register(evidence), None if evidence.writable else "sqlite://")
     index.sync()
     return evidence, index

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from countersign.cli.approve import Determinations, print_receipts, read_determinations
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_existing
 from countersign.cli.output import print_json, say
 from countersign.errors import SourceError, UnknownRunError
 from countersign.runs.engine import Engine
@@ -32,7 +32,7 @@ def request(
     as_json: Json = False,
 ) -> None:
     """Print what somebody would sign, byte for byte; sign the file with `ssh-keygen -Y sign` and `submit` both."""
-    engine = open_engine(root, policy)
+    engine = open_existing(root, policy)
     rundirs = [_rundir(engine, each) for each in (run_id, *(also or ()))]
     found = read_determinations(determinations) if determinations else ()
     statement = SignOffDesk(engine).request(rundirs, key, signer, decision, reason, found)
@@ -51,7 +51,7 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Take a signed statement for every run that it names. The same again is harmless."""
-    desk = SignOffDesk(open_engine(root, policy))
+    desk = SignOffDesk(open_existing(root, policy))
     receipts = desk.submit(_read(statement), _read(signature))
     if as_json:
         print_json({"sign_offs": [receipt.document() for receipt in receipts]})

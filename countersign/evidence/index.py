@@ -29,9 +29,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from countersign.errors import TamperedError
+from countersign.errors import EvidenceError, TamperedError
 from countersign.evidence.chain import Tail, Writer, read_tail
 from countersign.evidence.clock_index import ClockIndex
 from countersign.evidence.deployment_index import DeploymentIndex
@@ -245,14 +245,24 @@ class Index:
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
-        with self._engine.begin() as connection:
+        with self._usable(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _alone(self) -> Iterator[Connection]:
         """A transaction that has the write lock from its start, since SQLite refuses to take it after a read."""
-        with self._engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
+        with self._usable(), self._engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
             yield connection
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            raise EvidenceError(
+                f"{self._engine.url.database}: the index cannot be used ({error.orig}); if it is damaged, delete it, "
+                "and the next command makes it anew from the register"
+            ) from error
 
 
 _HAS_WORK = and_(

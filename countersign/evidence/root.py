@@ -1,5 +1,6 @@
 """The evidence root: where everything lies. What belongs here: paths and content-addressed keeping; no judgement."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,17 @@ class EvidenceRoot:
         """Make the root and its fixed folders, private; harmless when they are there."""
         for folder in (self.path, self.blobs, self.extracts, self.policies, self.datasets):
             durable.make_folder(folder)
+
+    def existing(self) -> "EvidenceRoot":
+        """Itself, for whoever makes none. Raises EvidenceError where there is none."""
+        if not self.register.is_file():
+            raise EvidenceError(f"{self.path}: no evidence root; `countersign run` makes one, --root names another")
+        return self
+
+    @property
+    def writable(self) -> bool:
+        """Whether whoever asks may write here; not on a read-only copy."""
+        return os.access(self.path, os.W_OK)
 
     @property
     def register(self) -> Path:

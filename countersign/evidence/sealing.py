@@ -31,9 +31,7 @@ class Sealer:
     """Seals an evidence root with one key: a private key file, or a public one whose private half an agent has."""
 
     def __init__(self, root: EvidenceRoot, key: Path, *, clock: Clock) -> None:
-        if not root.register.is_file():
-            raise EvidenceError(f"{root.path}: no evidence root (register.jsonl is missing); name one with --root")
-        self._root = root
+        self._root = root.existing()
         self._key = key
         self._clock = clock
 

@@ -76,4 +76,4 @@ def _breached_at(engine: Engine, clock: IndexedClock) -> int | None:
         return clock.breached_at
     now = to_micros(engine.clock())
     course = Courses(engine.versions).of([clock], engine.index.clocks.pauses([clock.run_id]), now).get(clock.key)
-    return course.deadline if course is not None and course.deadline < now else None
+    return course.deadline if course is not None and course.breached(clock.stopped_at, now) else None

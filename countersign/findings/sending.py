@@ -70,8 +70,7 @@ def routes_of(policy: Policy) -> Routes:
     """The routes as the policy has them."""
     return {
         str(role): [Channel(route.name, route.address) for route in routes]
-        for role, routes in policy.escalation.routes.items()
-        if routes
+        for role, routes in policy.escalation.reached.items()
     }
 
 

@@ -14,13 +14,14 @@ from itertools import groupby
 from typing import Protocol
 
 from countersign.clocks.allowance import ClockKind, Tier
+from countersign.clocks.clock import Course
 from countersign.clocks.instant import from_micros, stamp, to_micros
 from countersign.clocks.zones import TZDATA_VERSION
 from countersign.errors import BusyError, CountersignError, TamperedError
 from countersign.evidence.clock_index import NEVER
 from countersign.evidence.indexed import ClockKey, IndexedClock
 from countersign.evidence.lines import Draft
-from countersign.findings.course import Course, Courses
+from countersign.findings.course import Courses
 from countersign.findings.due import channels_of, steps_now
 from countersign.findings.finding import Occurrence
 from countersign.findings.hands import Hands, hands_in, hands_of, roster_ids
@@ -156,7 +157,7 @@ class Watch:
                 continue
             if clock.finding is not None and clock.breached_at is not None:
                 yield _Breach(clock, clock.breached_at, clock.finding, None)  # it was late when it was taken over
-            elif course.deadline < min(seen, clock.stopped_at or seen):
+            elif course.breached(clock.stopped_at, seen):
                 what = self._occurrence(clock, course)
                 yield _Breach(clock, course.deadline, what.id, what)
 
@@ -331,7 +332,7 @@ def _is_over(clock: IndexedClock, course: Course | None, late: set[ClockKey]) ->
         return False
     if clock.recorded or clock.key in late:
         return True
-    return clock.breached_at is None and clock.stopped_at <= course.deadline
+    return clock.breached_at is None and not course.breached(clock.stopped_at, clock.stopped_at)
 
 
 def _left(clock: IndexedClock, course: Course | None, next_at: int, *, late: bool = False) -> dict[str, object]:

@@ -66,10 +66,8 @@ class ConfigurationDesk:
     """Shows and adopts configurations of an evidence root that is there. Raises EvidenceError where there is none."""
 
     def __init__(self, path: Path, *, clock: Clock = utc_now, entropy: Entropy = random_bytes) -> None:
-        self._root = EvidenceRoot(path)
+        self._root = EvidenceRoot(path).existing()
         self._clock = clock
-        if not self._root.register.is_file():
-            raise EvidenceError(f"{path}: no evidence root; `countersign run` makes one, --root names another")
         self._register = Register(self._root, clock=clock, entropy=entropy)
         self._index = Index(self._root, self._register)
         self._index.sync()

@@ -71,13 +71,15 @@ class Account:
     in_force: str = ""
     datasets: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
 
-    def published(self, day: date) -> dict[str, set[str]]:
-        """By asset, the runs of a day that were there when its file was registered last."""
-        lines = {asset: line for (asset, of), (_, line) in self.datasets.items() if of == day.isoformat()}
-        return {
-            asset: {run.run_id for run in self.runs.values() if run.day == day and run.line < line}
-            for asset, line in lines.items()
-        }
+    def published(self) -> dict[str, dict[str, set[str]]]:
+        """By day and asset, the runs that were there when its file was registered last."""
+        days: dict[str, list[Registered]] = {}
+        for run in self.runs.values():
+            days.setdefault(run.day.isoformat(), []).append(run)
+        found: dict[str, dict[str, set[str]]] = {}
+        for (asset, day), (_, line) in self.datasets.items():
+            found.setdefault(day, {})[asset] = {run.run_id for run in days.get(day, ()) if run.line < line}
+        return found
 
 
 def read_account(register: Register) -> Account:
@@ -119,9 +121,7 @@ class Verifier:
         genesis: str | None = None,
         now: datetime | None = None,
     ) -> None:
-        self._root = EvidenceRoot(path)
-        if not self._root.register.is_file():
-            raise EvidenceError(f"{path}: no evidence root (register.jsonl is missing); name one with --root")
+        self._root = EvidenceRoot(path).existing()
         self._register = Register(self._root)
         self._versions = VersionStore(self._root)
         self._allowed_signers, self._witness, self._now = allowed_signers, witness, now
@@ -148,6 +148,7 @@ class Verifier:
         chosen = sorted((known[run_id] for run_id in run_ids or known), key=lambda run: (run.day, run.run_id))
         days = None if run_ids is None else {run.day.isoformat() for run in chosen}
         faults += map(_of_root, self._take_out_unsound(account, days))
+        registered = account.published()
         for day, runs in groupby(chosen, key=lambda run: run.day):
             published = Published(self._root, day)
             for run in runs:
@@ -157,7 +158,8 @@ class Verifier:
                 faults += wrong
                 if progress:
                     progress(1)
-            faults += map(_of_root, published.compare(account.published(day), whole=run_ids is None))
+            there = registered.get(day.isoformat(), {})
+            faults += map(_of_root, published.compare(there, whole=run_ids is None))
         trust = min((_vouched(sealed, run) for run in chosen), key=_STRENGTH.index, default=_STRENGTH[0])
         demo = len(self._attestations.demo)
         return Verified(len(chosen), faults, trust, sealed.since, demo, self._genesis is not None)

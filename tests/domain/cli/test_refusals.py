@@ -96,6 +96,38 @@ def test_what_cannot_be_used_ends_with_2_and_one_message(
     assert not answer.out or json.loads(answer.out)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("advance",),
+        ("approve", _NO_RUN, "independent_review", "--as", "reviewer"),
+        ("finding", "list"),
+        ("observe", _NO_RUN, "--as", "observer", "--outcome", "noted", "--reason", "seen"),
+        ("policy", "diff"),
+        ("prove", _NO_RUN),
+        ("show", _NO_RUN),
+        ("sign-off", "request", _NO_RUN, "independent_review", "--as", "reviewer"),
+        ("sign-off", "submit", "FILE", "FILE"),
+        ("sla", "list"),
+        ("sla", "pause", _NO_RUN, "independent_review", "--as", "control-owner", "--reason", "why"),
+        ("sla", "report", "--month", "2026-11"),
+        ("sla", "resume", _NO_RUN, "independent_review", "--as", "control-owner", "--reason", "why"),
+        ("status",),
+        ("verify",),
+    ],
+    ids=lambda arguments: "-".join(arguments[:2]),
+)
+def test_only_what_takes_changes_in_makes_an_evidence_root(
+    cli: Cli, write: Write, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """A mistyped --root is an error that says so, never a new and empty root in which nothing is due."""
+    file = str(write("file", b"{}"))
+    answer = cli(*(part.replace("FILE", file) for part in arguments), "--root", tmp_path / "mistyped")
+    assert (answer.code, answer.out) == (2, "")
+    assert f"{tmp_path / 'mistyped'}: no evidence root" in answer.err
+    assert not (tmp_path / "mistyped").exists()
+
+
 def test_files_read_before_an_unreadable_one_are_still_reported(cli: Cli, write: Write) -> None:
     answer = cli("run", write("payload.json", payload_with()), "none.json", "--json")
     assert (answer.code, answer.document["totals"]["opened"]) == (2, 1)

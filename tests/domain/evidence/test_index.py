@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from countersign.errors import TamperedError
+from countersign.errors import EvidenceError, TamperedError
 from countersign.evidence.index import Index
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO, Draft
@@ -388,3 +388,11 @@ def test_an_index_in_the_form_of_another_version_is_filled_anew(stage: Stage, in
         again.sync()
         assert dump(stage.root.index) == expected
         assert again.run(RUN) == index.run(RUN)
+
+
+def test_a_file_that_is_no_database_is_named_with_what_to_do(stage: Stage) -> None:
+    stage.root.index.write_bytes(b"spoiled" * 999)
+    with pytest.raises(
+        EvidenceError, match=r"index\.sqlite: the index cannot be used \(file is not a database\); .* delete"
+    ):
+        Index(stage.root, stage.register)

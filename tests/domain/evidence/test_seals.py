@@ -21,6 +21,7 @@ from countersign.evidence.signers import PIPELINE, SEAL, WITNESS, PublicKey, Sig
 from countersign.evidence.witnessing import countersign
 from tests.conftest import StepClock
 from tests.domain.evidence.conftest import Stage, opening
+from tests.evidence_script import script_faults
 from tests.keys import make_key
 
 POLICY = "c" * 64
@@ -482,13 +483,19 @@ def test_a_counter_signature_that_is_not_the_registered_one_is_found(
     damage(witnessed(sealing, 1))
     for known in (None, signers):
         assert sealing.kinds(allowed_signers=known) == ["witness_signature"]
+        found = {name for name, _, _ in script_faults(sealing.stage.root.path, known)}
+        assert "content_differs" in found <= {"content_differs", "witness_signature"}
 
 
 def test_a_counter_signature_by_a_key_that_is_nobodys_counts_for_nothing(sealing: Sealing, signers: Path) -> None:
     sealing.seal()
-    path = witnessed(sealing, 1)
+    path, root = witnessed(sealing, 1), sealing.stage.root.path
+    assert sealing.kinds(allowed_signers=signers) == []
+    assert script_faults(root, signers) == []
     lines = [line for line in signers.read_text().splitlines() if line.startswith(PIPELINE)]
     signers.write_text("\n".join([*lines, ""]))
     assert sealing.kinds(allowed_signers=signers) == ["witness_signature"]
+    assert [name for name, _, _ in script_faults(root, signers)] == ["witness_signature"]
     assert sealing.kinds() == []
+    assert script_faults(root) == []
     assert path.is_file()

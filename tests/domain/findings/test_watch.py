@@ -569,7 +569,7 @@ def test_a_chart_of_twelve_months_is_small_enough_to_be_shown_in_place() -> None
 def test_every_other_kind_of_finding_has_an_owner_and_a_severity(policy: Policy) -> None:
     found = [
         integrity_incident("change-0", "billing", "torn", ["maker"], MONDAY, policy),
-        early_deletion("runs/2026/11/23", MONDAY, ["maker"], policy),
+        early_deletion("runs/2026/11/23", MONDAY, policy),
         incomplete_population(MONDAY.date(), "three runs of the register", MONDAY, policy),
     ]
     assert [(one.kind.value, one.severity.value, one.owner) for one in found] == [

@@ -364,7 +364,7 @@ def test_what_another_process_opened_in_between_is_not_superseded_by_what_was_se
     found = follow(engine, registered.deployments, "shipped", "extracted")
     assert len(settle(engine.index, found.arrivals)) == 1
     desk.changes(meanwhile)
-    assert settle(engine.index, found.arrivals) == {}
+    assert settle(engine.index, found.arrivals) == []
     assert desk.deployments_of("CHG-1") == ["deployment D-1"]
 
 
