@@ -3,7 +3,8 @@
 
     python verify_evidence.py ROOT [--allowed-signers FILE] [--witness SEAL.json]
 
-Prints each fault by name, with its place and what was expected there, and exits 1; without a fault it exits 0.
+Prints each fault by name, with its place and what was expected there, and exits 1, also where there is no run to check;
+without a fault it exits 0.
 A second reading of the format, sharing no code with countersign: chains are whole and strictly written; register, logs,
 seals and files are what the others say; quotes stand in their evidence; gate, sign-offs and workpaper follow from what
 was logged before; what was signed is what the log says, by a key that FILE knows for that person and namespace, as of
@@ -311,8 +312,8 @@ def main():
     root = Root(**vars(parser.parse_args()))
     for name, where, expected in root.faults:
         print(f"{name}  {where}  expected: {expected}")
-    print(f"{len(root.runs)} runs, {len(root.notes)} seals: {len(root.faults) or 'no'} faults")
-    raise SystemExit(bool(root.faults))
+    print(f"{len(root.runs) or 'no'} runs, {len(root.notes)} seals: {len(root.faults) or 'no'} faults")
+    raise SystemExit(bool(root.faults) or not root.runs)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import typer
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
 from countersign.cli.output import print_json, print_lines, print_table, progress
 from countersign.environment import utc_now
+from countersign.errors import EvidenceError
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.verification import check_findings
 from countersign.runs.verification import RunFault, Verified, Verifier
@@ -34,7 +35,10 @@ def verify(
     policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
-    """Verify logs against their chain, register and seals, and all that can be decided again. Exit 1 on any fault."""
+    """Verify logs against their chain, register and seals, and all that can be decided again.
+
+    Exit 1 on any fault, 2 where there is nothing to verify.
+    """
     if run_id is not None and everything:
         raise typer.BadParameter("name one run or --all, not both")
     with progress("verifying") as advance:
@@ -62,12 +66,14 @@ def verify(
         )
     elif verified.ok:
         print_lines([f"{verified.checked} runs verified: {_TRUST[verified.trust]}", *_caveats(verified)])
-    else:
+    elif verified.faults:
         rows = [(fault.run_id, fault.kind, fault.where, f"expected: {fault.detail}") for fault in verified.faults]
         print_table(("run", "fault", "where", "detail"), rows)
         print_lines(
             [f"NOT VERIFIED: {len(verified.faults)} faults in {verified.checked} runs. SEV-1: see ESCALATION.md"]
         )
+    if verified.empty:
+        raise EvidenceError(f"{root}: nothing to verify: the register is whole, and no run was ever opened")
     if not verified.ok:
         raise typer.Exit(1)
 
