@@ -48,6 +48,7 @@ def test_the_key_may_be_named_by_the_environment(
         (("seal",), "no key to seal with"),
         (("seal", "--key", "nowhere"), "the key cannot be read"),
         (("verify", "--witness", "nowhere"), "no such file"),
+        (("verify", "--allowed-signers", "nowhere"), "nowhere: no such file"),
         (("seal", "--root", "nowhere", "--key", "nowhere"), "no evidence root"),
     ],
 )

@@ -212,11 +212,17 @@ def test_a_statement_that_somebody_laid_there_is_not_signed(sealing: Sealing, ch
     assert not sealing.paths(1)[1].exists()
 
 
-def test_without_its_key_nothing_is_acknowledged(sealing: Sealing) -> None:
-    with pytest.raises(SignatureError):
-        sealing.seal("nothing")
-    assert b"sealed" not in sealing.stage.root.register.read_bytes()
-    assert sealing.seal().number == 2
+@pytest.mark.parametrize("key", ["nothing", "no_key"])
+def test_a_key_that_cannot_sign_leaves_nothing_behind(sealing: Sealing, key: str) -> None:
+    """A mistyped --key is no crash: there is no statement that a later sealing would have to finish."""
+    (sealing.keys / "no_key").write_bytes(b"no key at all")
+    (sealing.keys / "no_key").chmod(0o600)
+    before = sealing.stage.root.register.read_bytes()
+    with pytest.raises(SignatureError, match=rf"{key}: (the key cannot be read|it cannot sign .*; name a private key)"):
+        sealing.seal(key)
+    assert sealing.stage.root.register.read_bytes() == before
+    assert seal_numbers(sealing.stage.root) == []
+    assert sealing.seal().number == 1
     assert sealing.kinds() == []
 
 
