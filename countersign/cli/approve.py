@@ -61,11 +61,15 @@ def print_receipts(receipts: Sequence[Receipt]) -> None:
 def read_determinations(path: Path) -> list[Determination]:
     """A file of determinations. Raises SourceError."""
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        rows = json.loads(content)
         if not isinstance(rows, list):
             raise TypeError("not a list")
         return [_determination(row) for row in rows]
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise SourceError(f"{path}: not a JSON list of determinations: {error}") from error
 
 
