@@ -5,9 +5,7 @@ it, and only a signature of that one is ever kept; a crash between any two is re
 order seals, findings, register. What does not belong here: judging what is there (`seals`).
 """
 
-import fcntl
 import io
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -22,7 +20,16 @@ from countersign.evidence.lines import ZERO, Draft, Scan, parse_line
 from countersign.evidence.merkle import CompactRange
 from countersign.evidence.register import ACTOR, Register
 from countersign.evidence.root import EvidenceRoot
-from countersign.evidence.seal import Extent, Seal, first_changed, read_seal, seal_numbers, seal_path, signature_path
+from countersign.evidence.seal import (
+    Extent,
+    Seal,
+    first_changed,
+    read_seal,
+    seal_numbers,
+    seal_path,
+    sealing_alone,
+    signature_path,
+)
 from countersign.evidence.signature import sign
 from countersign.evidence.signers import SEAL
 
@@ -44,7 +51,11 @@ class Sealer:
         durable.make_folder(self._root.seals)
         # one instant, taken when every lock is held: the register's line says when the seal was made, and no later
         now = cache(self._clock)
-        with self._alone(), self._findings() as findings, Register(self._root, clock=now).writing() as register:
+        with (
+            sealing_alone(self._root),
+            self._findings() as findings,
+            Register(self._root, clock=now).writing() as register,
+        ):
             seals = [read_seal(self._root, number) for number in seal_numbers(self._root)]
             changed = first_changed(self._root.register, seals)
             if changed is not None:
@@ -117,15 +128,6 @@ class Sealer:
             there = self._root.findings.exists()
             chain = ChainFile(self._root.findings, blobs=self._root.blobs, clock=self._clock)
             yield lock.enter_context(chain.writing()) if there else None
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        handle = os.open(self._root.seals / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, durable.FILE_MODE)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
 
 
 def _lines(file: Writer, after: Extent, end: int | None = None) -> list[bytes]:

@@ -138,7 +138,7 @@ class _Packer:
         self._named_bytes(f"keys/seal-{number:06}.pub", f"{key.kind} {key.text}\n".encode("ascii"))
 
     def witness(self, name: str) -> None:
-        """A counter-signature of a seal, by somebody else."""
+        """What somebody else says of a seal: a counter-signature, a timestamp."""
         self._chain_file(f"seals/{name}", self._root.seals / name)
 
     def configurations(self, digests: set[str]) -> None:

@@ -1,5 +1,6 @@
 """Sealing and verifying from the command line."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.conftest import payload_with
 from tests.domain.cli.conftest import Cli, Write
+from tests.domain.evidence.authority import authority, make_authority
 from tests.keys import make_key
 
 
@@ -40,6 +42,24 @@ def test_the_key_may_be_named_by_the_environment(
 ) -> None:
     monkeypatch.setenv("COUNTERSIGN_SEAL_KEY", str(key))
     assert f"seal 2 of {sealed['lines'] + 1} register lines" in cli("seal").err
+
+
+def test_a_seal_is_timestamped_where_the_policy_says_so_and_made_where_the_authority_fails(
+    cli: Cli, write: Write, key: Path, tmp_path: Path
+) -> None:
+    cli("run", write("change.json", payload_with()))  # which writes the policy that is in force
+    policy = tmp_path / "configuration" / "policy.yaml"
+    with authority(make_authority(tmp_path / "authority")) as running:
+        policy.write_text(f"{policy.read_text()}\ntimestamp: {json.dumps(running.spec.model_dump())}\n")
+        assert cli("policy", "adopt", "--as", "process-owner", "--reason", "Seals are timestamped.").code == 0
+        assert cli("seal", "--key", key, "--json").document["timestamped"] == [1]
+        running.answers = 503
+        failed = cli("seal", "--key", key)
+        assert (failed.code, "seal 2 is not timestamped yet" in failed.err, "HTTP 503" in failed.err) == (0, True, True)
+        running.answers = None
+        assert "seal 2 is timestamped\nseal 3 is timestamped" in cli("seal", "--key", key).err
+    assert cli("verify").code == 0
+    assert cli("status").code == 0
 
 
 @pytest.mark.parametrize(

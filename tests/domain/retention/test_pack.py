@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.errors import EvidenceError, TamperedError
+from countersign.evidence import durable
 from countersign.evidence.lines import ZERO, Draft
+from countersign.evidence.register import Register
 from countersign.retention import pack as pack_module
 from countersign.retention.days import FinishedDay
 from countersign.retention.halves import Parting, join
@@ -85,6 +87,15 @@ def test_a_file_that_no_root_has_is_not_unpacked(tmp_path: Path) -> None:
 def test_the_days_of_a_register_are_all_of_it(in_folder: Keeping, tmp_path: Path) -> None:
     days = [opened(packed(in_folder, tmp_path / f"pack{day}", day), tmp_path / f"files{day}") for day in range(2)]
     assert b"".join(files["register.jsonl"] for files in days) == in_folder.root.register.read_bytes()
+
+
+def test_a_timestamp_goes_with_the_day_that_registered_it(in_folder: Keeping, tmp_path: Path) -> None:
+    token = in_folder.root.seals / "000001.tsr"
+    durable.create_file(token, b"a token")
+    data = {"number": 1, "file": token.name, "sha256": durable.digest_of(b"a token"), "at": "2026-11-25T14:00:00Z"}
+    Register(in_folder.root, clock=in_folder.clock).append("timestamped", "countersign", **data)
+    in_folder.clock.move(days=2)
+    assert opened(packed(in_folder, tmp_path / "one", 2), tmp_path / "files")["seals/000001.tsr"] == b"a token"
 
 
 def test_no_word_from_outside_is_in_the_chain(in_folder: Keeping, tmp_path: Path) -> None:
