@@ -6,7 +6,6 @@ import typer
 
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_index
 from countersign.cli.output import print_json, print_table
-from countersign.errors import UnknownRunError
 from countersign.evidence.indexed import OPENED, IndexedRun
 from countersign.evidence.root import EvidenceRoot
 from countersign.runs.deployments import never_deployed
@@ -31,10 +30,7 @@ def status(
         listed = never_deployed(index) if undeployed else index.all_runs()
         runs = [run for run in listed if only is None or run.status == only.upper()]
     else:
-        found = index.run(run_id)
-        if found is None:
-            raise UnknownRunError(f"{run_id}: no such run in {root}; `countersign status` lists them")
-        runs = [found]
+        runs = [index.known(run_id)]
     if as_json:
         print_json({"runs": [_document(evidence, run) for run in runs]})
         return
