@@ -489,8 +489,7 @@ def test_a_counter_signature_that_is_not_the_registered_one_is_found(
     damage(witnessed(sealing, 1))
     for known in (None, signers):
         assert sealing.kinds(allowed_signers=known) == ["witness_signature"]
-        found = {name for name, _, _ in script_faults(sealing.stage.root.path, known)}
-        assert "content_differs" in found <= {"content_differs", "witness_signature"}
+        assert "content_differs" in {name for name, _, _ in script_faults(sealing.stage.root.path, known)}
 
 
 def test_a_counter_signature_by_a_key_that_is_nobodys_counts_for_nothing(sealing: Sealing, signers: Path) -> None:
@@ -499,9 +498,10 @@ def test_a_counter_signature_by_a_key_that_is_nobodys_counts_for_nothing(sealing
     assert sealing.kinds(allowed_signers=signers) == []
     assert script_faults(root, signers) == []
     lines = [line for line in signers.read_text().splitlines() if line.startswith(PIPELINE)]
-    signers.write_text("\n".join([*lines, ""]))
-    assert sealing.kinds(allowed_signers=signers) == ["witness_signature"]
-    assert [name for name, _, _ in script_faults(root, signers)] == ["witness_signature"]
+    without = signers.with_name("signers-without-the-witness")
+    without.write_text("\n".join([*lines, ""]))
+    assert sealing.kinds(allowed_signers=without) == ["witness_signature"]
+    assert [name for name, _, _ in script_faults(root, without)] == ["witness_signature"]
     assert sealing.kinds() == []
     assert script_faults(root) == []
     assert path.is_file()
