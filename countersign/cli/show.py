@@ -7,7 +7,7 @@ import typer
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_index
 from countersign.cli.output import print_json, print_lines
 from countersign.clocks.instant import stamp
-from countersign.errors import EvidenceError, UnknownRunError
+from countersign.errors import EvidenceError
 from countersign.evidence.lines import Entry
 from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Register
@@ -35,9 +35,7 @@ def show(
     if workpaper + handoff + log + evidence > 1:
         raise typer.BadParameter("one page at a time: --workpaper, --handoff, --log or --evidence")
     place, index = open_index(root)
-    run = index.run(run_id)
-    if run is None:
-        raise UnknownRunError(f"{run_id}: no such run in {root}; `countersign status` lists them")
+    run = index.known(run_id)
     path = place.log(run.day, run_id)
     if not path.is_file():
         raise EvidenceError(f"{run_id} was opened, but its log is not there; execute its payload again")

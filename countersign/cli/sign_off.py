@@ -8,7 +8,7 @@ import typer
 from countersign.cli.approve import Determinations, print_receipts, read_determinations
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_existing
 from countersign.cli.output import print_json, say
-from countersign.errors import SourceError, UnknownRunError
+from countersign.errors import SourceError
 from countersign.runs.engine import Engine
 from countersign.runs.sign_offs import SignOffDesk
 from countersign.runs.statement import namespace_of
@@ -60,10 +60,7 @@ def submit(
 
 
 def _rundir(engine: Engine, run_id: str) -> Path:
-    run = engine.index.run(run_id)
-    if run is None:
-        raise UnknownRunError(f"{run_id}: no such run in {engine.root.path}; `countersign status` lists them")
-    return engine.root.rundir(run.day, run_id)
+    return engine.root.rundir(engine.index.known(run_id).day, run_id)
 
 
 def _read(path: Path) -> bytes:

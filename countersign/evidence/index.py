@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from countersign.errors import EvidenceError, TamperedError
+from countersign.errors import EvidenceError, TamperedError, UnknownRunError
 from countersign.evidence.chain import Tail, Writer, read_tail
 from countersign.evidence.clock_index import ClockIndex
 from countersign.evidence.deployment_index import DeploymentIndex
@@ -56,6 +56,7 @@ class Index:
     """Questions about the whole root, answered from the register's lines."""
 
     def __init__(self, root: EvidenceRoot, register: Register, url: str | None = None) -> None:
+        self._root = root.path
         self._register = register
         self._engine = _engine(url or f"sqlite:///{root.index}")
         self.deployments = DeploymentIndex(self._connect)
@@ -119,6 +120,13 @@ class Index:
     def run(self, run_id: str) -> IndexedRun | None:
         """One run, or None."""
         return next(iter(self._select(select(_runs).where(_runs.c.run_id == run_id))), None)
+
+    def known(self, run_id: str) -> IndexedRun:
+        """One run. Raises UnknownRunError."""
+        run = self.run(run_id)
+        if run is None:
+            raise UnknownRunError(f"{run_id}: no such run in {self._root}; `countersign status` lists them")
+        return run
 
     def runs(self, run_ids: Iterable[str]) -> dict[str, IndexedRun]:
         """The known ones of these runs, by id."""

@@ -1,8 +1,8 @@
 """Making seals: read what is new, state it, sign it, and let the register say so.
 
 Order of writes: statement → signature → register line. A number belongs to the first statement that was linked under
-it, and only that one is ever signed; a crash between any two is repaired by the next sealing. Locks in the order
-seals, findings, register. What does not belong here: judging what is there (`seals`).
+it, and only a signature of that one is ever kept; a crash between any two is repaired by the next sealing. Locks in the
+order seals, findings, register. What does not belong here: judging what is there (`seals`).
 """
 
 import io
@@ -64,8 +64,9 @@ class Sealer:
             if last is not None:
                 self._finish(last, register, findings)
             seal = self._state(last, register, findings, policy, stamp(now()))
+            signature = sign(seal.statement, key=self._key, namespace=SEAL)  # a key that cannot leaves nothing behind
             durable.create_file(seal_path(self._root, seal.number), seal.statement)
-            self._sign(seal, register)
+            self._keep(signature, seal, register)
         return seal
 
     def _state(
@@ -106,12 +107,11 @@ class Sealer:
             if self._state(before, register, findings, last.policy, last.at, ends) != last:
                 where = seal_path(self._root, last.number)
                 raise TamperedError(f"{where}: an unsigned statement that does not say what the root says (SEV-1)")
-            self._sign(last, register, finished=True)
+            self._keep(sign(last.statement, key=self._key, namespace=SEAL), last, register, finished=True)
         elif not any(_names(line, last) for line in _lines(register, last.register)):
             self._note(last, register, finished=True)
 
-    def _sign(self, seal: Seal, register: Writer, *, finished: bool = False) -> None:
-        signature = sign(seal.statement, key=self._key, namespace=SEAL)
+    def _keep(self, signature: bytes, seal: Seal, register: Writer, *, finished: bool = False) -> None:
         durable.create_file(signature_path(self._root, seal.number), signature)
         self._note(seal, register, finished=finished)
 

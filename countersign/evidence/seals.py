@@ -91,7 +91,9 @@ def check_seals(
     root that is not in use any more.
     """
     if witness is not None and not witness.is_file():
-        raise EvidenceError(f"{witness}: no such file; --witness names a seal that was kept elsewhere")
+        raise EvidenceError(f"{witness}: no such file; it would be a seal that was kept elsewhere")
+    if allowed_signers is not None and not allowed_signers.is_file():
+        raise EvidenceError(f"{allowed_signers}: no such file; it would say who may seal, as ssh-keygen reads it")
     sealed = Sealed()
     with _standing_still(root):
         seals = list(_readable(root, sealed.faults))

@@ -34,7 +34,9 @@ def _read(path: Path, document: type[_Document]) -> _Document:
         content = _StrictLoader(path.read_text(encoding="utf-8")).get_single_data()
         return document.model_validate_json(json.dumps(content))
     except FileNotFoundError as error:
-        raise PolicyError(f"{path}: not found; name it with --policy or run where it lies") from error
+        raise PolicyError(
+            f"{path}: not found; name a file that is there (the policy by --policy), or run where it lies"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

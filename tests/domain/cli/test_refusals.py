@@ -56,6 +56,7 @@ def test_a_payload_that_cannot_pass_ends_with_1_and_says_why(cli: Cli, write: Wr
         ("show", "RUN", "--log", "--evidence"),
         ("show", "RUN", "--handoff"),
         ("approve", "RUN", "independent_review"),
+        ("status", "--status", "FINISHED"),
         ("run",),
         ("run", "FOLDER/none.json"),
         ("run", "-", "FOLDER/none.json"),
@@ -132,6 +133,38 @@ def test_files_read_before_an_unreadable_one_are_still_reported(cli: Cli, write:
     answer = cli("run", write("payload.json", payload_with()), "none.json", "--json")
     assert (answer.code, answer.document["totals"]["opened"]) == (2, 1)
     assert "none.json: cannot be read" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ("approve", _NO_RUN, "independent_review", "--as", "reviewer", "--determinations", "none.json"),
+            "none.json: cannot be read: No such file",
+        ),
+        (("evaluate", "--gold", "none.json"), "none.json: no gold set: No such file"),
+        (
+            (
+                "sla",
+                "due",
+                "maker_checker",
+                "--tier",
+                "standard",
+                "--from",
+                "2026-11-20T15:00:00Z",
+                "--calendar",
+                "none.yaml",
+            ),
+            "none.yaml: not found; name a file that is there",
+        ),
+        (("status", "--status", "FINISHED"), "COMPLETED"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else None,
+)
+def test_what_was_mistyped_is_named(cli: Cli, write: Write, arguments: tuple[str, ...], says: str) -> None:
+    run_id = begin(cli, write)
+    answer = cli(*(run_id if part == _NO_RUN else part for part in arguments))
+    assert (answer.code, says in answer.err) == (2, True), answer.err
 
 
 def test_a_closed_standard_input_is_unreadable_and_not_unexpected(cli: Cli) -> None:

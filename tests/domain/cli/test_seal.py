@@ -71,6 +71,7 @@ def test_a_seal_is_timestamped_where_the_policy_says_so_and_made_where_the_autho
         (("seal",), "no key to seal with"),
         (("seal", "--key", "nowhere"), "the key cannot be read"),
         (("verify", "--witness", "nowhere"), "no such file"),
+        (("verify", "--allowed-signers", "nowhere"), "nowhere: no such file"),
         (("seal", "--root", "nowhere", "--key", "nowhere"), "no evidence root"),
     ],
 )
