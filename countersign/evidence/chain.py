@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -175,9 +176,12 @@ class Writer:
         raise_for(self._chain.path, scan)
         return entries
 
-    def stage(self, draft: Draft) -> Entry:
-        """Chain one event to what is there and staged so far, without writing it; returns it as it will be read."""
-        line = encode(draft, prev=self._head, seq=self._seq + 1, at=self._clock(), entropy=self._entropy)
+    def stage(self, draft: Draft, at: datetime | None = None) -> Entry:
+        """Chain one event to what is there and staged so far, without writing it; returns it as it will be read.
+
+        `at` is the instant of what it says, where that was decided for one; else the event is of now.
+        """
+        line = encode(draft, prev=self._head, seq=self._seq + 1, at=at or self._clock(), entropy=self._entropy)
         if line.blobs and self._chain.blobs is None:
             raise EvidenceError(f"{self._chain.path}: a text over the inline limit needs a blob folder")
         self._staged.append(line)
