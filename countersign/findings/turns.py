@@ -11,8 +11,8 @@ from countersign.clocks.allowance import Unit
 from countersign.clocks.business import to_instants
 from countersign.clocks.instant import from_micros, to_micros
 from countersign.evidence.indexed import IndexedClock
-from countersign.findings.course import Course, Courses
 from countersign.findings.occurrences import subject_of, waits_for
+from countersign.runs.course import Course, Courses
 from countersign.runs.engine import Engine
 
 
