@@ -4,7 +4,7 @@ What belongs here: what is checked, and faults by name. What does not: mending a
 index, and nothing needs the policy file: the versions of then lie in the evidence root.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import groupby
@@ -17,7 +17,7 @@ from countersign.controls.model.combined import claims_of, read
 from countersign.controls.quote import fold_quote
 from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
 from countersign.evidence.contents import check_contents, check_dataset
-from countersign.evidence.lines import ZERO
+from countersign.evidence.lines import ZERO, Entry
 from countersign.evidence.log import AuditLog, Trust
 from countersign.evidence.register import Register
 from countersign.evidence.root import LOG, EvidenceRoot
@@ -103,6 +103,32 @@ def read_account(register: Register) -> Account:
     return account
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the runs of a root stand on; `account` is None where its register says nothing that can be believed."""
+
+    account: Account | None
+    sealed: Sealed
+    faults: list[RunFault]
+
+    def chosen(self, run_ids: Iterable[str], where: Path) -> list[Registered]:
+        """These runs, by day and id. Raises UnknownRunError."""
+        known = self.account.runs if self.account else {}
+        for run_id in run_ids:
+            if run_id not in known:
+                raise UnknownRunError(f"{run_id}: no such run in {where}; `countersign status` lists them")
+        return sorted((known[run_id] for run_id in run_ids), key=lambda run: (run.day, run.run_id))
+
+
+@dataclass(slots=True)
+class ReadRun:
+    """A run as its log has it, and what is wrong with it; there is no state where the log cannot be followed."""
+
+    faults: list[RunFault]
+    entries: list[Entry] = field(default_factory=list)
+    state: RunState | None = None
+
+
 class Verifier:
     """Verifies the runs of one evidence root.
 
@@ -130,22 +156,15 @@ class Verifier:
 
     def verify(self, run_ids: list[str] | None = None, progress: Callable[[int], None] | None = None) -> "Verified":
         """Verify these runs, or all of them with the register and every file. Raises UnknownRunError."""
-        sealed = check_seals(self._root, allowed_signers=self._allowed_signers, witness=self._witness, now=self._now)
-        faults = [_of_root(fault) for fault in sealed.faults]
-        try:
-            account = read_account(self._register)
-        except (EvidenceError, KeyError, ValueError, TypeError) as error:
-            return Verified(0, [RunFault(None, "register", str(self._root.register), str(error)), *faults])
-        self._attestations.in_force = account.in_force
-        faults += self._configurations(account)
+        ground = self.ground()
+        account, faults = ground.account, list(ground.faults)
+        if account is None:
+            return Verified(0, faults)
         known = account.runs
         if run_ids is None:
             faults += map(_of_root, check_contents(self._root, account.datasets))
             faults += self._unregistered(known)
-        for run_id in run_ids or ():
-            if run_id not in known:
-                raise UnknownRunError(f"{run_id}: no such run in {self._root.path}; `countersign status` lists them")
-        chosen = sorted((known[run_id] for run_id in run_ids or known), key=lambda run: (run.day, run.run_id))
+        chosen = ground.chosen(run_ids or known, self._root.path)
         days = None if run_ids is None else {run.day.isoformat() for run in chosen}
         faults += map(_of_root, self._take_out_unsound(account, days))
         for day, runs in groupby(chosen, key=lambda run: run.day):
@@ -158,9 +177,20 @@ class Verifier:
                 if progress:
                     progress(1)
             faults += map(_of_root, published.compare(account.published(day), whole=run_ids is None))
-        trust = min((_vouched(sealed, run) for run in chosen), key=_STRENGTH.index, default=_STRENGTH[0])
+        trust = min((_vouched(ground.sealed, run) for run in chosen), key=_STRENGTH.index, default=_STRENGTH[0])
         demo = len(self._attestations.demo)
-        return Verified(len(chosen), faults, trust, sealed.since, demo, self._genesis is not None)
+        return Verified(len(chosen), faults, trust, ground.sealed.since, demo, self._genesis is not None)
+
+    def ground(self) -> "Ground":
+        """What runs stand on: seals, register and configurations, and everything that is wrong with these."""
+        sealed = check_seals(self._root, allowed_signers=self._allowed_signers, witness=self._witness, now=self._now)
+        faults = [_of_root(fault) for fault in sealed.faults]
+        try:
+            account = read_account(self._register)
+        except (EvidenceError, KeyError, ValueError, TypeError) as error:
+            return Ground(None, sealed, [RunFault(None, "register", str(self._root.register), str(error)), *faults])
+        self._attestations.in_force = account.in_force
+        return Ground(account, sealed, [*faults, *self._configurations(account)])
 
     def _configurations(self, account: Account) -> Iterator[RunFault]:
         """Whether the first configuration is the one given from outside, and each later one was adopted by owners."""
@@ -189,28 +219,37 @@ class Verifier:
 
     def verify_run(self, run: Registered, published: Published) -> Iterator[RunFault]:
         """Everything wrong with one run; the chain first, since nothing else counts without it."""
+        read = self.read_run(run)
+        if read.state is not None and read.state.closed_as is Status.COMPLETED:
+            published.take(read.state)
+        return iter(read.faults)
+
+    def read_run(self, run: Registered) -> "ReadRun":
+        """A run's log with everything that is wrong with it."""
         path = self._root.log(run.day, run.run_id)
         if not path.exists():
-            if run.head != ZERO:
-                yield RunFault(run.run_id, "log_missing", str(path), f"a log with the head {run.head}")
-            return
+            detail = f"a log with the head {run.head}"
+            return ReadRun([RunFault(run.run_id, "log_missing", str(path), detail)] if run.head != ZERO else [])
         log = AuditLog(path, root=self._root)
         report = log.check(registered=run.head)
         if report.fault is not None:
-            yield RunFault(run.run_id, report.fault.kind, f"{path}:{report.fault.line}", report.fault.detail)
-            return
+            where = f"{path}:{report.fault.line}"
+            return ReadRun([RunFault(run.run_id, report.fault.kind, where, report.fault.detail)])
+        read = ReadRun([])
         try:
-            entries = list(log.records())
-            state = read_state(run.run_id, entries, self._root.blobs)
+            read.entries = list(log.records())
+            state = read_state(run.run_id, read.entries, self._root.blobs)
             if report.head != run.head:
                 run = replace(run, head=report.head, status="")  # it went on since the register was read
-            yield from self._decided_again(run, state, path, {entry.head: entry.seq for entry in entries})
-            if state.closed_as is Status.COMPLETED:
-                published.take(state)
+            order = {entry.head: entry.seq for entry in read.entries}
+            for fault in self._decided_again(run, state, path, order):  # one by one: what came before an error stays
+                read.faults.append(fault)
+            read.state = state
         except TamperedError as error:
-            yield RunFault(run.run_id, "inconsistent", str(path), str(error))
+            read.faults.append(RunFault(run.run_id, "inconsistent", str(path), str(error)))
         except CountersignError as error:
-            yield RunFault(run.run_id, "unreadable", str(path), str(error))
+            read.faults.append(RunFault(run.run_id, "unreadable", str(path), str(error)))
+        return read
 
     def _decided_again(
         self, run: Registered, state: RunState, path: Path, order: Mapping[str, int]
