@@ -70,6 +70,10 @@ class UnknownRunError(CountersignError):
     """No run of that id in this evidence root."""
 
 
+class NotReperformed(CountersignError):
+    """A run cannot be performed again from what is kept, or not by this release."""
+
+
 class FindingRefused(CountersignError):
     """An acknowledgement or a disposition was not taken; nothing was written."""
 

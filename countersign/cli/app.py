@@ -21,6 +21,7 @@ from countersign.cli import (
     people,
     policy,
     prove,
+    reperform,
     retention,
     sample,
     seal,
@@ -62,6 +63,7 @@ app.command("observe")(observe.observe)
 app.command("status")(status.status)
 app.command("show")(show.show)
 app.command("verify")(verify.verify)
+app.command("reperform")(reperform.reperform)
 app.command("evaluate")(evaluate.evaluate)
 app.command("seal")(seal.seal)
 app.add_typer(sign_off.app, name="sign-off", help="Sign on another machine: what to sign, and what was signed.")

@@ -21,6 +21,7 @@ from countersign.errors import EvidenceError
 from countersign.policy.configuration import SCHEMA, Configuration
 from countersign.policy.demo import DemoSigners
 from countersign.policy.document import Catalogue, Policy
+from countersign.policy.section import first_fault
 
 Documents = dict[str, Any]
 Reader = Callable[[Documents], Documents]
@@ -37,9 +38,7 @@ READERS: Mapping[str, Reader] = {_UNNUMBERED: _as_they_are, SCHEMA: _as_they_are
 _Document = TypeVar("_Document", bound=BaseModel)
 
 
-def read_kept(
-    digest: str, version: Callable[[str], bytes], readers: Mapping[str, Reader] = READERS
-) -> Configuration:
+def read_kept(digest: str, version: Callable[[str], bytes], readers: Mapping[str, Reader] = READERS) -> Configuration:
     """The configuration of a digest; `version` gives the kept bytes of each. Raises EvidenceError saying what it lacks.
 
     Its manifest, and so its digests, are those that were kept, whatever today's form would make of them.
@@ -73,7 +72,10 @@ def _digest_of(value: Any) -> str:
 
 
 def _read(digest: str, name: str, form: type[_Document], documents: Documents) -> _Document:
+    where = f"the configuration {digest} is of another form, in its {name}"
+    if name not in documents:
+        raise EvidenceError(f"{where}: there is none")
     try:
         return form.model_validate_json(orjson.dumps(documents[name]))
-    except (ValidationError, KeyError) as error:
-        raise EvidenceError(f"the configuration {digest} is of another form, in its {name}: {error}") from error
+    except ValidationError as error:
+        raise EvidenceError(f"{where}: {first_fault(error)}") from error

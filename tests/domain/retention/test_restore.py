@@ -12,6 +12,7 @@ from countersign.errors import EvidenceError, StoreError, TamperedError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.seals import check_seals
 from countersign.retention.restore import _append, restore, restore_into, verify_restored
+from countersign.runs.reperformance import Reperformer
 from tests.conftest import payload_with
 from tests.domain.retention.conftest import DAY, NEXT, Keeping, loosen
 
@@ -32,6 +33,24 @@ def lose(keeping: Keeping, day: date = DAY) -> dict[str, bytes]:
     for path in [*root.glob("blobs/*"), *root.glob(f"seals/00000{1 if day == DAY else 2}*")]:
         path.unlink()
     return before
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_restored_day_is_performed_again_with_the_versions_that_came_back_with_it(
+    in_folder: Keeping, tmp_path: Path, elsewhere: bool
+) -> None:
+    in_folder.kept()
+    lose(in_folder)
+    shutil.rmtree(in_folder.root.policies)
+    if elsewhere:
+        folder = tmp_path / "elsewhere"
+        restore_into(folder, in_folder.store, DAY)
+    else:
+        folder = in_folder.root.path
+        restore(in_folder.archive, in_folder.store, DAY)
+    performer = Reperformer(folder)
+    found = [str(one.outcome) for one in performer.perform(performer.opened(DAY, DAY))]
+    assert (performer.faults, found) == ([], ["identical"] * 2)
 
 
 @pytest.mark.parametrize("day", [DAY, NEXT])
