@@ -12,11 +12,11 @@ from countersign.clocks.instant import stamp
 from countersign.errors import CountersignError, RetentionRefused
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import Draft
-from countersign.retention.approvals import GOOD_FOR, Act, Approval, approve, require_good, require_owner, two_of
 from countersign.retention.keep import Archive, alone
 from countersign.retention.ledger import ACTOR, HELD, PURGED, RELEASED, Done, KeptDay, Ledger
 from countersign.retention.store import RetentionStore
-from countersign.runs.consent import OWNERS
+from countersign.runs.approvals import GOOD_FOR, Act, Approval, approve, require_good, require_owner
+from countersign.runs.owners import OWNERS, two_of
 from countersign.runs.versions import VersionStore
 
 
@@ -143,7 +143,7 @@ def _approved(
         environment = archive.register.environment()
         given.append(approve(act, approver.by, approver.reason, versions, approver.keys, environment, now))
         drafts.append(given[-1].draft())
-    by = two_of(given, versions)
+    by = two_of((approval.by for approval in given), versions)
     if by:
         drafts.append(Draft(act.what, ACTOR, {**act.on, "by": by}))
     if drafts:
@@ -172,5 +172,5 @@ def unapproved(archive: Archive, ledger: Ledger) -> Iterator[tuple[Done, str]]:
                 why = str(error)
             else:
                 good += [approval] if done.at - approval.at <= GOOD_FOR else []
-        if not two_of(good, archive.versions):
+        if not two_of((approval.by for approval in good), archive.versions):
             yield done, f"only {good[0].by!r} approved it" if good else why

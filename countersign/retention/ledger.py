@@ -15,7 +15,7 @@ from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import TamperedError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import Draft, parse_line
-from countersign.retention.approvals import APPROVED, Act, Approval
+from countersign.runs.approvals import APPROVED, Act, Approval
 
 ACTOR = "countersign"
 HALVES = ("chain", "texts")
@@ -142,10 +142,8 @@ def _take(ledger: Ledger, name: str, event: dict[str, Any], texts: dict[str, str
         if date.fromisoformat(event["day"]) not in ledger.days:
             raise ValueError("it was not kept")
     elif name == APPROVED:
-        act = Act(event["act"], event["on"])
-        approval = Approval(
-            act, event["actor"], at, texts.get("reason", ""), texts.get("statement"), texts.get("signature")
-        )
+        approval = Approval.read(event, event["actor"], at, texts)
+        act = approval.act
         ledger.waiting.setdefault(act.canonical, []).append((approval, in_force))
     else:
         act = Act(name, {"days": event["days"]})
