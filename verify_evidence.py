@@ -57,11 +57,12 @@ def parse(raw):
         return {}
 
 
-def events(path, blobs):
-    """The events of a chain with their texts. `recovered` stands for a torn line, or voids an event that lost texts."""
+def events(path, blobs, erased=()):
+    """Events with their texts, None for an erased one. `recovered` stands for a torn line, or voids what lost texts."""
     event, head, seq, awaited, damaged, where = None, ZERO, -1, [], None, str(path)
     for number, raw in enumerate(lines_of(path), start=1):
         where, line = f"{path}:{number}", parse(raw)
+        gone = line.get("erased") in erased
         if "prev" in line:
             recovers = line["event"] == "recovered"
             expect(damaged == (line.get("damaged") if recovers else None), "unreadable", where, "the line before it")
@@ -75,10 +76,10 @@ def events(path, blobs):
             awaited = list(line.get("texts", {}).items())
             for name, digest in line.get("blobs", {}).items():
                 kept = (blobs / digest).read_bytes() if (blobs / digest).is_file() else b""
-                event.texts[name] = parse(kept).get("value", "")
-                awaited += [] if sha256(kept) == digest else [(name, digest)]
-        elif awaited and damaged is None and (line.get("text"), sha256(raw)) == awaited[0]:
-            event.texts[awaited.pop(0)[0]] = line["value"]
+                event.texts[name] = None if digest in erased else parse(kept).get("value", "")
+                awaited += [] if digest in erased or sha256(kept) == digest else [(name, digest)]
+        elif awaited and damaged is None and (line.get("text"), line["erased"] if gone else sha256(raw)) == awaited[0]:
+            event.texts[awaited.pop(0)[0]] = line.get("value")
         else:
             expect(raw.endswith(b"\n"), "torn_tail", where, "a whole last line")
             expect(damaged is None, "unreadable", where, "an event, or a text that the event before it names")
@@ -99,7 +100,7 @@ class Run:
     def __init__(self, root, opened):
         self.root, self.id, self.digest, self.opened = root, opened["run_id"], opened["digest"], opened["configuration"]
         self.path = root / "runs" / opened["day"].replace("-", "/") / self.id / "audit.jsonl"
-        self.head, self.status, self.made, self.signed, self.closed = ZERO, "", {}, {}, None
+        self.head, self.status, self.made, self.signed, self.closed, self.erased = ZERO, "", {}, {}, None, set()
 
     def version(self, digest):
         return json.loads((self.root / "policies" / f"{digest}.json").read_bytes())
@@ -107,10 +108,10 @@ class Run:
     def check(self):
         """Read the log to its end. Raises Fault at the first event that does not follow from those before it."""
         head, there = ZERO, self.path.is_file()  # a run that was opened and not begun has no log
-        for event in events(self.path, self.root / "blobs") if there else ():
+        for event in events(self.path, self.root / "blobs", self.erased) if there else ():
             may = event.name == "recovered" or (event.name in STEPS and not self.closed)
             expect(may, "inconsistent", event.where, "a step of a run, and nothing after its end")
-            getattr(self, event.name, lambda _: None)(event)
+            getattr(self, "" if self.erased else event.name, lambda _: None)(event)  # without its words only its order
             self.made[event.name], self.closed, head = event, ENDS.get(event.name, self.closed), event.digest
         expect(head == self.head, "head_differs" if there else "log_missing", self.path, f"the head {self.head}")
         expect(self.closed in (None, self.status), "status_differs", self.path, f"the status {self.status}")
@@ -267,6 +268,8 @@ class Root:
             elif event.name in ("run_head", "run_closed", "signed_off", "breached") and "head" in event.said:
                 run = self.runs[said["run_id"]]
                 run.head, run.status = said["head"], said.get("status", run.status)
+            elif event.name == "erased" and len(set(said["by"])) == 2:
+                self.runs[said["run_id"]].erased.update(said["digests"])
             elif event.name == "sealed":
                 self.notes[self.path / "seals" / f"{said['number']:06}.json"] = said
             elif event.name == "dataset":
@@ -278,8 +281,9 @@ class Root:
         for path in set(self.path.glob("runs/*/*/*/*/audit.jsonl")) - {run.path for run in self.runs.values()}:
             self.faults.append(("unregistered", path, "a register that opens such a run there"))
         kept = [path for at in ("policies/*.json", "blobs/[0-9a-f]*", "extracts/[!.]*") for path in self.path.glob(at)]
+        erased = {digest for run in self.runs.values() for digest in run.erased}
         for path, digest in [*self.files.items(), *((path, path.name.removesuffix(".json")) for path in kept)]:
-            if not path.is_file() or sha256(path.read_bytes()) != digest:
+            if digest not in erased and (not path.is_file() or sha256(path.read_bytes()) != digest):
                 self.faults.append(("content_differs", path, f"the SHA-256 {digest}"))
         heads = [event.digest for event in events(self.found, self.path / "blobs")] if self.findings != ZERO else [ZERO]
         expect(heads[-1] == self.findings, "findings_cut", self.found, f"the head {self.findings}")
@@ -310,7 +314,8 @@ def main():
     root = Root(**vars(parser.parse_args()))
     for name, where, expected in root.faults:
         print(f"{name}  {where}  expected: {expected}")
-    print(f"{len(root.runs)} runs, {len(root.notes)} seals: {len(root.faults) or 'no'} faults")
+    erased = sum(len(run.erased) for run in root.runs.values())
+    print(f"{len(root.runs)} runs, {len(root.notes)} seals, {erased} erased texts: {len(root.faults) or 'no'} faults")
     raise SystemExit(bool(root.faults))
 
 

@@ -79,7 +79,7 @@ class FindingRefused(CountersignError):
 
 
 class RetentionRefused(CountersignError):
-    """A hold, a release or a purge was not taken; nothing was written and nothing removed."""
+    """A hold, a release, a purge or an erasure was not taken; nothing was written and nothing removed."""
 
 
 class ClockRefused(CountersignError):

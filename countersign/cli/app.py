@@ -13,6 +13,7 @@ from countersign.cli import (
     advance,
     approve,
     calendar,
+    erase,
     evaluate,
     finding,
     intake,
@@ -70,6 +71,7 @@ app.add_typer(sign_off.app, name="sign-off", help="Sign on another machine: what
 app.command("prove")(prove.prove_run)
 app.command("witness")(witness.witness)
 app.command("restore")(retention.restore)
+app.command("erase")(erase.erase)
 app.add_typer(intake.app, name="intake", help="Read changes from a source; each becomes a run.")
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
 app.add_typer(calendar.app, name="calendar", help="The business calendar.")

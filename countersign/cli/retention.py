@@ -16,7 +16,7 @@ from countersign.findings.log import FindingsLog
 from countersign.findings.losses import record_losses
 from countersign.policy import Policy, load_policy
 from countersign.retention.check import check as check_kept
-from countersign.retention.holds import Answer, Approver
+from countersign.retention.holds import Answer
 from countersign.retention.holds import hold as approve_hold
 from countersign.retention.holds import purge as approve_purge
 from countersign.retention.holds import release as approve_release
@@ -27,6 +27,7 @@ from countersign.retention.restore import Restored, restore_into, verify_restore
 from countersign.retention.restore import restore as restore_day
 from countersign.retention.store import RetentionStore
 from countersign.runs.adoption import ConfigurationDesk
+from countersign.runs.approvals import Approver
 from countersign.runs.run import key_ring
 
 app = typer.Typer(no_args_is_help=True)

@@ -4,7 +4,7 @@ What belongs here: what an approval says and signs, and whether one stands. What
 even where the policy asks for no signature; a signature then only says more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,12 +12,14 @@ from typing import Any
 import rfc8785
 
 from countersign.clocks.instant import stamp
-from countersign.errors import RetentionRefused
+from countersign.errors import CountersignError, RetentionRefused
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import Draft
-from countersign.runs.owners import OWNERS, SignedWords, require_signed, sign
-from countersign.runs.versions import Versions
+from countersign.evidence.register import Register
+from countersign.runs.owners import OWNERS, SignedWords, require_signed, sign, two_of
+from countersign.runs.versions import Versions, VersionStore
 
+ACTOR = "countersign"
 SCHEMA = "countersign/retention/1"
 NAMESPACE = "retention@countersign"
 APPROVED = "retention_approved"
@@ -56,6 +58,73 @@ class Approval:
     def read(cls, data: Mapping[str, Any], by: str, at: datetime, texts: Mapping[str, str]) -> "Approval":
         """The approval in a register line. Raises KeyError for one that is not of its form."""
         return cls(Act(data["act"], data["on"]), by, at, texts.get("reason", ""), SignedWords.among(texts))
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """Who approves, why, and with which keys at hand."""
+
+    by: str
+    reason: str
+    keys: KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An act that the register says was done at an instant, by these people, with the approvals that came before it.
+
+    Each approval comes with the digest of the configuration that was in force then.
+    """
+
+    act: Act
+    at: datetime
+    by: tuple[str, ...]
+    approvals: tuple[tuple[Approval, str], ...]
+
+
+def settle(
+    act: Act, approver: Approver, waiting: Iterable[Approval], versions: Versions, register: Register, now: datetime
+) -> tuple[list[str], bool]:
+    """Put an approval on record, and the act with it where it is the second; who approved, and whether it may be done.
+
+    `waiting` are the approvals of this act that are on record already. Raises RetentionRefused.
+    """
+    environment = register.environment()
+    given = [one for one in waiting if now - one.at <= GOOD_FOR and _stands(one, versions, environment)]
+    drafts = []
+    if approver.by not in {one.by for one in given}:
+        given.append(approve(act, approver.by, approver.reason, versions, approver.keys, environment, now))
+        drafts.append(given[-1].draft())
+    by = two_of((one.by for one in given), versions)
+    if by:
+        drafts.append(Draft(act.what, ACTOR, {**act.on, "by": by}))
+    if drafts:
+        register.append_many(drafts)
+    return by or sorted({one.by for one in given}), bool(by)
+
+
+def _stands(approval: Approval, versions: Versions, environment: str) -> bool:
+    try:
+        require_good(approval, versions, environment)
+    except RetentionRefused:
+        return False
+    return True
+
+
+def why_not_by_two(done: Done, versions: VersionStore, in_force: Versions, environment: str) -> str | None:
+    """Why an act was not approved by two people, each judged by the configuration of then; None where it was."""
+    good: list[Approval] = []
+    why = "nobody approved it"
+    for approval, configuration in done.approvals:
+        try:
+            require_good(approval, versions.at(configuration), environment)
+        except CountersignError as error:
+            why = str(error)
+        else:
+            good += [approval] if done.at - approval.at <= GOOD_FOR else []
+    if two_of((approval.by for approval in good), in_force):
+        return None
+    return f"only {good[0].by!r} approved it" if good else why
 
 
 def approve(

@@ -60,6 +60,8 @@ def replay(logged: RunState, entries: Sequence[Entry], versions: Versions) -> Re
 
     Raises NotReperformed where another release judged it, or its words are not all there.
     """
+    if logged.erased:
+        raise NotReperformed(f"{', '.join(sorted(logged.erased))}: erased by two people; the register says who and why")
     done = Replay(RunState(logged.run_id))
     waiting: deque[Draft] = deque()
     for entry in without_voided(entries):

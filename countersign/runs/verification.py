@@ -22,8 +22,10 @@ from countersign.evidence.log import AuditLog, Trust
 from countersign.evidence.register import Register
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault, Sealed, check_seals
+from countersign.runs.approvals import Done, why_not_by_two
 from countersign.runs.attestation import Attestations
 from countersign.runs.consent import adoption_faults
+from countersign.runs.erasure import Erasures
 from countersign.runs.handoff import handoff_event
 from countersign.runs.published import Published
 from countersign.runs.state import RunState, Status, read_state
@@ -70,6 +72,7 @@ class Account:
     genesis: str = ""
     in_force: str = ""
     datasets: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    erasures: Erasures = field(default_factory=Erasures)
 
     def published(self, day: date) -> dict[str, set[str]]:
         """By asset, the runs of a day that were there when its file was registered last."""
@@ -85,6 +88,7 @@ def read_account(register: Register) -> Account:
     account = Account()
     for entry in register.records():
         data = entry.data
+        account.erasures.take(entry, account.in_force)
         if entry.event in ("root_opened", "configuration_adopted"):
             account.in_force = data["configuration"]
             account.genesis = account.genesis or account.in_force
@@ -153,6 +157,7 @@ class Verifier:
         self._allowed_signers, self._witness, self._now = allowed_signers, witness, now
         self._genesis = genesis
         self._attestations = Attestations(self._versions, self._register.environment())
+        self._erasures = Erasures()
 
     def verify(self, run_ids: list[str] | None = None, progress: Callable[[int], None] | None = None) -> "Verified":
         """Verify these runs, or all of them with the register and every file. Raises UnknownRunError."""
@@ -162,7 +167,8 @@ class Verifier:
             return Verified(0, faults)
         known = account.runs
         if run_ids is None:
-            faults += map(_of_root, check_contents(self._root, account.datasets))
+            erased = {digest for done in account.erasures.done for digest in done.act.on["digests"]}
+            faults += map(_of_root, check_contents(self._root, account.datasets, erased))
             faults += self._unregistered(known)
         chosen = ground.chosen(run_ids or known, self._root.path)
         days = None if run_ids is None else {run.day.isoformat() for run in chosen}
@@ -179,7 +185,9 @@ class Verifier:
             faults += map(_of_root, published.compare(account.published(day), whole=run_ids is None))
         trust = min((_vouched(ground.sealed, run) for run in chosen), key=_STRENGTH.index, default=_STRENGTH[0])
         demo = len(self._attestations.demo)
-        return Verified(len(chosen), faults, trust, ground.sealed.since, demo, self._genesis is not None)
+        ids = {run.run_id for run in chosen}
+        gone = [done for done in account.erasures.done if done.act.on["run_id"] in ids]
+        return Verified(len(chosen), faults, trust, ground.sealed.since, demo, self._genesis is not None, gone)
 
     def ground(self) -> "Ground":
         """What runs stand on: seals, register and configurations, and everything that is wrong with these."""
@@ -190,7 +198,20 @@ class Verifier:
         except (EvidenceError, KeyError, ValueError, TypeError) as error:
             return Ground(None, sealed, [RunFault(None, "register", str(self._root.register), str(error)), *faults])
         self._attestations.in_force = account.in_force
-        return Ground(account, sealed, [*faults, *self._configurations(account)])
+        self._erasures = account.erasures
+        return Ground(account, sealed, [*faults, *self._configurations(account), *self._erased(account)])
+
+    def _erased(self, account: Account) -> Iterator[RunFault]:
+        """Whether two people approved each erasure."""
+        for done in account.erasures.done:
+            run_id, text = done.act.on["run_id"], done.act.on["text"]
+            try:
+                in_force = self._versions.at(account.in_force)
+                why = why_not_by_two(done, self._versions, in_force, self._register.environment())
+            except EvidenceError as error:
+                why = str(error)
+            if why is not None:
+                yield RunFault(run_id, "erasure_void", str(self._root.register), f"two people who erased {text}: {why}")
 
     def _configurations(self, account: Account) -> Iterator[RunFault]:
         """Whether the first configuration is the one given from outside, and each later one was adopted by owners."""
@@ -241,6 +262,12 @@ class Verifier:
             state = read_state(run.run_id, read.entries, self._root.blobs)
             if report.head != run.head:
                 run = replace(run, head=report.head, status="")  # it went on since the register was read
+            there = self._erasures.of(run.run_id).keys() - {
+                digest for entry in read.entries for digest in entry.erased.values()
+            }
+            for digest in sorted(there):
+                detail = f"a mark in place of the text {digest}; the same `countersign erase` finishes it"
+                read.faults.append(RunFault(run.run_id, "erasure_unfinished", str(path), detail))
             order = {entry.head: entry.seq for entry in read.entries}
             for fault in self._decided_again(run, state, path, order):  # one by one: what came before an error stays
                 read.faults.append(fault)
@@ -255,7 +282,7 @@ class Verifier:
         self, run: Registered, state: RunState, path: Path, order: Mapping[str, int]
     ) -> Iterator[RunFault]:
         where = str(path)
-        if state.ingested and state.payload.digest != run.digest:
+        if state.ingested and state.digest != run.digest:
             yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
         # a run that could not be gone on with is FAILED in the register alone, since its log could not be written
         held = run.status == Status.FAILED and state.closed_as is None
@@ -269,8 +296,8 @@ class Verifier:
             yield RunFault(run.run_id, "configuration_differs", where, detail)
             return
         yield from self._classified(state, versions, where)
-        if state.passed is None:
-            return
+        if state.passed is None or state.erased:
+            return  # what was decided on words that were erased was verified before they were, and cannot be again
         decision = gate.decide(state.change, versions.catalogue, versions.policy.change_ids, asserted(state))
         if decision.passed is not state.passed or verdict_rows(decision) != list(state.verdicts):
             detail = "a gate decision that follows from payload and assertions"
@@ -335,7 +362,7 @@ class Verified:
 
     `trust` is how far the answer reaches for every one of them. What came after `since` nobody but whoever runs this
     root vouches for. `demo` counts sign-offs by keys of a demonstration. Without a genesis digest from outside the
-    configuration is self-asserted.
+    configuration is self-asserted. `erased` are the texts that two people took out of these runs.
     """
 
     checked: int
@@ -344,6 +371,7 @@ class Verified:
     since: str | None = None
     demo: int = 0
     genesis_given: bool = False
+    erased: list[Done] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:

@@ -14,11 +14,11 @@ from countersign.errors import BusyError, RetentionRefused, StoreError
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import Draft
 from countersign.policy import Policy, SigningKey
-from countersign.retention.holds import Answer, Approver, hold, purge, release
+from countersign.retention.holds import Answer, hold, purge, release
 from countersign.retention.keep import alone
-from countersign.retention.ledger import ACTOR, HELD, RELEASED
+from countersign.retention.ledger import HELD, RELEASED
 from countersign.retention.local import LocalStore
-from countersign.runs.approvals import NAMESPACE, Act, Approval, approve
+from countersign.runs.approvals import ACTOR, NAMESPACE, Act, Approval, Approver, approve
 from countersign.runs.owners import SignedWords
 from tests.conftest import StepClock
 from tests.domain.retention.conftest import DAY, NEXT, Keeping, worked_with
