@@ -230,6 +230,18 @@ def newest_findings_head(register: Path) -> str | None:
     return None
 
 
+def events_of(register: Path, kind: str) -> Iterator[dict[str, Any]]:
+    """The register's lines of one kind, as they stand, in their order. Raises TamperedError for a broken one."""
+    needle = f'"event":"{kind}"'.encode()
+    with _mapped(register) as content:
+        at = content.find(needle)
+        while at >= 0:
+            event = _event_around(at, content, register, kind)
+            if event.get("event") == kind:
+                yield event
+            at = content.find(needle, at + len(needle))
+
+
 @contextmanager
 def _mapped(path: Path) -> Iterator[mmap.mmap | bytes]:
     """The bytes of a file, to look for words without reading all of it."""

@@ -1,0 +1,132 @@
+"""A frozen population, read back: what is drawn from, and how many of what there are.
+
+What belongs here: reading the files that the register names, never others. What does not: writing them (`files`), the
+order of a freeze (`freeze`), and drawing.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from countersign.errors import SamplingError, TamperedError, printable
+from countersign.evidence.register import events_of
+from countersign.evidence.root import EvidenceRoot
+from countersign.sampling.columns import DATASET, SCHEMA, Outcome, Stratum
+from countersign.sampling.files import digest_of_file
+from countersign.sampling.listing import Counts, Header
+from countersign.sampling.month import Month
+
+FROZEN = "population_frozen"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One list with its Parquet file: a population, or changes that came late to it; `frozen_at` is the register's."""
+
+    header: Header
+    digest: str
+    frozen_at: str
+    parquet: Path
+    list: Path
+
+    def ids(self, stratum: str, outcome: str) -> Iterator[str]:
+        """The change ids of a stratum and outcome, ascending."""
+        for batch in pq.ParquetFile(self.parquet).iter_batches(columns=["change_id", "stratum", "outcome"]):
+            wanted = pc.and_(pc.equal(batch.column("stratum"), stratum), pc.equal(batch.column("outcome"), outcome))
+            yield from batch.column("change_id").filter(wanted).to_pylist()
+
+    def clean_rows(self, change_ids: pa.Array) -> Iterator[pa.RecordBatch]:
+        """The clean rows of these changes, as far as they stand here."""
+        for batch in pq.ParquetFile(self.parquet).iter_batches():
+            clean = pc.equal(batch.column("outcome"), Outcome.CLEAN)
+            yield batch.filter(pc.and_(clean, pc.is_in(batch.column("change_id"), change_ids)))
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """The population of a month as it was frozen, and what came late to it."""
+
+    folder: Path
+    population: Listed
+    late: tuple[Listed, ...] = ()
+
+    @property
+    def month(self) -> Month:
+        return self.population.header.month
+
+    @property
+    def digest(self) -> str:
+        """The population digest; late lists have digests of their own."""
+        return self.population.digest
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was found to be missing, and nothing came late."""
+        return self.population.header.complete and not self.late
+
+    @property
+    def counts(self) -> Counts:
+        """How many changes there are by stratum and outcome."""
+        counted = Counter(self.population.header.counts)
+        for each in self.late:
+            counted.update(each.header.counts)
+        return dict(sorted(counted.items()))
+
+    def strata(self) -> dict[str, int]:
+        """How many clean changes each stratum has: what is drawn from."""
+        return {stratum.value: self.counts.get((stratum, Outcome.CLEAN), 0) for stratum in Stratum}
+
+    def clean_ids(self, stratum: str) -> Iterator[str]:
+        """The clean changes of a stratum."""
+        for each in (self.population, *self.late):
+            yield from each.ids(stratum, Outcome.CLEAN)
+
+    def rows(self, change_ids: Sequence[str]) -> pa.Table:
+        """The rows of clean changes, in this order. Raises SamplingError for an id that has none."""
+        wanted = pa.array(change_ids, pa.string())
+        batches = [batch for each in (self.population, *self.late) for batch in each.clean_rows(wanted)]
+        found = pa.Table.from_batches(batches, schema=SCHEMA)
+        place = pc.index_in(wanted, found.column("change_id").combine_chunks())
+        if place.null_count:
+            missing = wanted.filter(place.is_null())[0].as_py()
+            raise SamplingError(f"{printable(missing)}: no clean change of {self.month}, so it is in no sample of it")
+        return found.take(place)
+
+
+def folder_of(root: EvidenceRoot, month: Month) -> Path:
+    """Where everything about a month's sample lies."""
+    return root.datasets / DATASET / f"month={month}"
+
+
+def registered(root: EvidenceRoot, month: Month) -> list[dict[str, Any]]:
+    """The register's lines about the population of a month and what came late to it, in their order."""
+    return [said for said in events_of(root.register, FROZEN) if said["month"] == str(month)]
+
+
+def read(root: EvidenceRoot, month: Month) -> Frozen | None:
+    """The frozen population of a month, None where there is none yet.
+
+    Raises TamperedError where a file is not the one that the register names.
+    """
+    listed = [_listed(root, said) for said in registered(root, month)]
+    return Frozen(folder_of(root, month), listed[0], tuple(listed[1:])) if listed else None
+
+
+def _listed(root: EvidenceRoot, said: Mapping[str, Any]) -> Listed:
+    paths = {Path(name).suffix: root.path / name for name in said["files"]}
+    for name, digest in said["files"].items():
+        path = root.path / name
+        if not path.is_file() or digest_of_file(path) != digest:
+            raise TamperedError(f"{path}: missing, or not what was frozen; restore it from the retention store (SEV-1)")
+    try:
+        with paths[".txt"].open("rb") as lines:
+            header = Header.parse(lines)
+    except (KeyError, ValueError, SamplingError) as error:
+        raise TamperedError(f"{paths['.txt']}: its header is not of its form: {error} (SEV-1)") from error
+    return Listed(header, said["digest"], said["ts"], paths[".parquet"], paths[".txt"])
