@@ -1,21 +1,39 @@
 """A bench with an observer on it, who has keys, and a key that seals: what the tests of the observer's side share."""
 
 import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from countersign.clocks.instant import stamp
 from countersign.evidence.keyring import KeyRing
+from countersign.evidence.register import Opening, Pause
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import Seal
 from countersign.evidence.sealing import Sealer
 from countersign.policy import Policy
+from countersign.sampling import frozen
+from countersign.sampling.drawing import draw_month
+from countersign.sampling.files import write
+from countersign.sampling.frozen import Frozen
+from countersign.sampling.month import Month
 from countersign.sampling.nonce import NAMESPACE as NONCES
 from countersign.sampling.nonce import NonceDesk
+from countersign.sampling.sample import Sample
 from tests.conftest import StepClock
 from tests.domain.runs.conftest import Bench, policy_with
+from tests.domain.sampling.populations import batches_of, header_of
 from tests.keys import key_entry, make_key
 
-MONTH = "2026-10"
+MONTH = Month.parse("2026-10")
+ENDS = {  # of the outcomes that close a run: its status, and what its handoff says
+    "clean": ("COMPLETED", True),
+    "exception": ("COMPLETED", False),
+    "blocked": ("BLOCKED", None),
+    "out_of_scope": ("OUT_OF_SCOPE", None),
+}
 NONCE = "5f0c7e6a1b2d3c4e5f60718293a4b5c6"
 
 
@@ -55,9 +73,47 @@ class Observing(Bench):
     def seal(self) -> Seal:
         return Sealer(self.evidence, self.folder / "seal", clock=self.clock).seal("c" * 64)
 
-    def says_frozen(self, digest: str = "d" * 64, month: str = MONTH) -> None:
+    def says_frozen(self, digest: str = "d" * 64, month: Month = MONTH) -> None:
         """A register line as a freeze leaves it, without a population behind it."""
-        self.run.engine.register.append("population_frozen", "countersign", month=month, digest=digest)
+        self.run.engine.register.append("population_frozen", "countersign", month=str(month), digest=digest)
+
+    def opened(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Register lines of runs as these rows have them: opened, and closed where their outcome is an end."""
+        drafts = []
+        for row in rows:
+            tier = "emergency" if row["change_type"] == "emergency" else "standard"
+            of_change = (row["change_id"], row["system"], tier, date(2026, 10, 14), row["source"], row["origin"])
+            at = stamp(row["deployed_at"])
+            drafts.append(Opening(row["run_id"], row["payload"], *of_change, None, "c" * 64, deployed_at=at).draft())
+            status, clean = ENDS.get(row["outcome"], ("AWAITING_APPROVAL", None))
+            head = (row["run_id"], row["log_head"], status, None, None)
+            drafts.append(Pause(*head, closed=row["outcome"] in ENDS, stages=(), clean=clean).draft())
+        self.run.engine.register.append_many(drafts)
+
+    def freeze(self, rows: Sequence[dict[str, Any]], *, complete: bool = True, late: int = 0) -> Frozen:
+        """A population of these rows, as it would be frozen now; `late` counts lists of what came late."""
+        register, folder = self.run.engine.register, frozen.folder_of(self.evidence, MONTH)
+        size, head = register.size_and_head()
+        before = frozen.read(self.evidence, MONTH) if late else None
+        stem, adds_to = (f"late-{late}", before.digest) if before else ("population", None)
+        header = replace(header_of(rows, complete=complete, adds_to=adds_to), register_size=size, register_head=head)
+        digests = write(folder, stem, header, batches_of(rows))
+        files = {str((folder / name).relative_to(self.root)): digest for name, digest in digests.items()}
+        data = {"month": str(MONTH), "digest": digests[f"{stem}.txt"], "complete": complete, "adds_to": adds_to}
+        register.append("population_frozen", "countersign", **data, files=files)
+        found = frozen.read(self.evidence, MONTH)
+        assert found is not None
+        return found
+
+    def published(self, rows: Sequence[dict[str, Any]], **how: Any) -> Frozen:
+        """Runs opened, frozen, and under a seal."""
+        self.opened(rows)
+        found = self.freeze(rows, **how)
+        self.seal()
+        return found
+
+    def draw(self, **how: Any) -> Sample:
+        return draw_month(self.evidence, MONTH, key=self.folder / "seal", clock=self.clock, **how)
 
     def elsewhere(self, content: bytes, namespace: str, key: Path | None = None) -> bytes:
         """What stock ssh-keygen makes of a file, on a machine that has none of this software."""
