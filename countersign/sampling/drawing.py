@@ -157,7 +157,9 @@ def _write_rows(
 ) -> dict[str, str]:
     """The sample's rows in both forms, durably; returns the digests of the files by their names."""
     items = [item for drawn in draws.values() for item in drawn.items]
-    rows = population.rows([item.change_id for item in items])
+    rows = pa.concat_tables(
+        population.rows([item.change_id for item in drawn.items], name) for name, drawn in draws.items()
+    )
     heads = dict(zip(rows.column("run_id").to_pylist(), rows.column("log_head").to_pylist(), strict=True))
     known = positions(root, seal, heads)
     lines = b"".join(line + b"\n" for batch in rows.to_batches() for line in row_bytes(batch).to_pylist())

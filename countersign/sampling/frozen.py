@@ -87,10 +87,15 @@ class Frozen:
         for each in (self.population, *self.late):
             yield from each.ids(stratum, Outcome.CLEAN)
 
-    def rows(self, change_ids: Sequence[str]) -> pa.Table:
-        """The rows of clean changes, in this order. Raises SamplingError for an id that has none."""
+    def rows(self, change_ids: Sequence[str], stratum: str | None = None) -> pa.Table:
+        """The rows of clean changes, of one stratum or all, in this order. Raises SamplingError for an id without one.
+
+        A change whose run was superseded after the freeze may have a row in its stratum and another that came late.
+        """
         wanted = pa.array(change_ids, pa.string())
-        batches = [batch for each in (self.population, *self.late) for batch in each.clean_rows(wanted)]
+        of_the_freeze = () if stratum == Stratum.LATE else (self.population,)
+        lists = (*of_the_freeze, *(self.late if stratum in (None, Stratum.LATE) else ()))
+        batches = [batch for each in lists for batch in each.clean_rows(wanted)]
         found = pa.Table.from_batches(batches, schema=SCHEMA)
         place = pc.index_in(wanted, found.column("change_id").combine_chunks())
         if place.null_count:

@@ -96,12 +96,12 @@ def _said(entries: Iterable[Entry]) -> Iterator[Said]:
             yield Said(entry.event, entry.actor, at, entry.line - 1, configuration, entry.data, entry.texts)
 
 
-def require_sealed(root: EvidenceRoot, frozen: Said) -> Seal:
-    """The first signed seal that covers a freeze, by which its digest was published. Raises SampleRefused."""
+def require_sealed(root: EvidenceRoot, said: Said) -> Seal:
+    """The first signed seal that covers a line, by which it was published. Raises SampleRefused."""
     for number in seal_numbers(root):
-        if signature_path(root, number).is_file() and (seal := read_seal(root, number)).lines > frozen.index:
+        if signature_path(root, number).is_file() and (seal := read_seal(root, number)).lines > said.index:
             return seal
     raise SampleRefused(
-        f"{frozen.data['month']}: no seal covers the frozen population yet, so its digest is not published;"
+        f"{said.data['month']}: no seal covers its {said.event} line yet, so nobody else can know of it;"
         " `countersign seal` makes one"
     )

@@ -7,12 +7,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from countersign.clocks.instant import stamp
+from countersign.clocks.instant import parse_instant, stamp
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.register import Opening, Pause
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import Seal
 from countersign.evidence.sealing import Sealer
+from countersign.findings.log import FindingsLog
+from countersign.findings.occurrences import incomplete_population
 from countersign.policy import Policy
 from countersign.sampling import frozen
 from countersign.sampling.drawing import draw_month
@@ -24,7 +26,7 @@ from countersign.sampling.nonce import NonceDesk
 from countersign.sampling.sample import Sample
 from tests.conftest import StepClock
 from tests.domain.runs.conftest import Bench, policy_with
-from tests.domain.sampling.populations import batches_of, header_of
+from tests.domain.sampling.populations import a_row, batches_of, header_of
 from tests.keys import key_entry, make_key
 
 MONTH = Month.parse("2026-10")
@@ -42,8 +44,9 @@ class Observing(Bench):
 
     def __init__(self, root: Path, policy: Policy, clock: StepClock, folder: Path, **sample: Any) -> None:
         self.folder = folder
-        folder.mkdir()
-        make_key(folder / "seal")
+        if not folder.exists():
+            folder.mkdir()
+            make_key(folder / "seal")
         super().__init__(root, self._observed(policy, sample), clock)
 
     def _observed(self, policy: Policy, sample: dict[str, Any]) -> Policy:
@@ -51,7 +54,7 @@ class Observing(Bench):
         for person in people:
             if person["id"] == "observer":
                 person["keys"] = [key_entry(self.key(namespace), namespace) for namespace in (NONCES,)]
-        return policy_with(policy, people=people, sample={**policy.sample.model_dump(mode="json"), **sample})
+        return with_sample(policy_with(policy, people=people), **sample)
 
     def key(self, namespace: str) -> Path:
         """The observer's key for a namespace."""
@@ -105,6 +108,20 @@ class Observing(Bench):
         assert found is not None
         return found
 
+    def rows(self, stratum: str | None = None) -> list[dict[str, Any]]:
+        """The rows of the real runs of this root, as their population has them."""
+        self.run.engine.index.sync()
+        clean = {line["run_id"]: line.get("clean") for line in self.registered("run_closed")}
+        at = {line["run_id"]: parse_instant(line["deployed_at"]) for line in self.registered("run_opened")}
+        outcomes = {"COMPLETED": "exception", "BLOCKED": "blocked", "AWAITING_APPROVAL": "awaiting"}
+        rows = []
+        for run in self.run.engine.index.all_runs():
+            outcome = "clean" if clean.get(run.run_id) else outcomes[run.status]
+            named = {"run_id": run.run_id, "payload": run.digest, "log_head": run.head, "system": run.system}
+            tier = stratum or run.tier
+            rows.append(a_row(run.change_id, outcome, tier, **named, deployed_at=at[run.run_id]))
+        return rows
+
     def published(self, rows: Sequence[dict[str, Any]], **how: Any) -> Frozen:
         """Runs opened, frozen, and under a seal."""
         self.opened(rows)
@@ -120,3 +137,15 @@ class Observing(Bench):
         command = ["ssh-keygen", "-Y", "sign", "-q", "-f", str(key or self.key(namespace)), "-n", namespace]
         done = subprocess.run(command, input=content, capture_output=True, check=True)
         return done.stdout
+
+
+def with_sample(policy: Policy, **sample: Any) -> Policy:
+    """A policy with other terms of the sample."""
+    return policy_with(policy, sample={**policy.sample.model_dump(mode="json"), **sample})
+
+
+def a_finding(bench: Observing) -> str:
+    """The id of a finding that is on record."""
+    log = FindingsLog(bench.evidence, clock=bench.clock)
+    (finding,) = log.open([incomplete_population(MONTH.first, "late", bench.clock(), bench.policy)])
+    return finding

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from countersign.errors import SampleRefused, TamperedError
-from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import Draft
 from countersign.evidence.merkle import includes, leaf_hash
 from countersign.evidence.seal import read_seal
@@ -24,7 +23,7 @@ from countersign.sampling.draw import seed
 from countersign.sampling.sample import NAMESPACE, columns_of, planned
 from tests.conftest import StepClock
 from tests.domain.runs.conftest import chain, read_lines
-from tests.domain.sampling.observing import MONTH, NONCE, Observing
+from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding
 from tests.domain.sampling.populations import a_row
 
 CONTROLS = ["ITGC-CM-01", "ITGC-CM-02", "ITGC-CM-03"]
@@ -153,11 +152,6 @@ def test_nothing_is_drawn_that_is_not_frozen_and_sealed(bench: Observing) -> Non
     bench.freeze(ROWS)
     with pytest.raises(SampleRefused, match="no seal covers"):
         bench.draw()
-
-
-def a_finding(bench: Observing) -> str:
-    ChainFile(bench.evidence.findings).append("opened", "countersign", finding="finding-0123456789abcdef")
-    return "finding-0123456789abcdef"
 
 
 def test_what_came_late_is_examined_whole_and_needs_a_finding(seeded: Observing) -> None:
