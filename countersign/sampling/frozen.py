@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from countersign.errors import SamplingError, TamperedError, printable
 from countersign.evidence.register import events_of
 from countersign.evidence.root import EvidenceRoot
-from countersign.sampling.columns import DATASET, SCHEMA, Outcome, Stratum
+from countersign.sampling.columns import DATASET, REPEATING, SCHEMA, Outcome, Stratum
 from countersign.sampling.files import digest_of_file
 from countersign.sampling.listing import Counts, Header
 from countersign.sampling.month import Month
@@ -37,15 +37,24 @@ class Listed:
 
     def ids(self, stratum: str, outcome: str) -> Iterator[str]:
         """The change ids of a stratum and outcome, ascending."""
-        for batch in pq.ParquetFile(self.parquet).iter_batches(columns=["change_id", "stratum", "outcome"]):
-            wanted = pc.and_(pc.equal(batch.column("stratum"), stratum), pc.equal(batch.column("outcome"), outcome))
-            yield from batch.column("change_id").filter(wanted).to_pylist()
+        file = self._opened()
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group, ["change_id", "stratum", "outcome"])
+            wanted = pc.and_(pc.equal(rows.column("stratum"), stratum), pc.equal(rows.column("outcome"), outcome))
+            yield from rows.column("change_id").filter(wanted).to_pylist()
 
-    def clean_rows(self, change_ids: pa.Array) -> Iterator[pa.RecordBatch]:
+    def clean_rows(self, change_ids: pa.Array) -> Iterator[pa.Table]:
         """The clean rows of these changes, as far as they stand here."""
-        for batch in pq.ParquetFile(self.parquet).iter_batches():
-            clean = pc.equal(batch.column("outcome"), Outcome.CLEAN)
-            yield batch.filter(pc.and_(clean, pc.is_in(batch.column("change_id"), change_ids)))
+        file = self._opened()
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group, ["change_id", "outcome"])
+            clean = pc.equal(rows.column("outcome"), Outcome.CLEAN)
+            wanted = pc.and_(clean, pc.is_in(rows.column("change_id"), change_ids))
+            if pc.any(wanted).as_py():
+                yield file.read_row_group(group).filter(wanted).cast(SCHEMA)
+
+    def _opened(self) -> pq.ParquetFile:
+        return pq.ParquetFile(self.parquet, read_dictionary=REPEATING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +99,12 @@ class Frozen:
     def rows(self, change_ids: Sequence[str]) -> pa.Table:
         """The rows of clean changes, in this order. Raises SamplingError for an id that has none."""
         wanted = pa.array(change_ids, pa.string())
-        batches = [batch for each in (self.population, *self.late) for batch in each.clean_rows(wanted)]
-        found = pa.Table.from_batches(batches, schema=SCHEMA)
+        found = pa.concat_tables(
+            [
+                SCHEMA.empty_table(),
+                *(rows for each in (self.population, *self.late) for rows in each.clean_rows(wanted)),
+            ]
+        )
         place = pc.index_in(wanted, found.column("change_id").combine_chunks())
         if place.null_count:
             missing = wanted.filter(place.is_null())[0].as_py()
