@@ -26,7 +26,10 @@ _FINDINGS_HEAD = b'"event":"findings_head"'
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What the register says of a run before its first step."""
+    """What the register says of a run before its first step.
+
+    `deployed_at` is when its change was first deployed, by which it belongs to a month's population.
+    """
 
     run_id: str
     digest: str
@@ -39,6 +42,7 @@ class Opening:
     supersedes: str | None
     configuration: str
     trace: Trace | None = None
+    deployed_at: str | None = None
 
     def draft(self) -> Draft:
         data = {
@@ -53,6 +57,7 @@ class Opening:
             "supersedes": self.supersedes,
             "configuration": self.configuration,
             "trace": asdict(self.trace) if self.trace else None,
+            "deployed_at": self.deployed_at,
         }
         return Draft("run_opened", ACTOR, data)
 
@@ -61,7 +66,7 @@ class Opening:
 class Pause:
     """Where a run stands: the head of its log and what it waits for, asked for at `asked_at`.
 
-    `noticed` is what the observer was told of (`block`, `exception`), and when.
+    `noticed` is what the observer was told of (`block`, `exception`), and when; `clean` what the handoff of a run said.
     """
 
     run_id: str
@@ -73,6 +78,7 @@ class Pause:
     stages: tuple[str, ...]
     asked_at: str | None = None
     noticed: Mapping[str, str] = field(default_factory=dict)
+    clean: bool | None = None
 
     def draft(self) -> Draft:
         data: dict[str, Any] = {
@@ -87,6 +93,8 @@ class Pause:
             data["asked_at"] = self.asked_at
         if self.noticed:
             data["noticed"] = dict(self.noticed)
+        if self.clean is not None:
+            data["clean"] = self.clean
         return Draft("run_closed" if self.closed else "run_head", ACTOR, data)
 
 

@@ -17,6 +17,7 @@ from countersign.policy.model import ModelSpec
 from countersign.policy.references import wrong_references
 from countersign.policy.retention import Retention, Span, StoreSpec
 from countersign.policy.roster import Day, Person, one_owner_each
+from countersign.policy.sample import Sample
 from countersign.policy.section import Kept, Pattern, Section
 from countersign.policy.systems import Authority, System, Template
 from countersign.policy.words import UNASSIGNED, Key, Kind, Role
@@ -139,6 +140,7 @@ class Policy(Kept):
     approval_clock: TieredTarget
     observation_clock: TieredTarget
     population_review: Target
+    sample: Sample = Sample()
     emergency_approval: Target
     retention: Retention
     retention_store: StoreSpec | None = None
