@@ -43,6 +43,13 @@ class Listed:
             wanted = pc.and_(pc.equal(rows.column("stratum"), stratum), pc.equal(rows.column("outcome"), outcome))
             yield from rows.column("change_id").filter(wanted).to_pylist()
 
+    def outcomes(self) -> Iterator[tuple[str, str]]:
+        """Each run id with its outcome."""
+        file = self._opened()
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group, ["run_id", "outcome"])
+            yield from zip(rows.column("run_id").to_pylist(), rows.column("outcome").to_pylist(), strict=True)
+
     def clean_rows(self, change_ids: pa.Array) -> Iterator[pa.Table]:
         """The clean rows of these changes, as far as they stand here."""
         file = self._opened()
@@ -76,8 +83,8 @@ class Frozen:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing was found to be missing, and nothing came late."""
-        return self.population.header.complete and not self.late
+        """Whether nothing was found to be missing, and nothing arrived late; what became clean late was there."""
+        return all(each.header.complete for each in (self.population, *self.late))
 
     @property
     def counts(self) -> Counts:
@@ -95,6 +102,13 @@ class Frozen:
         """The clean changes of a stratum."""
         for each in (self.population, *self.late):
             yield from each.ids(stratum, Outcome.CLEAN)
+
+    def outcomes(self) -> dict[str, str]:
+        """The outcome of every run, as it was listed last."""
+        found: dict[str, str] = {}
+        for each in (self.population, *self.late):
+            found.update(each.outcomes())
+        return found
 
     def rows(self, change_ids: Sequence[str]) -> pa.Table:
         """The rows of clean changes, in this order. Raises SamplingError for an id that has none."""
@@ -132,14 +146,14 @@ def read(root: EvidenceRoot, month: Month) -> Frozen | None:
 
 
 def _listed(root: EvidenceRoot, said: Mapping[str, Any]) -> Listed:
-    paths = {Path(name).suffix: root.path / name for name in said["files"]}
     for name, digest in said["files"].items():
         path = root.path / name
         if not path.is_file() or digest_of_file(path) != digest:
             raise TamperedError(f"{path}: missing, or not what was frozen; restore it from the retention store (SEV-1)")
+    path = root.path / next(name for name, digest in said["files"].items() if digest == said["digest"])
     try:
-        with paths[".txt"].open("rb") as lines:
+        with path.open("rb") as lines:
             header = Header.parse(lines)
     except (KeyError, ValueError, SamplingError) as error:
-        raise TamperedError(f"{paths['.txt']}: its header is not of its form: {error} (SEV-1)") from error
-    return Listed(header, said["digest"], said["ts"], paths[".parquet"], paths[".txt"])
+        raise TamperedError(f"{path}: its header is not of its form: {error} (SEV-1)") from error
+    return Listed(header, said["digest"], said["ts"], path.with_suffix(".parquet"), path)
