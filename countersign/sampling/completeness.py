@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 from countersign.errors import printable
 from countersign.evidence.deployed import RegisteredDeployment
@@ -40,11 +40,17 @@ class CompletenessTest:
         """The test as it stands in `completeness.json`."""
         return {
             "name": self.name,
+            "missing": self.missing,
             "passed": self.passed,
             "says": self.says,
             "counts": dict(self.counts),
             "offenders": list(self.offenders[:MOST_NAMED]),
         }
+
+    @classmethod
+    def parse(cls, said: Mapping[str, Any]) -> Self:
+        """A test as it was put down; offenders beyond the most that are named are only counted."""
+        return cls(**{**said, "offenders": tuple(said["offenders"])})
 
 
 def complete(tests: Iterable[CompletenessTest]) -> bool:
@@ -102,11 +108,12 @@ def source_to_register(
     name, missing = "source_to_register", "records of a source that the register does not have"
     if not sources:
         return _open(name, missing, "no source keeps what it gave")
-    told, lost = 0, []
+    told: dict[str, int] = {}
+    lost = []
     for source in sources:
         changes = [(digest, one) for digest, one in source.changes.items() if _within(cut, one.deployed_at)]
         deployments = [key for key, at in source.deployments.items() if _within(cut, at)]
-        told += len(changes) + len(deployments) + len(source.unreadable)
+        told[source.source] = len(changes) + len(deployments) + len(source.unreadable)
         lost += [f"{source.source}: {one.system} {one.change_id}" for digest, one in changes if digest not in known]
         lost += [f"{source.source}: deployment {key[1]} of {key[0]}" for key in deployments if key not in deployed]
         lost += [
@@ -115,7 +122,10 @@ def source_to_register(
         ]  # fmt: skip
         if source.why_not is not None:
             lost.append(f"{source.source}: what it gave cannot be read again: {source.why_not}")
-    return _judged(name, missing, {"read again": told}, lost, f"{told} records of {len(sources)} sources are known")
+    total = sum(told.values())
+    return _judged(
+        name, missing, {"read again": total, **told}, lost, f"{total} records of {len(told)} sources are known"
+    )
 
 
 def register_to_source(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from countersign.errors import SamplingError, TamperedError, printable
 from countersign.evidence.register import events_of
 from countersign.evidence.root import EvidenceRoot
 from countersign.sampling.columns import DATASET, REPEATING, SCHEMA, Outcome, Stratum
+from countersign.sampling.completeness import CompletenessTest
 from countersign.sampling.files import digest_of_file
 from countersign.sampling.listing import Counts, Header
 from countersign.sampling.month import Month
@@ -34,6 +36,12 @@ class Listed:
     frozen_at: str
     parquet: Path
     list: Path
+    completeness: Path
+
+    def tests(self) -> tuple[CompletenessTest, ...]:
+        """The completeness tests as they were put down."""
+        said = orjson.loads(self.completeness.read_bytes())
+        return tuple(map(CompletenessTest.parse, said["tests"]))
 
     def ids(self, stratum: str, outcome: str) -> Iterator[str]:
         """The change ids of a stratum and outcome, ascending."""
@@ -85,6 +93,10 @@ class Frozen:
     def complete(self) -> bool:
         """Whether nothing was found to be missing, and nothing arrived late; what became clean late was there."""
         return all(each.header.complete for each in (self.population, *self.late))
+
+    def tests(self) -> tuple[CompletenessTest, ...]:
+        """Every completeness test, those of the population first."""
+        return tuple(test for each in (self.population, *self.late) for test in each.tests())
 
     @property
     def counts(self) -> Counts:
@@ -156,4 +168,5 @@ def _listed(root: EvidenceRoot, said: Mapping[str, Any]) -> Listed:
             header = Header.parse(lines)
     except (KeyError, ValueError, SamplingError) as error:
         raise TamperedError(f"{path}: its header is not of its form: {error} (SEV-1)") from error
-    return Listed(header, said["digest"], said["ts"], path.with_suffix(".parquet"), path)
+    completeness = root.path / next(name for name in said["files"] if name.endswith(".json"))
+    return Listed(header, said["digest"], said["ts"], path.with_suffix(".parquet"), path, completeness)

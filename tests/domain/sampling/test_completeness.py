@@ -2,10 +2,15 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from countersign.evidence.durable import keep_by_digest
+from countersign.evidence.register import KeptExtract
+from countersign.runs.intake import record_broken_source, take_in_one
 from countersign.sampling.completeness import CompletenessTest, complete, looks_cut_off
 from tests.domain.sampling.conftest import NOVEMBER, MonthEnd, a_change
 
@@ -83,8 +88,6 @@ def test_a_row_names_the_extract_that_it_was_read_from(month_end: Make) -> None:
     read_on(month, "pulls", [a_pull(1), a_pull(2)])
     first, second = (one.digest for one in month.engine.index.extracts("pulls"))
     rows = month.freeze().frozen.population
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
     found = pq.read_table(rows.parquet, columns=["change_id", "source_digest"]).to_pylist()
     assert {row["change_id"]: row["source_digest"] for row in found} == {
         "office:ledger#1": first,
@@ -99,22 +102,31 @@ def test_a_deployment_that_no_change_names_skipped_the_process(month_end: Make) 
 
 
 def test_what_a_source_gave_and_nobody_opened_is_missing_from_the_register(month_end: Make) -> None:
-    """The register is cut to before the run was opened, as if that had never happened."""
+    """An extract was kept and registered, and what it holds was never worked."""
     month = month_end(PULLS)
-    read_on(month, "pulls", [a_pull(1), a_pull(2)])
-    lost = month.engine.index.all_runs()[0]
-    month.engine.index.deployments.given_as, before = lambda _: {}, month.engine.index.deployments.given_as  # type: ignore[method-assign]
-    assert set(month.failing()["source_to_register"]) == {
-        "pulls: office/ledger office:ledger#1",
-        "pulls: office/ledger office:ledger#2",
-    }
-    month.engine.index.deployments.given_as = before  # type: ignore[method-assign]
-    assert lost.change_id == "office:ledger#1"
+    read_on(month, "pulls", [a_pull(1)])
+    raw = json.dumps([a_pull(1), a_pull(2), a_pull(3, mergedAt="soon"), a_pull(4, "2026-10-31T00:00:00Z")]).encode()
+    digest = keep_by_digest(month.engine.root.extracts, raw)
+    kept = KeptExtract("pulls", "github/1", "pulls.json", digest, len(raw), 4)
+    month.engine.register.append_many([kept.draft()])
+    first, second = month.failing()["source_to_register"]
+    assert first == "pulls: office/ledger office:ledger#2"
+    assert second.startswith("pulls: ")
+    assert "odd field" in second
+
+
+def test_a_deployment_that_the_register_never_took_in_is_missing_from_it(month_end: Make) -> None:
+    month = month_end(DEPLOYMENTS)
+    raw = A_DEPLOYMENT.encode()
+    digest = keep_by_digest(month.engine.root.extracts, raw)
+    month.engine.register.append_many(
+        [KeptExtract("pipeline", "deployments/1", "deployments.jsonl", digest, len(raw), 1).draft()]
+    )
+    month.over()
+    assert month.failing()["source_to_register"] == ("pipeline: deployment D-1 of billing",)
 
 
 def test_a_run_that_its_source_never_gave_is_named(month_end: Make) -> None:
-    from countersign.runs.intake import take_in_one  # noqa: PLC0415
-
     month = month_end(PULLS)
     read_on(month, "pulls", [a_pull(1)])
     made_up = take_in_one(month.engine, a_change(9), source="pulls", where="nowhere", origin="submitted")
@@ -137,8 +149,6 @@ def test_two_sources_of_one_system_have_to_agree(month_end: Make) -> None:
 
 
 def test_a_reading_that_broke_off_and_was_not_repeated_is_named(month_end: Make) -> None:
-    from countersign.runs.intake import record_broken_source  # noqa: PLC0415
-
     month = month_end(PULLS)
     read_on(month, "pulls", [a_pull(1)])
     record_broken_source(month.engine, month.sources[0], "the line was cut")
@@ -235,8 +245,6 @@ def test_a_register_that_says_otherwise_than_a_log_is_named(month_end: Make, mon
     found = index.deployed_between
 
     def moved(*between: str) -> Any:
-        from dataclasses import replace  # noqa: PLC0415
-
         return [replace(run, deployed_at="2026-11-02T00:00:00.000000Z") for run in found(*between)]
 
     monkeypatch.setattr(index, "deployed_between", moved)

@@ -11,6 +11,7 @@ from countersign.errors import SamplingError, TamperedError
 from countersign.evidence.register import events_of
 from countersign.sampling import frozen
 from countersign.sampling.month import Month
+from countersign.sampling.population import Assembly
 from tests.conftest import payload_with
 from tests.domain.sampling.conftest import AFTER, NOVEMBER, MonthEnd, a_change
 
@@ -270,8 +271,6 @@ def test_a_log_that_went_on_is_read_as_far_as_the_register_knew_it(month_end: Ma
     month.over()
     cut = month.preview().cut
     month.completed(a_change(1))
-    from countersign.sampling.population import Assembly  # noqa: PLC0415
-
     assembly = Assembly(month.engine, cut, {})
     (row,) = [row for batch in assembly.batches() for row in batch.to_pylist()]
     assert (row["outcome"], row["reviewed_by"], assembly.unreadable) == ("awaiting", None, [])
