@@ -230,12 +230,16 @@ def newest_findings_head(register: Path) -> str | None:
     return None
 
 
-def events_of(register: Path, kind: str) -> Iterator[dict[str, Any]]:
-    """The register's lines of one kind, as they stand, in their order. Raises TamperedError for a broken one."""
+def events_of(register: Path, kind: str, *, before: int | None = None) -> Iterator[dict[str, Any]]:
+    """The register's lines of one kind, as they stand, in their order, all or those before a size in bytes.
+
+    Raises TamperedError for a broken one.
+    """
     needle = f'"event":"{kind}"'.encode()
     with _mapped(register) as content:
+        end = len(content) if before is None else before
         at = content.find(needle)
-        while at >= 0:
+        while 0 <= at < end:
             event = _event_around(at, content, register, kind)
             if event.get("event") == kind:
                 yield event

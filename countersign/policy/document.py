@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from countersign.clocks.allowance import Allowance, ClockKind, Tier, Unit
 from countersign.policy.escalation import Escalation
 from countersign.policy.model import ModelSpec
+from countersign.policy.population import Population
 from countersign.policy.references import wrong_references
 from countersign.policy.retention import Retention, Span, StoreSpec
 from countersign.policy.roster import Day, Person, one_owner_each
@@ -140,6 +141,7 @@ class Policy(Kept):
     approval_clock: TieredTarget
     observation_clock: TieredTarget
     population_review: Target
+    population: Population = Population()
     sample: Sample = Sample()
     emergency_approval: Target
     retention: Retention

@@ -7,7 +7,7 @@ What does not: the form of a line (`listing`), and which changes there are.
 import hashlib
 import os
 import tempfile
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,18 +20,12 @@ import pyarrow.parquet as pq
 
 from countersign.errors import SamplingError, printable
 from countersign.evidence import durable
-from countersign.sampling.columns import SCHEMA, Outcome
+from countersign.sampling.columns import REPEATING, SCHEMA, Outcome
 from countersign.sampling.listing import Header, lines_of
 
 _ROW_GROUP = 131_072  # large enough for a scan of one column, small enough to hold two of them in memory
 _AT_ONCE = 8_192  # rows whose bytes are put together at a time: as many as fit into a processor's cache
-# what hardly repeats is stored as it is: to look for repetitions in it costs more than all the rest
-_DISTINCT = ("change_id", "run_id", "source_digest", "payload", "log_head")
-_REPEATING = [
-    *(field.name for field in SCHEMA if field.type == pa.string() and field.name not in _DISTINCT),
-    *(f"controls.list.element.{name}" for name in ("control", "result")),
-    *(f"clocks.list.element.{name}" for name in ("clock", "outcome")),
-]
+_AHEAD = 4  # pieces that threads are at while the first of them is waited for
 
 
 def write(folder: Path, stem: str, header: Header, batches: Iterable[pa.RecordBatch]) -> dict[str, str]:
@@ -47,8 +41,7 @@ def write(folder: Path, stem: str, header: Header, batches: Iterable[pa.RecordBa
         with listed.open("wb") as file:
             file.write(header.written)
             with Groups(parquet) as groups:
-                for piece in in_order(_pieces(batches)):
-                    lines = lines_of(piece)
+                for piece, lines in _with_lines(in_order(_pieces(batches))):
                     digest.update(lines)
                     file.write(lines)
                     groups.add(piece)
@@ -72,7 +65,7 @@ class Groups:
 
     def __init__(self, path: Path) -> None:
         self.counted: Counter[tuple[str, str]] = Counter()
-        self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=_REPEATING)
+        self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=REPEATING)
         self._thread = ThreadPoolExecutor(1)
         self._written: Future[None] | None = None
         self._waiting: list[pa.RecordBatch] = []
@@ -137,6 +130,19 @@ def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             raise SamplingError("a batch of other columns; the columns of a population are those of its dictionary")
         for start in range(0, len(batch), _AT_ONCE):
             yield batch.slice(start, _AT_ONCE)
+
+
+def _with_lines(pieces: Iterable[pa.RecordBatch]) -> Iterator[tuple[pa.RecordBatch, bytes]]:
+    """Each piece with its lines, in order; threads are at the next ones, since Arrow lets others run meanwhile."""
+    with ThreadPoolExecutor(2) as threads:
+        begun: deque[tuple[pa.RecordBatch, Future[bytes]]] = deque()
+        for piece in pieces:
+            begun.append((piece, threads.submit(lines_of, piece)))
+            if len(begun) > _AHEAD:
+                first, lines = begun.popleft()
+                yield first, lines.result()
+        for first, lines in begun:
+            yield first, lines.result()
 
 
 @contextmanager

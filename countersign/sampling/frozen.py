@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,7 +18,8 @@ import pyarrow.parquet as pq
 from countersign.errors import SamplingError, TamperedError, printable
 from countersign.evidence.register import events_of
 from countersign.evidence.root import EvidenceRoot
-from countersign.sampling.columns import DATASET, SCHEMA, Outcome, Stratum
+from countersign.sampling.columns import DATASET, REPEATING, SCHEMA, Outcome, Stratum
+from countersign.sampling.completeness import CompletenessTest
 from countersign.sampling.files import digest_of_file
 from countersign.sampling.listing import Counts, Header
 from countersign.sampling.month import Month
@@ -34,18 +36,40 @@ class Listed:
     frozen_at: str
     parquet: Path
     list: Path
+    completeness: Path
+
+    def tests(self) -> tuple[CompletenessTest, ...]:
+        """The completeness tests as they were put down."""
+        said = orjson.loads(self.completeness.read_bytes())
+        return tuple(map(CompletenessTest.parse, said["tests"]))
 
     def ids(self, stratum: str, outcome: str) -> Iterator[str]:
         """The change ids of a stratum and outcome, ascending."""
-        for batch in pq.ParquetFile(self.parquet).iter_batches(columns=["change_id", "stratum", "outcome"]):
-            wanted = pc.and_(pc.equal(batch.column("stratum"), stratum), pc.equal(batch.column("outcome"), outcome))
-            yield from batch.column("change_id").filter(wanted).to_pylist()
+        file = self._opened()
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group, ["change_id", "stratum", "outcome"])
+            wanted = pc.and_(pc.equal(rows.column("stratum"), stratum), pc.equal(rows.column("outcome"), outcome))
+            yield from rows.column("change_id").filter(wanted).to_pylist()
 
-    def clean_rows(self, change_ids: pa.Array) -> Iterator[pa.RecordBatch]:
+    def outcomes(self) -> Iterator[tuple[str, str]]:
+        """Each run id with its outcome."""
+        file = self._opened()
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group, ["run_id", "outcome"])
+            yield from zip(rows.column("run_id").to_pylist(), rows.column("outcome").to_pylist(), strict=True)
+
+    def clean_rows(self, change_ids: pa.Array) -> Iterator[pa.Table]:
         """The clean rows of these changes, as far as they stand here."""
-        for batch in pq.ParquetFile(self.parquet).iter_batches():
-            clean = pc.equal(batch.column("outcome"), Outcome.CLEAN)
-            yield batch.filter(pc.and_(clean, pc.is_in(batch.column("change_id"), change_ids)))
+        file = self._opened()
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group, ["change_id", "outcome"])
+            clean = pc.equal(rows.column("outcome"), Outcome.CLEAN)
+            wanted = pc.and_(clean, pc.is_in(rows.column("change_id"), change_ids))
+            if pc.any(wanted).as_py():
+                yield file.read_row_group(group).filter(wanted).cast(SCHEMA)
+
+    def _opened(self) -> pq.ParquetFile:
+        return pq.ParquetFile(self.parquet, read_dictionary=REPEATING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +91,12 @@ class Frozen:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing was found to be missing, and nothing came late."""
-        return self.population.header.complete and not self.late
+        """Whether nothing was found to be missing, and nothing arrived late; what became clean late was there."""
+        return all(each.header.complete for each in (self.population, *self.late))
+
+    def tests(self) -> tuple[CompletenessTest, ...]:
+        """Every completeness test, those of the population first."""
+        return tuple(test for each in (self.population, *self.late) for test in each.tests())
 
     @property
     def counts(self) -> Counts:
@@ -87,6 +115,13 @@ class Frozen:
         for each in (self.population, *self.late):
             yield from each.ids(stratum, Outcome.CLEAN)
 
+    def outcomes(self) -> dict[str, str]:
+        """The outcome of every run, as it was listed last."""
+        found: dict[str, str] = {}
+        for each in (self.population, *self.late):
+            found.update(each.outcomes())
+        return found
+
     def rows(self, change_ids: Sequence[str], stratum: str | None = None) -> pa.Table:
         """The rows of clean changes, of one stratum or all, in this order. Raises SamplingError for an id without one.
 
@@ -95,8 +130,9 @@ class Frozen:
         wanted = pa.array(change_ids, pa.string())
         of_the_freeze = () if stratum == Stratum.LATE else (self.population,)
         lists = (*of_the_freeze, *(self.late if stratum in (None, Stratum.LATE) else ()))
-        batches = [batch for each in lists for batch in each.clean_rows(wanted)]
-        found = pa.Table.from_batches(batches, schema=SCHEMA)
+        found = pa.concat_tables(
+            [SCHEMA.empty_table(), *(rows for each in lists for rows in each.clean_rows(wanted))],
+        )
         place = pc.index_in(wanted, found.column("change_id").combine_chunks())
         if place.null_count:
             missing = wanted.filter(place.is_null())[0].as_py()
@@ -124,14 +160,15 @@ def read(root: EvidenceRoot, month: Month) -> Frozen | None:
 
 
 def _listed(root: EvidenceRoot, said: Mapping[str, Any]) -> Listed:
-    paths = {Path(name).suffix: root.path / name for name in said["files"]}
     for name, digest in said["files"].items():
         path = root.path / name
         if not path.is_file() or digest_of_file(path) != digest:
             raise TamperedError(f"{path}: missing, or not what was frozen; restore it from the retention store (SEV-1)")
+    path = root.path / next(name for name, digest in said["files"].items() if digest == said["digest"])
     try:
-        with paths[".txt"].open("rb") as lines:
+        with path.open("rb") as lines:
             header = Header.parse(lines)
     except (KeyError, ValueError, SamplingError) as error:
-        raise TamperedError(f"{paths['.txt']}: its header is not of its form: {error} (SEV-1)") from error
-    return Listed(header, said["digest"], said["ts"], paths[".parquet"], paths[".txt"])
+        raise TamperedError(f"{path}: its header is not of its form: {error} (SEV-1)") from error
+    completeness = root.path / next(name for name in said["files"] if name.endswith(".json"))
+    return Listed(header, said["digest"], said["ts"], path.with_suffix(".parquet"), path, completeness)

@@ -51,6 +51,11 @@ class Header:
         return sum(self.counts.values())
 
     @property
+    def named_counts(self) -> dict[str, int]:
+        """The counts by `stratum/outcome`, sorted."""
+        return {f"{stratum}/{outcome}": count for (stratum, outcome), count in sorted(self.counts.items())}
+
+    @property
     def written(self) -> bytes:
         """The header as it stands in the file, with the empty line after it."""
         said = {
@@ -64,7 +69,7 @@ class Header:
             "complete": "true" if self.complete else "false",
             **({"adds_to": self.adds_to} if self.adds_to is not None else {}),
             "changes": str(self.size),
-            **{f"{stratum}/{outcome}": str(count) for (stratum, outcome), count in sorted(self.counts.items())},
+            **{name: str(count) for name, count in self.named_counts.items()},
         }
         return "".join(f"{key}\t{value}\n" for key, value in said.items()).encode("ascii") + b"\n"
 

@@ -1,5 +1,6 @@
 """A bench with an observer on it, who has keys, and a key that seals: what the tests of the observer's side share."""
 
+import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from countersign.findings.occurrences import incomplete_population
 from countersign.policy import Policy
 from countersign.sampling import frozen
 from countersign.sampling.drawing import draw_month
-from countersign.sampling.files import write
+from countersign.sampling.files import digest_of_file, write
 from countersign.sampling.frozen import Frozen
 from countersign.sampling.month import Month
 from countersign.sampling.nonce import NAMESPACE as NONCES
@@ -101,6 +102,9 @@ class Observing(Bench):
         stem, adds_to = (f"late-{late}", before.digest) if before else ("population", None)
         header = replace(header_of(rows, complete=complete, adds_to=adds_to), register_size=size, register_head=head)
         digests = write(folder, stem, header, batches_of(rows))
+        tests = f"{stem}.json" if late else "completeness.json"
+        (folder / tests).write_text(json.dumps({"complete": complete, "tests": []}))
+        digests[tests] = digest_of_file(folder / tests)
         files = {str((folder / name).relative_to(self.root)): digest for name, digest in digests.items()}
         data = {"month": str(MONTH), "digest": digests[f"{stem}.txt"], "complete": complete, "adds_to": adds_to}
         register.append("population_frozen", "countersign", **data, files=files)

@@ -7,13 +7,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
+from countersign.evidence import durable
 from countersign.evidence.lines import Draft
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.sampling import frozen
 from countersign.sampling.columns import SCHEMA
+from countersign.sampling.completeness import CompletenessTest
 from countersign.sampling.files import write
 from countersign.sampling.frozen import FROZEN, Frozen
 from countersign.sampling.listing import Header
@@ -81,6 +84,9 @@ def freeze_rows(
     root.create()
     folder = frozen.folder_of(root, OCTOBER)
     digests = write(folder, stem, header_of(rows, complete=complete, adds_to=adds_to), batches_of(rows))
+    document = {"tests": [CompletenessTest("nothing_missing", "nothing", complete, "all is there", {}).document()]}
+    durable.replace_file(folder / f"{stem}.json", orjson.dumps(document))
+    digests[f"{stem}.json"] = durable.digest_of(orjson.dumps(document))
     files = {str((folder / name).relative_to(root.path)): digest for name, digest in digests.items()}
     data = {"month": str(OCTOBER), "digest": digests[f"{stem}.txt"], "files": files}
     Register(root).append_many([Draft(FROZEN, "countersign", data)])

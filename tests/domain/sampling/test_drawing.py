@@ -157,7 +157,7 @@ def test_nothing_is_drawn_that_is_not_frozen_and_sealed(bench: Observing) -> Non
 def test_what_came_late_is_examined_whole_and_needs_a_finding(seeded: Observing) -> None:
     first = seeded.draw()
     late = [a_row("CHG-950", stratum="late"), a_row("CHG-951", stratum="late")]
-    seeded.published(late, late=1)
+    seeded.published(late, late=1, complete=False)
     with pytest.raises(SampleRefused, match="name the finding that says why"):
         seeded.draw()
     with pytest.raises(SampleRefused, match="no such finding"):

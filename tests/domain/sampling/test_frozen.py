@@ -71,7 +71,7 @@ def test_what_came_late_is_a_part_of_the_population_and_makes_it_incomplete(tmp_
     root = an_evidence_root(tmp_path)
     first = freeze_rows(root, ROWS)
     late = [a_row("CHG-4", stratum="late"), a_row("CHG-9", "blocked", "late")]
-    found = freeze_rows(root, late, stem="late-1", adds_to=first.digest)
+    found = freeze_rows(root, late, stem="late-1", adds_to=first.digest, complete=False)
     assert (found.digest, found.complete) == (first.digest, False)
     assert found.strata() == {"emergency": 1, "standard": 2, "late": 1}
     assert list(found.clean_ids("late")) == ["CHG-4"]
