@@ -1,5 +1,7 @@
 """A bench with an observer on it, who has keys, and a key that seals: what the tests of the observer's side share."""
 
+import csv
+import io
 import json
 import subprocess
 from collections.abc import Sequence
@@ -24,7 +26,9 @@ from countersign.sampling.frozen import Frozen
 from countersign.sampling.month import Month
 from countersign.sampling.nonce import NAMESPACE as NONCES
 from countersign.sampling.nonce import NonceDesk
-from countersign.sampling.sample import Sample
+from countersign.sampling.review import NAMESPACE as RESULTS
+from countersign.sampling.review import ReviewDesk
+from countersign.sampling.sample import Sample, attribute_columns, controls_in
 from tests.conftest import StepClock
 from tests.domain.runs.conftest import Bench, policy_with
 from tests.domain.sampling.populations import a_row, batches_of, header_of
@@ -54,7 +58,7 @@ class Observing(Bench):
         people = policy.model_dump(mode="json")["people"]
         for person in people:
             if person["id"] == "observer":
-                person["keys"] = [key_entry(self.key(namespace), namespace) for namespace in (NONCES,)]
+                person["keys"] = [key_entry(self.key(namespace), namespace) for namespace in (NONCES, RESULTS)]
         return with_sample(policy_with(policy, people=people), **sample)
 
     def key(self, namespace: str) -> Path:
@@ -73,6 +77,21 @@ class Observing(Bench):
     @property
     def nonces(self) -> NonceDesk:
         return NonceDesk(self.run.engine, self.keys)
+
+    @property
+    def reviews(self) -> ReviewDesk:
+        return ReviewDesk(self.run.engine, self.keys)
+
+    def results(self, sample: Sample, **deviating: str) -> list[dict[str, str]]:
+        """Results of a sample, all found to operate but these changes, by their id without its dash."""
+        controls = [column.name for column in attribute_columns(controls_in(sample.rows()))]
+        rows = []
+        for item in sample.rows().to_pylist():
+            found = deviating.get(item["change_id"].replace("-", ""), "operated")
+            row = {"run_id": item["run_id"], "change_id": item["change_id"], **dict.fromkeys(controls, "operated")}
+            row |= {controls[0]: found, "deviation": str(found != "operated").lower()}
+            rows.append(row | {"tester": "observer", "examined_at": stamp(self.clock())})
+        return rows
 
     def seal(self) -> Seal:
         return Sealer(self.evidence, self.folder / "seal", clock=self.clock).seal("c" * 64)
@@ -153,3 +172,12 @@ def a_finding(bench: Observing) -> str:
     log = FindingsLog(bench.evidence, clock=bench.clock)
     (finding,) = log.open([incomplete_population(MONTH.first, "late", bench.clock(), bench.policy)])
     return finding
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
+    """Rows as a spreadsheet saves them."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
