@@ -126,14 +126,16 @@ class Frozen:
             found.update(each.outcomes())
         return found
 
-    def rows(self, change_ids: Sequence[str]) -> pa.Table:
-        """The rows of clean changes, in this order. Raises SamplingError for an id that has none."""
+    def rows(self, change_ids: Sequence[str], stratum: str | None = None) -> pa.Table:
+        """The rows of clean changes, of one stratum or all, in this order. Raises SamplingError for an id without one.
+
+        A change whose run was superseded after the freeze may have a row in its stratum and another that came late.
+        """
         wanted = pa.array(change_ids, pa.string())
+        of_the_freeze = () if stratum == Stratum.LATE else (self.population,)
+        lists = (*of_the_freeze, *(self.late if stratum in (None, Stratum.LATE) else ()))
         found = pa.concat_tables(
-            [
-                SCHEMA.empty_table(),
-                *(rows for each in (self.population, *self.late) for rows in each.clean_rows(wanted)),
-            ]
+            [SCHEMA.empty_table(), *(rows for each in lists for rows in each.clean_rows(wanted))],
         )
         place = pc.index_in(wanted, found.column("change_id").combine_chunks())
         if place.null_count:

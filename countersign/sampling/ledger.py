@@ -5,16 +5,18 @@ What belongs here: reading those lines, and which seal covers one. What does not
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from countersign.clocks.instant import parse_instant
-from countersign.errors import SampleRefused, SamplingError, printable
+from countersign.errors import SampleRefused
 from countersign.evidence.lines import Entry
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import Seal, read_seal, seal_numbers, signature_path
+from countersign.sampling.frozen import FROZEN
+from countersign.sampling.month import Month
 
-FROZEN, NONCE, DRAWN, OBSERVED = "population_frozen", "sample_nonce", "sample_drawn", "sample_observed"
+NONCE, DRAWN, OBSERVED = "sample_nonce", "sample_drawn", "sample_observed"
 _CONFIGURED = ("root_opened", "configuration_adopted")
 
 
@@ -35,7 +37,7 @@ class Said:
 class MonthLines:
     """Everything that the register says of one month's sample, in its order."""
 
-    month: str
+    month: Month
     lines: list[Said] = field(default_factory=list)
 
     def of(self, event: str) -> list[Said]:
@@ -44,50 +46,43 @@ class MonthLines:
 
     @property
     def frozen(self) -> Said:
-        """The freeze that counts, which is the last one. Raises SampleRefused where there is none."""
+        """The freeze of the population; later ones add what came late. Raises SampleRefused where there is none."""
         freezes = self.of(FROZEN)
         if not freezes:
             raise SampleRefused(
                 f"{self.month}: the population is not frozen; `countersign sample freeze {self.month}` does it"
             )
-        return freezes[-1]
-
-    def about(self, event: str) -> list[Said]:
-        """The lines of one event that are about the frozen population."""
-        digest = self.frozen.data["digest"]
-        return [said for said in self.of(event) if said.data["digest"] == digest]
+        return freezes[0]
 
     @property
     def nonce(self) -> Said | None:
         """The observer's nonce for the frozen population."""
-        return next(iter(self.about(NONCE)), None)
+        return next(iter(self.of(NONCE)), None)
 
     @property
     def drawn(self) -> Said | None:
-        """The last draw from the frozen population."""
-        return next(reversed(self.about(DRAWN)), None)
+        """The draw that counts, which is the last one."""
+        return next(reversed(self.of(DRAWN)), None)
+
+    @property
+    def observed(self) -> Said | None:
+        """The last results of the draw that counts."""
+        drawn = self.drawn
+        found = [said for said in self.of(OBSERVED) if drawn and said.data["manifest"] == drawn.data["manifest"]]
+        return next(reversed(found), None)
 
 
-def month_of(text: str) -> str:
-    """A month as `2026-10`. Raises SamplingError."""
-    try:
-        if len(text) != len("2026-10"):
-            raise ValueError("another length")
-        return f"{date.fromisoformat(f'{text}-01'):%Y-%m}"
-    except ValueError as error:
-        raise SamplingError(f"{printable(text)}: no month; write it as 2026-10") from error
-
-
-def read_month(entries: Iterable[Entry], month: str) -> MonthLines:
+def read_month(entries: Iterable[Entry], month: Month) -> MonthLines:
     """What a register's entries say of one month."""
     return read_months(entries).get(month) or MonthLines(month)
 
 
-def read_months(entries: Iterable[Entry]) -> dict[str, MonthLines]:
-    """What a register's entries say of every month, by month."""
-    months: dict[str, MonthLines] = {}
+def read_months(entries: Iterable[Entry]) -> dict[Month, MonthLines]:
+    """What a register's entries say of every month that was frozen, the earliest first."""
+    months: dict[Month, MonthLines] = {}
     for said in _said(entries):
-        months.setdefault(said.data["month"], MonthLines(said.data["month"])).lines.append(said)
+        month = Month.parse(said.data["month"])
+        months.setdefault(month, MonthLines(month)).lines.append(said)
     return dict(sorted(months.items()))
 
 
@@ -101,12 +96,12 @@ def _said(entries: Iterable[Entry]) -> Iterator[Said]:
             yield Said(entry.event, entry.actor, at, entry.line - 1, configuration, entry.data, entry.texts)
 
 
-def require_sealed(root: EvidenceRoot, frozen: Said) -> Seal:
-    """The first signed seal that covers a freeze, by which its digest was published. Raises SampleRefused."""
+def require_sealed(root: EvidenceRoot, said: Said) -> Seal:
+    """The first signed seal that covers a line, by which it was published. Raises SampleRefused."""
     for number in seal_numbers(root):
-        if signature_path(root, number).is_file() and (seal := read_seal(root, number)).lines > frozen.index:
+        if signature_path(root, number).is_file() and (seal := read_seal(root, number)).lines > said.index:
             return seal
     raise SampleRefused(
-        f"{frozen.data['month']}: no seal covers the frozen population yet, so its digest is not published;"
+        f"{said.data['month']}: no seal covers its {said.event} line yet, so nobody else can know of it;"
         " `countersign seal` makes one"
     )

@@ -17,6 +17,7 @@ from countersign.runs.engine import Engine
 from countersign.runs.versions import VersionStore
 from countersign.sampling.draw import require_nonce
 from countersign.sampling.ledger import NONCE, MonthLines, Said, read_month, require_sealed
+from countersign.sampling.month import Month
 from countersign.sampling.statements import Signed, parse, require_good, require_observer, sign
 
 SCHEMA = "countersign/nonce/1"
@@ -30,7 +31,7 @@ _BYTES = 16
 class NonceReceipt:
     """A nonce that is on disk; `repeated` says that it was there already."""
 
-    month: str
+    month: Month
     digest: str
     nonce: str
     by: str
@@ -44,7 +45,7 @@ class NonceDesk:
         self._engine = engine
         self._keys = keys or KeyRing()
 
-    def record(self, month: str, by: str, nonce: str | None) -> NonceReceipt:
+    def record(self, month: Month, by: str, nonce: str | None) -> NonceReceipt:
         """Have an observer sign a nonce and take it; None makes one here. Raises SampleRefused.
 
         The same again is harmless; another one for the same freeze is refused.
@@ -58,7 +59,7 @@ class NonceDesk:
         content = self._content(said.frozen, seal, by, chosen, stamp(self._engine.clock()))
         return self._take(sign(content, by, NAMESPACE, self._engine.current, self._keys, self._engine.clock()))
 
-    def request(self, month: str, by: str) -> bytes:
+    def request(self, month: Month, by: str) -> bytes:
         """What an observer would sign, with a placeholder for the nonce. Raises SampleRefused."""
         said, seal = self._sealed(month)
         _refuse_second(said.nonce)
@@ -67,13 +68,13 @@ class NonceDesk:
 
     def submit(self, content: bytes, signature: bytes) -> NonceReceipt:
         """Take a nonce that was signed elsewhere; the same again is harmless. Raises SampleRefused."""
-        said, _ = self._sealed(parse(content, SCHEMA, "a nonce", FIELDS)["month"])
+        said, _ = self._sealed(Month.parse(parse(content, SCHEMA, "a nonce", FIELDS)["month"]))
         known = said.nonce
         if known is not None and known.texts.get("statement") == content.decode():
             return _repeated(known)
         return self._take(Signed(content, signature))
 
-    def _sealed(self, month: str) -> tuple[MonthLines, Seal]:
+    def _sealed(self, month: Month) -> tuple[MonthLines, Seal]:
         """What the register says of a month, and the seal by which its frozen population was published."""
         said = read_month(self._engine.register.records(), month)
         return said, require_sealed(self._engine.root, said.frozen)
@@ -81,7 +82,7 @@ class NonceDesk:
     def _take(self, signed: Signed) -> NonceReceipt:
         """Write a nonce, if it is the first for its freeze; both is judged under the register's lock."""
         fields = parse(signed.content, SCHEMA, "a nonce", FIELDS)
-        month, by, nonce = fields["month"], fields["by"], fields["nonce"]
+        month, by, nonce = Month.parse(fields["month"]), fields["by"], fields["nonce"]
         environment = self._engine.register.environment()
         with self._engine.register.writing() as writer:
             said = read_month(writer.entries(), month)
@@ -92,7 +93,7 @@ class NonceDesk:
                 raise SampleRefused(f"what {by!r} signed is about another root, population or seal; request it again")
             require_good(signed, by, NAMESPACE, self._engine.current, now)
             digest = said.frozen.data["digest"]
-            writer.append([signed.draft(NONCE, by, {"month": month, "digest": digest, "nonce": nonce})])
+            writer.append([signed.draft(NONCE, by, {"month": str(month), "digest": digest, "nonce": nonce})])
         return NonceReceipt(month, digest, nonce, by, repeated=False)
 
     def _content(self, frozen: Said, seal: Seal, by: str, nonce: str, decided_at: str) -> bytes:
@@ -130,7 +131,9 @@ def _what_is_signed(frozen: Said, seal: Seal, by: str, nonce: str, environment: 
 
 
 def _repeated(known: Said) -> NonceReceipt:
-    return NonceReceipt(known.data["month"], known.data["digest"], known.data["nonce"], known.actor, repeated=True)
+    return NonceReceipt(
+        Month.parse(known.data["month"]), known.data["digest"], known.data["nonce"], known.actor, repeated=True
+    )
 
 
 def _refuse_second(known: Said | None) -> None:
