@@ -98,6 +98,10 @@ class Frozen:
         """Every completeness test, those of the population first."""
         return tuple(test for each in (self.population, *self.late) for test in each.tests())
 
+    def lacks(self) -> tuple[str, ...]:
+        """What the population lacks, in the words of a finding, each once."""
+        return tuple(dict.fromkeys(test.missing for test in self.tests() if test.passed is False))
+
     @property
     def counts(self) -> Counts:
         """How many changes there are by stratum and outcome."""

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Self
 from zoneinfo import ZoneInfo
 
@@ -34,6 +34,11 @@ class Month:
     def next(self) -> "Month":
         """The month after."""
         return Month(date(self.first.year + self.first.month // 12, self.first.month % 12 + 1, 1))
+
+    @property
+    def previous(self) -> "Month":
+        """The month before."""
+        return Month.of(self.first - timedelta(days=1))
 
     def begin(self, zone: ZoneInfo) -> datetime:
         """Its first instant in a zone, in UTC; where the clocks skip that midnight, the instant at which they do."""

@@ -1,7 +1,7 @@
 """Taking the observer's results: signed, evaluated by stratum, and recorded.
 
-What belongs here: the order of it. What does not: reading the file (`results`), the statistics (`evaluate`), when
-results are due (`due`), and the findings that follow, which are `findings`.
+What belongs here: the order of it. What does not: reading the file (`results`), the statistics (`evaluate`), until when
+results are due (`standing`), and the findings that follow, which are `findings`.
 
 Order of writes: the file, then the register's line. A correction is another file and another line: nothing is taken
 back, and the last one counts.

@@ -15,11 +15,11 @@ from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import SampleRefused
 from countersign.policy import Policy
 from countersign.sampling import review
-from countersign.sampling.due import review_of, reviews
 from countersign.sampling.limit import upper_limit
 from countersign.sampling.month import Month
 from countersign.sampling.review import NAMESPACE, ReviewDesk
 from countersign.sampling.sample import Sample
+from countersign.sampling.standing import review_of, reviews
 from tests.conftest import StepClock
 from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, as_csv
 from tests.domain.sampling.populations import a_row
