@@ -8,6 +8,7 @@ back, and the last one counts.
 """
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import rfc8785
@@ -42,6 +43,16 @@ class Observed:
     @property
     def month(self) -> str:
         return str(self.said.data["month"])
+
+    @property
+    def first_day(self) -> date:
+        """Of the month."""
+        return Month.parse(self.month).first
+
+    @property
+    def complete(self) -> bool:
+        """Whether the population was, as far as its tests could show."""
+        return bool(self.said.data["complete"])
 
     @property
     def conclusion(self) -> str:
