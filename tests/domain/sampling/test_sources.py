@@ -1,15 +1,19 @@
 """What sources gave, read again: as it came, with the policy of that day, or with the reason why not."""
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from countersign.changes.sources.build import git_source
 from countersign.evidence.durable import keep_by_digest
 from countersign.evidence.register import KeptExtract
 from countersign.policy import Policy, complete
 from countersign.runs.adoption import ConfigurationDesk
+from countersign.runs.intake import take_in
 from countersign.sampling.gathering import gather
 from countersign.sampling.population import look
 from countersign.sampling.sources import ReadAgain
@@ -49,6 +53,23 @@ def test_what_was_read_by_hand_needs_no_entry_in_the_policy(month_end: Make) -> 
     month = month_end()
     keep(month, [a_pull(1)], source="github")
     assert [one.change_id for one in again(month)["github"].changes.values()] == ["office:ledger#1"]
+
+
+def test_a_repository_that_was_read_by_hand_is_read_again_under_its_system(month_end: Make) -> None:
+    month = month_end()
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "Raise the limit"]):
+        environment = {f"GIT_{who}_{what}": said for who in ("AUTHOR", "COMMITTER") for what, said in COMMIT.items()}
+        subprocess.run(["git", *command], cwd=month.folder, check=True, env={**os.environ, **environment})
+    source = git_source(month.bench.policy, month.folder, system="ledger")
+    take_in(month.engine, source)
+    month.over()
+    (run,) = month.engine.index.all_runs()
+    found = again(month)["git"]
+    assert (found.why_not, list(found.changes)) == (None, [run.digest])
+    assert month.failing() == {}
+
+
+COMMIT = {"NAME": "Example Maker", "EMAIL": "maker@example.com", "DATE": "2026-11-20T10:00:00Z"}
 
 
 @pytest.mark.parametrize(
