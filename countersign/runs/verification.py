@@ -16,7 +16,7 @@ from countersign.controls import gate
 from countersign.controls.model.combined import claims_of, read
 from countersign.controls.quote import fold_quote
 from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
-from countersign.evidence.contents import check_contents, check_dataset
+from countersign.evidence.contents import check_contents, check_dataset, check_files
 from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog, Trust
 from countersign.evidence.register import Register
@@ -66,12 +66,16 @@ class Registered:
 
 @dataclass(slots=True)
 class Account:
-    """What the register says: runs by id, and by asset and day the dataset's digest and the line that says it."""
+    """What the register says: runs by id, and by asset and day the dataset's digest and the line that says it.
+
+    `files` are others that it names by their path, each with its digest.
+    """
 
     runs: dict[str, Registered] = field(default_factory=dict)
     genesis: str = ""
     in_force: str = ""
     datasets: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
 
     def published(self, day: date) -> dict[str, set[str]]:
         """By asset, the runs of a day that were there when its file was registered last."""
@@ -87,6 +91,7 @@ def read_account(register: Register) -> Account:
     account = Account()
     for entry in register.records():
         data = entry.data
+        account.files.update(data.get("files", {}))
         if entry.event in ("root_opened", "configuration_adopted"):
             account.in_force = data["configuration"]
             account.genesis = account.genesis or account.in_force
@@ -143,6 +148,7 @@ class Verifier:
         known = account.runs
         if run_ids is None:
             faults += map(_of_root, check_contents(self._root, account.datasets))
+            faults += map(_of_root, check_files(self._root, account.files))
             faults += self._unregistered(known)
         for run_id in run_ids or ():
             if run_id not in known:

@@ -53,7 +53,8 @@ def gather(engine: Engine, cut: Cut) -> Gathered:
 
     extracts = lines("extract", _ALWAYS)
     gathered = Gathered(extracts, lines("intake", cut.begin), lines("refused", cut.begin))
-    read_again(engine, extracts, (cut.begin, _FOR_EVER), gathered.sources)
+    systems = _of_one_system(cut)
+    read_again(engine, extracts, (cut.begin, _FOR_EVER), systems, gathered.sources)
     kept = {line["source"] for line in extracts}
     for some in chunks([one.run.run_id for one in cut.members if one.run.source in kept], _AT_ONCE):
         for run_id, trace in engine.index.deployments.traces(some).items():
@@ -61,8 +62,16 @@ def gather(engine: Engine, cut: Cut) -> Gathered:
                 gathered.given[run_id] = trace.given
     told = {digest for source in gathered.sources.values() for digest in source.changes}
     if not told.issuperset(gathered.given.values()):
-        read_again(engine, extracts, (_ALWAYS, cut.begin), gathered.sources)
+        read_again(engine, extracts, (_ALWAYS, cut.begin), systems, gathered.sources)
     return gathered
+
+
+def _of_one_system(cut: Cut) -> dict[str, str]:
+    """The system of each source from which the month has changes of one system only."""
+    found: dict[str, set[str]] = {}
+    for member in cut.members:
+        found.setdefault(member.run.source, set()).add(member.run.system)
+    return {source: next(iter(systems)) for source, systems in found.items() if len(systems) == 1}
 
 
 def unchanged(sources: Iterable[Source], latest: Mapping[str, IndexedIntake]) -> set[str]:

@@ -53,11 +53,16 @@ class ReadAgain:
 
 
 def read_again(
-    engine: Engine, extracts: Sequence[Mapping[str, Any]], between: tuple[str, str], into: dict[str, ReadAgain]
+    engine: Engine,
+    extracts: Sequence[Mapping[str, Any]],
+    between: tuple[str, str],
+    systems: Mapping[str, str],
+    into: dict[str, ReadAgain],
 ) -> None:
     """Read again what was registered from one instant on and before another; `extracts` are the register's lines.
 
-    Each is read with the policy that was in force then.
+    Each is read with the policy that was in force then. `systems` are those of sources that tell of one system only,
+    for a repository that was read by hand.
     """
     kinds = ("root_opened", "configuration_adopted")
     adopted = sorted((line for kind in kinds for line in events_of(engine.root.register, kind)), key=_seq)
@@ -69,7 +74,7 @@ def read_again(
         try:
             in_force = [line["configuration"] for line in adopted if _seq(line) < _seq(newest)][-1]
             policy = engine.versions.at(in_force).policy
-            _take(engine, policy, _source_of(policy, newest), reading, source)
+            _take(engine, policy, _source_of(policy, newest, systems), reading, source)
         except CountersignError as error:
             source.why_not = str(error)
 
@@ -90,14 +95,14 @@ def _readings(extracts: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[st
         yield list(queries.values())
 
 
-def _source_of(policy: Policy, line: Mapping[str, Any]) -> Source:
+def _source_of(policy: Policy, line: Mapping[str, Any], systems: Mapping[str, str]) -> Source:
     """What reads an extract. Raises CountersignError where nothing can."""
-    adapter = line["extractor"].split("/")[0]
-    spec = next((spec for spec in policy.sources if (spec.name, spec.adapter) == (line["source"], adapter)), None)
-    if spec is None and adapter in _ALONE:
-        spec = SourceSpec(name="by_hand", adapter=adapter, path="")
+    name, adapter = line["source"], line["extractor"].split("/")[0]
+    spec = next((spec for spec in policy.sources if (spec.name, spec.adapter) == (name, adapter)), None)
+    if spec is None and (adapter in _ALONE or (adapter == "git" and name in systems)):
+        spec = SourceSpec(name="by_hand", adapter=adapter, path="", system=systems.get(name))
     if spec is None:
-        raise CountersignError(f"the policy names no source {line['source']}, so nothing can read what was kept of it")
+        raise CountersignError(f"the policy names no source {name}, so nothing can read what was kept of it")
     source = source_of(policy, spec, Path())
     if source.extractor != line["extractor"]:
         raise CountersignError(f"read by {line['extractor']}; this version has {source.extractor}, which may differ")

@@ -11,7 +11,7 @@ import pytest
 from countersign.evidence.durable import keep_by_digest
 from countersign.evidence.register import KeptExtract
 from countersign.runs.intake import record_broken_source, take_in_one
-from countersign.sampling.completeness import CompletenessTest, complete, looks_cut_off
+from countersign.sampling.completeness import CompletenessTest, complete, looks_cut_off, rows_add_up
 from tests.domain.sampling.conftest import NOVEMBER, MonthEnd, a_change
 
 Make = Callable[..., MonthEnd]
@@ -154,6 +154,24 @@ def test_a_reading_that_broke_off_and_was_not_repeated_is_named(month_end: Make)
     record_broken_source(month.engine, month.sources[0], "the line was cut")
     (offender,) = month.failing()["rows_add_up"]
     assert offender.endswith("broke off, and was not read to its end since: the line was cut")
+
+
+@pytest.mark.parametrize(
+    ("changes", "offender"),
+    [
+        ({"read": 5}, "pulls at t: read 5, and accounted for 4"),
+        ({"declared": 6}, "pulls at t: read 4 of 6 that it counts"),
+        ({"rows": 9}, "pulls: its extract has 9 rows, and 4 were read"),
+    ],
+)
+def test_a_reading_that_does_not_add_up_is_named(changes: dict[str, int], offender: str) -> None:
+    line = {"source": "pulls", "ts": "t", "seq": 9, "broken": None, "read": 4, "declared": 4, "opened": 1, "known": 1,
+            "refused": 1, "out_of_scope": 1}  # fmt: skip
+    extract = {"source": "pulls", "query": "q", "seq": 5, "rows": changes.pop("rows", line["read"])}
+    others = [{**extract, "seq": 12, "rows": 77}, {**extract, "source": "other", "rows": 1}]
+    assert rows_add_up([line], [extract, *others]).passed is (extract["rows"] == 4)
+    found = rows_add_up([{**line, **changes}], [extract, *others])
+    assert offender in found.offenders
 
 
 def test_a_source_that_nobody_read_since_the_month_ended_may_have_more(month_end: Make) -> None:

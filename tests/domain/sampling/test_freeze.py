@@ -288,3 +288,25 @@ def test_a_run_without_a_log_counts_and_is_named(month_end: Make, tmp_path: Path
     (offender,) = month.failing()["everything_is_readable"]
     assert offender.endswith("opened, and its log was never begun")
     assert month.bench.clock.now > AFTER
+
+
+@pytest.mark.parametrize(
+    ("harm", "kind"),
+    [
+        (lambda folder: (folder / "population.txt").unlink(), "file_missing"),
+        (lambda folder: (folder / "population.parquet").write_bytes(b"PAR1"), "file_differs"),
+        (lambda folder: (folder / "sample.parquet").write_bytes(b"PAR1"), "file_unregistered"),
+    ],
+)
+def test_verify_holds_the_files_of_a_month_against_the_register(
+    harm: Callable[[Path], object], kind: str, month_end: Make
+) -> None:
+    month = month_end()
+    month.completed(a_change(1))
+    month.over()
+    folder = month.freeze().frozen.folder
+    assert month.bench.kinds() == []
+    harm(folder)
+    for path in folder.iterdir():
+        path.chmod(0o600)
+    assert month.bench.kinds() == [kind]

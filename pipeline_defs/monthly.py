@@ -1,0 +1,77 @@
+"""The monthly job and when it runs. What belongs here: the schedule; whether a month is due is `sampling.due`'s."""
+
+from dagster import (
+    AssetsDefinition,
+    AssetSelection,
+    DefaultScheduleStatus,
+    RunRequest,
+    ScheduleDefinition,
+    ScheduleEvaluationContext,
+    SkipReason,
+    define_asset_job,
+    in_process_executor,
+    schedule,
+)
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from countersign.clocks.instant import local_day
+from countersign.evidence.register import events_of
+from countersign.runs.engine import Engine
+from countersign.sampling.due import due_on, newest_due
+from countersign.sampling.month import Month
+from resources.evidence import Evidence, WallClock
+
+MONTHLY = "monthly_sample"
+
+
+def monthly_job(sample: AssetsDefinition) -> UnresolvedAssetJobDefinition:
+    """The population of one month and its sample; by hand for any month that is over."""
+    return define_asset_job(
+        MONTHLY,
+        selection=AssetSelection.assets(sample),
+        executor_def=in_process_executor,
+        description="Freeze a month's population, seal it, and draw its sample once the observer's nonce is there.",
+    )
+
+
+def monthly_schedule(time_zone: str) -> ScheduleDefinition:
+    """Every morning: the newest month that is due, until it is drawn; nothing on the days between."""
+
+    @schedule(
+        name="monthly_sample_due",
+        job_name=MONTHLY,
+        cron_schedule="0 6 * * *",
+        execution_timezone=time_zone,
+        default_status=DefaultScheduleStatus.RUNNING,
+    )
+    def monthly_sample_due(
+        _: ScheduleEvaluationContext, evidence: Evidence, clock: WallClock
+    ) -> RunRequest | SkipReason:
+        engine = evidence.engine(clock)
+        policy, calendar = engine.current.policy, engine.current.configuration.calendar
+        now, number = engine.clock(), policy.sample.drawn_on_business_day
+        month = newest_due(now, policy.zone, calendar, number)
+        why_not = _why_not(engine, month)
+        if why_not is not None:
+            coming = due_on(month.next, calendar, number)
+            return SkipReason(f"{month}: {why_not}; {month.next} is due on {coming}")
+        # a key that was used is never run again: so it carries the day, and each day is another attempt
+        return RunRequest(f"{month} on {local_day(now, policy.zone)}", partition_key=str(month))
+
+    return monthly_sample_due
+
+
+def _why_not(engine: Engine, month: Month) -> str | None:
+    """Why there is nothing to do for a month, or None."""
+    policy = engine.current.policy
+    if month < Month.of(policy.intake_since):
+        return "over before the first intake day"
+
+    def has(event: str) -> bool:
+        return any(line["month"] == str(month) for line in events_of(engine.root.register, event))
+
+    if has("sample_drawn"):
+        return "drawn"
+    if has("population_frozen") and policy.sample.nonce == "required" and not has("sample_nonce"):
+        return "frozen, and waits for the observer's nonce"
+    return None
