@@ -14,7 +14,6 @@ from dagster import (
 )
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from countersign.clocks.instant import local_day
 from countersign.evidence.register import events_of
 from countersign.runs.engine import Engine
 from countersign.sampling.due import due_on, newest_due
@@ -48,17 +47,24 @@ def monthly_schedule(time_zone: str) -> ScheduleDefinition:
         _: ScheduleEvaluationContext, evidence: Evidence, clock: WallClock
     ) -> RunRequest | SkipReason:
         engine = evidence.engine(clock)
-        policy, calendar = engine.current.policy, engine.current.configuration.calendar
-        now, number = engine.clock(), policy.sample.drawn_on_business_day
-        month = newest_due(now, policy.zone, calendar, number)
-        why_not = _why_not(engine, month)
+        month, why_not = due_month(engine)
         if why_not is not None:
-            coming = due_on(month.next, calendar, number)
-            return SkipReason(f"{month}: {why_not}; {month.next} is due on {coming}")
+            return SkipReason(f"{month}: {why_not}")
         # a key that was used is never run again: so it carries the day, and each day is another attempt
-        return RunRequest(f"{month} on {local_day(now, policy.zone)}", partition_key=str(month))
+        return RunRequest(f"{month} on {engine.today}", partition_key=str(month))
 
     return monthly_sample_due
+
+
+def due_month(engine: Engine) -> tuple[Month, str | None]:
+    """The newest month whose day has come, and why there is nothing to do for it, if so."""
+    policy, calendar = engine.current.policy, engine.current.configuration.calendar
+    number = policy.sample.drawn_on_business_day
+    month = newest_due(engine.clock(), policy.zone, calendar, number)
+    why_not = _why_not(engine, month)
+    if why_not is not None:
+        why_not = f"{why_not}; {month.next} is due on {due_on(month.next, calendar, number)}"
+    return month, why_not
 
 
 def _why_not(engine: Engine, month: Month) -> str | None:
