@@ -18,6 +18,8 @@ from countersign.policy import Key, Person, Policy, load_policy
 from countersign.retention.approvals import NAMESPACE as RETENTION
 from countersign.runs.consent import NAMESPACE, OWNERS
 from countersign.runs.statement import namespace_of
+from countersign.sampling.nonce import NAMESPACE as NONCES
+from countersign.sampling.review import NAMESPACE as RESULTS
 
 SAID = "throw-away keys, whose signatures verify as `demo`"
 
@@ -51,6 +53,8 @@ def _namespaces(person: Person, policy: Policy) -> Iterator[str]:
     yield from (namespace_of(key) for key in Key if policy.sign_off.role(key) in person.roles)
     if set(OWNERS) & set(person.roles):
         yield from (NAMESPACE, RETENTION)
+    if "observer" in person.roles:
+        yield from (NONCES, RESULTS)
 
 
 def _make_key(folder: Path, person: Person, namespace: str, now: datetime) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""The monthly job and when it runs. What belongs here: the schedule; whether a month is due is `sampling.due`'s."""
+"""The monthly jobs and when they run. What belongs here: schedules; whether a month is due is `sampling`'s to say."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from dagster import (
     AssetsDefinition,
@@ -14,13 +17,15 @@ from dagster import (
 )
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from countersign.clocks.instant import parse_instant
 from countersign.evidence.register import events_of
 from countersign.runs.engine import Engine
 from countersign.sampling.due import due_on, newest_due
 from countersign.sampling.month import Month
 from resources.evidence import Evidence, WallClock
 
-MONTHLY = "monthly_sample"
+MONTHLY, REVIEWING = "monthly_sample", "monthly_review"
+_NEWS = timedelta(days=2)  # two mornings see results that came: one of them may find the machine off
 
 
 def monthly_job(sample: AssetsDefinition) -> UnresolvedAssetJobDefinition:
@@ -81,3 +86,42 @@ def _why_not(engine: Engine, month: Month) -> str | None:
     if has("population_frozen") and policy.sample.nonce == "required" and not has("sample_nonce"):
         return "frozen, and waits for the observer's nonce"
     return None
+
+
+def review_job(review: AssetsDefinition) -> UnresolvedAssetJobDefinition:
+    """What the observer found in one month, or until when they have."""
+    return define_asset_job(
+        REVIEWING,
+        selection=AssetSelection.assets(review),
+        executor_def=in_process_executor,
+        description="How a month stands with its observer; what is late becomes a finding.",
+    )
+
+
+def review_schedule(time_zone: str) -> ScheduleDefinition:
+    """Every morning: each frozen month that waits for its observer, or has heard of them since."""
+
+    @schedule(
+        name="monthly_review_due",
+        job_name=REVIEWING,
+        cron_schedule="30 6 * * *",
+        execution_timezone=time_zone,
+        default_status=DefaultScheduleStatus.RUNNING,
+    )
+    def monthly_review_due(
+        _: ScheduleEvaluationContext, evidence: Evidence, clock: WallClock
+    ) -> list[RunRequest] | SkipReason:
+        engine = evidence.engine(clock)
+        months = waiting_months(engine.root.register, engine.clock() - _NEWS)
+        if not months:
+            return SkipReason("no frozen month waits for its observer")
+        return [RunRequest(f"{month} on {engine.today}", partition_key=month) for month in months]
+
+    return monthly_review_due
+
+
+def waiting_months(register: Path, since: datetime) -> list[str]:
+    """The frozen months without results, and those whose results came since an instant."""
+    heard = {line["month"]: parse_instant(line["ts"]) for line in events_of(register, "sample_observed")}
+    frozen = sorted({line["month"] for line in events_of(register, "population_frozen")})
+    return [month for month in frozen if month not in heard or heard[month] >= since]

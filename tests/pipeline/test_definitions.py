@@ -26,6 +26,7 @@ DEPS = {
     "ops_report": ["finding"],
     "retention_inventory": ["audit_log"],
     "clean_population_sample": ["audit_log"],
+    "completeness_review": ["clean_population_sample"],
 }
 CHECKS = {
     "grounding_gate:nothing_blocked",
@@ -45,8 +46,9 @@ JOBS = {
     "sla_roll_up",
     "retention",
     "monthly_sample",
+    "monthly_review",
 }
-SAMPLE = {"clean_population_sample"}
+SAMPLE = {"clean_population_sample", "completeness_review"}
 OPERATIONS = {"finding", "ops_report", "retention_inventory"}
 
 
@@ -129,7 +131,9 @@ def test_sensors_and_schedules_are_running_by_default(deployment: Deployment) ->
     assert sensors == {"intake_sensor": ["daily"], "approval_sensor": ["advance"], "sla_sensor": ["watch"],
                        "failed_run_sensor": []}  # fmt: skip
     assert {sensor.default_status for sensor in repository.sensor_defs} == {DefaultSensorStatus.RUNNING}
-    retention, roll_up, monthly, nightly, sealing = sorted(repository.schedule_defs, key=lambda schedule: schedule.name)
+    retention, roll_up, review, monthly, nightly, sealing = sorted(
+        repository.schedule_defs, key=lambda schedule: schedule.name
+    )
     assert (roll_up.name, roll_up.job_name, roll_up.cron_schedule) == ("daily_sla_roll_up", "sla_roll_up", "0 7 * * *")
     assert (nightly.name, nightly.job_name, nightly.cron_schedule) == ("nightly_integrity", "integrity", "30 2 * * *")
     assert (retention.name, retention.job_name, retention.cron_schedule) == (
@@ -138,7 +142,10 @@ def test_sensors_and_schedules_are_running_by_default(deployment: Deployment) ->
     assert (monthly.name, monthly.job_name, monthly.cron_schedule) == (
         "monthly_sample_due", "monthly_sample", "0 6 * * *",
     )  # fmt: skip
-    for schedule in (retention, roll_up, monthly, nightly):
+    assert (review.name, review.job_name, review.cron_schedule) == (
+        "monthly_review_due", "monthly_review", "30 6 * * *",
+    )  # fmt: skip
+    for schedule in (retention, roll_up, review, monthly, nightly):
         assert schedule.execution_timezone == "America/New_York"
         assert schedule.default_status is DefaultScheduleStatus.RUNNING
     assert (sealing.name, sealing.job_name, sealing.cron_schedule) == ("nightly_seal", "seal", "0 2 * * *")

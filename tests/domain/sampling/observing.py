@@ -4,9 +4,9 @@ import csv
 import io
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +84,9 @@ class Observing(Bench):
 
     def results(self, sample: Sample, **deviating: str) -> list[dict[str, str]]:
         """Results of a sample, all found to operate but these changes, by their id without its dash."""
-        controls = [column.name for column in attribute_columns(controls_in(sample.rows()))]
-        rows = []
-        for item in sample.rows().to_pylist():
-            found = deviating.get(item["change_id"].replace("-", ""), "operated")
-            row = {"run_id": item["run_id"], "change_id": item["change_id"], **dict.fromkeys(controls, "operated")}
-            row |= {controls[0]: found, "deviation": str(found != "operated").lower()}
-            rows.append(row | {"tester": "observer", "examined_at": stamp(self.clock())})
-        return rows
+        ids = [one for of_stratum in sample.drawn().values() for one in of_stratum]
+        named = {one: deviating[one.replace("-", "")] for one in ids if one.replace("-", "") in deviating}
+        return results_of(sample, self.clock(), named)
 
     def seal(self) -> Seal:
         return Sealer(self.evidence, self.folder / "seal", clock=self.clock).seal("c" * 64)
@@ -181,3 +176,15 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
+
+
+def results_of(sample: Sample, at: datetime, found: Mapping[str, str]) -> list[dict[str, str]]:
+    """Results of a sample, all found to operate but the first control of these changes."""
+    controls = [column.name for column in attribute_columns(controls_in(sample.rows()))]
+    rows = []
+    for item in sample.rows().to_pylist():
+        first = found.get(item["change_id"], "operated")
+        row = {"run_id": item["run_id"], "change_id": item["change_id"], **dict.fromkeys(controls, "operated")}
+        row |= {controls[0]: first, "deviation": str(first != "operated").lower()}
+        rows.append(row | {"tester": "observer", "examined_at": stamp(at)})
+    return rows
