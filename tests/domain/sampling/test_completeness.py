@@ -138,8 +138,8 @@ def test_a_run_that_its_source_never_gave_is_named(month_end: Make) -> None:
 def test_two_sources_of_one_system_have_to_agree(month_end: Make) -> None:
     month = month_end(PULLS, OTHER_PULLS)
     month.bench.clock.now = month.bench.clock.now.replace(month=12, day=1, hour=12)
-    month.read("pulls", [a_pull(1), a_pull(2)])
-    month.read("mirror", [a_pull(2), a_pull(3)])
+    month.read("pulls", [a_pull(1), a_pull(2), a_pull(4, "2026-12-01T04:59:59Z")])
+    month.read("mirror", [a_pull(2), a_pull(3), a_pull(4, "2026-12-01T05:00:01Z")])
     month.over()
     assert month.failing() == {
         "sources_agree": (
