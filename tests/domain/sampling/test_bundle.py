@@ -17,10 +17,15 @@ import pytest
 from countersign.errors import SampleRefused, SamplingError
 from countersign.evidence.signature import sign
 from countersign.policy import Policy
+from countersign.sampling import frozen
 from countersign.sampling.bundle import export
+from countersign.sampling.figures import figures
+from countersign.sampling.ledger import read_months
+from countersign.sampling.page import page
 from tests.conftest import StepClock, payload_with
+from tests.domain.retention.conftest import attachment
 from tests.domain.runs.conftest import Line, chain, read_lines
-from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, with_sample
+from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, as_csv, with_sample
 from tests.domain.sampling.populations import a_row
 from tests.evidence_script import SCRIPT
 from tests.keys import make_key
@@ -37,6 +42,7 @@ def deployed(number: int, at: str = "2026-10-14T10:00:00Z", **changes: Any) -> d
     payload = payload_with(id=change_id, requested_at="2026-10-01T09:00:00Z", deployed_at=at)
     payload["evidence"]["approval"] |= {"text": f"{change_id} approved for deployment.", "at": "2026-10-13T09:00:00Z"}
     payload["evidence"]["tests"]["at"] = "2026-10-13T08:00:00Z"
+    payload["evidence"]["tests"]["attachments"] = [attachment(f"protocol {number}".encode())]
     payload["evidence"]["deployment"]["at"] = at
     return {**payload, **changes}
 
@@ -241,6 +247,11 @@ def edit_a_log(folder: Path) -> None:
         altered(path, b'"author":"maker"', b'"author":"someone"')
 
 
+def edit_an_attachment(folder: Path) -> None:
+    path = next(folder.glob("blobs/*"))
+    path.write_bytes(path.read_bytes() + b".")
+
+
 def drop_a_log(folder: Path) -> None:
     next(folder.glob("runs/*/*/*/*/audit.jsonl")).unlink()
 
@@ -281,6 +292,7 @@ SPOILED: dict[str, tuple[Callable[[Path], None], str, str]] = {
         "content_differs", "population.parquet",
     ),
     "a_log_edited": (edit_a_log, "broken_chain", "audit.jsonl"),
+    "an_attachment_edited": (edit_an_attachment, "content_differs", "blobs"),
     "a_log_left_out": (drop_a_log, "log_missing", "audit.jsonl"),
 }  # fmt: skip
 
@@ -359,6 +371,20 @@ def test_the_page_loads_nothing_and_has_the_three_pictures(good: Path) -> None:
         assert word not in page.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert "<title>2026-10-14: 6 clean</title>" in page
     assert "<title>billing, normal: 6 of 6</title>" in page
+
+
+def test_results_make_the_third_picture(bench: Observing, tmp_path: Path) -> None:
+    bundled(bench, tmp_path / "bundle")
+    sample = bench.draw()
+    bench.reviews.record(MONTH, "observer", "r.csv", as_csv(bench.results(sample)))
+    population = frozen.read(bench.evidence, MONTH)
+    assert population is not None
+    shown = figures(population, sample, read_months(bench.run.engine.register.records()))
+    (limit,) = shown.limits
+    assert (limit.month, limit.tolerable, 0 < limit.limit < 0.4) == ("2026-10", 0.4, True)
+    written = page(population, sample, shown, complete=True)
+    assert written.count("<svg ") == 3
+    assert f"<title>2026-10: {100 * limit.limit:.1f} %, tolerable 40 %</title>" in written
 
 
 def test_the_results_are_a_table_to_fill_in(good: Path) -> None:
