@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from countersign.errors import SampleRefused, SamplingError
+from countersign.evidence.keyring import KeyRing
 from countersign.evidence.signature import sign
 from countersign.policy import Policy
+from countersign.runs.sign_offs import SignOffDesk
 from countersign.sampling import frozen
 from countersign.sampling.bundle import export
 from countersign.sampling.figures import figures
@@ -28,7 +30,7 @@ from tests.domain.runs.conftest import Line, chain, read_lines
 from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, as_csv, with_sample
 from tests.domain.sampling.populations import a_row
 from tests.evidence_script import SCRIPT
-from tests.keys import make_key
+from tests.keys import make_key, signed_policy
 
 Rows = list[dict[str, Any]]
 WITHIN = "datasets/clean_population_sample/month=2026-10"
@@ -303,6 +305,19 @@ def test_a_bundle_that_was_spoiled_is_found_and_named(good: Path, tmp_path: Path
     folder = Path(shutil.copytree(good, tmp_path / "bundle"))
     spoil(folder)
     assert [where for kind, where in faults(folder) if kind == name and about in where]
+
+
+def test_signed_sign_offs_verify_with_the_keys_in_the_bundle(
+    root: Path, policy: Policy, clock: StepClock, keys: Path, tmp_path: Path
+) -> None:
+    bench = Observing(root, signed_policy(policy, keys), clock, tmp_path / "keys")
+    bench.desk = SignOffDesk(bench.run.engine, KeyRing(folder=keys))
+    assert bench.complete(deployed(1)).status == "COMPLETED"
+    folder = bundled(bench, tmp_path / "bundle")
+    assert check(folder)[0] == 0
+    signers = (folder / "allowed_signers").read_text().splitlines()
+    assert signers[0].startswith('countersign namespaces="seal@countersign,sample@countersign" ssh-ed25519 ')
+    assert {line.split(" ")[0] for line in signers} >= {"countersign", "observer", "reviewer", "checker"}
 
 
 def test_a_seal_that_the_observer_holds_has_to_be_one_of_these(good: Path, tmp_path: Path) -> None:
