@@ -108,7 +108,9 @@ def _metadata(
     more = f"\n\n… and {len(offenders) - _MOST_ROWS} more" if len(offenders) > _MOST_ROWS else ""
     metadata: dict[str, Any] = {
         "complete": MetadataValue.bool(frozen.complete),
-        "stands": MetadataValue.text(stands if frozen.complete else f"INCOMPLETE; {stands}"),
+        "stands": MetadataValue.text(
+            stands if frozen.complete else f"INCOMPLETE ({', '.join(frozen.lacks())}); {stands}"
+        ),
         "changes": MetadataValue.int(sum(frozen.counts.values())),
         "clean": MetadataValue.int(sum(frozen.strata().values())),
         "population": table(("stratum", "outcome", "runs"), counts),

@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from countersign.evidence import durable
 from countersign.evidence.lines import Draft
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
@@ -140,6 +141,9 @@ def frozen_and_drawn(size: int, folder: Path, n: int) -> None:
     header = Header(MONTH, "UTC", "2026-10-01", "2026-11-01", 0, "0" * 64, True, counts)
     month = frozen.folder_of(root, MONTH)
     digests = write(month, "population", header, batches(size))
+    tests = b'{"tests":[]}'
+    durable.replace_file(month / "completeness.json", tests)
+    digests["completeness.json"] = durable.digest_of(tests)
     named = {f"{month.relative_to(folder)}/{name}": digest for name, digest in digests.items()}
     line = {"month": str(MONTH), "digest": digests["population.txt"], "files": named}
     Register(root).append_many([Draft(frozen.FROZEN, "countersign", line)])

@@ -17,7 +17,7 @@ from dagster import (
 )
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from countersign.clocks.instant import local_day, parse_instant
+from countersign.clocks.instant import parse_instant
 from countersign.evidence.register import events_of
 from countersign.runs.engine import Engine
 from countersign.sampling.due import due_on, newest_due
@@ -52,17 +52,40 @@ def monthly_schedule(time_zone: str) -> ScheduleDefinition:
         _: ScheduleEvaluationContext, evidence: Evidence, clock: WallClock
     ) -> RunRequest | SkipReason:
         engine = evidence.engine(clock)
-        policy, calendar = engine.current.policy, engine.current.configuration.calendar
-        now, number = engine.clock(), policy.sample.drawn_on_business_day
-        month = newest_due(now, policy.zone, calendar, number)
-        why_not = _why_not(engine, month)
+        month, why_not = due_month(engine)
         if why_not is not None:
-            coming = due_on(month.next, calendar, number)
-            return SkipReason(f"{month}: {why_not}; {month.next} is due on {coming}")
+            return SkipReason(f"{month}: {why_not}")
         # a key that was used is never run again: so it carries the day, and each day is another attempt
-        return RunRequest(f"{month} on {local_day(now, policy.zone)}", partition_key=str(month))
+        return RunRequest(f"{month} on {engine.today}", partition_key=str(month))
 
     return monthly_sample_due
+
+
+def due_month(engine: Engine) -> tuple[Month, str | None]:
+    """The newest month whose day has come, and why there is nothing to do for it, if so."""
+    policy, calendar = engine.current.policy, engine.current.configuration.calendar
+    number = policy.sample.drawn_on_business_day
+    month = newest_due(engine.clock(), policy.zone, calendar, number)
+    why_not = _why_not(engine, month)
+    if why_not is not None:
+        why_not = f"{why_not}; {month.next} is due on {due_on(month.next, calendar, number)}"
+    return month, why_not
+
+
+def _why_not(engine: Engine, month: Month) -> str | None:
+    """Why there is nothing to do for a month, or None."""
+    policy = engine.current.policy
+    if month < Month.of(policy.intake_since):
+        return "over before the first intake day"
+
+    def has(event: str) -> bool:
+        return any(line["month"] == str(month) for line in events_of(engine.root.register, event))
+
+    if has("sample_drawn"):
+        return "drawn"
+    if has("population_frozen") and policy.sample.nonce == "required" and not has("sample_nonce"):
+        return "frozen, and waits for the observer's nonce"
+    return None
 
 
 def review_job(review: AssetsDefinition) -> UnresolvedAssetJobDefinition:
@@ -89,12 +112,10 @@ def review_schedule(time_zone: str) -> ScheduleDefinition:
         _: ScheduleEvaluationContext, evidence: Evidence, clock: WallClock
     ) -> list[RunRequest] | SkipReason:
         engine = evidence.engine(clock)
-        now = engine.clock()
-        day = local_day(now, engine.current.policy.zone)
-        months = waiting_months(engine.root.register, now - _NEWS)
+        months = waiting_months(engine.root.register, engine.clock() - _NEWS)
         if not months:
             return SkipReason("no frozen month waits for its observer")
-        return [RunRequest(f"{month} on {day}", partition_key=month) for month in months]
+        return [RunRequest(f"{month} on {engine.today}", partition_key=month) for month in months]
 
     return monthly_review_due
 
@@ -104,19 +125,3 @@ def waiting_months(register: Path, since: datetime) -> list[str]:
     heard = {line["month"]: parse_instant(line["ts"]) for line in events_of(register, "sample_observed")}
     frozen = sorted({line["month"] for line in events_of(register, "population_frozen")})
     return [month for month in frozen if month not in heard or heard[month] >= since]
-
-
-def _why_not(engine: Engine, month: Month) -> str | None:
-    """Why there is nothing to do for a month, or None."""
-    policy = engine.current.policy
-    if month < Month.of(policy.intake_since):
-        return "over before the first intake day"
-
-    def has(event: str) -> bool:
-        return any(line["month"] == str(month) for line in events_of(engine.root.register, event))
-
-    if has("sample_drawn"):
-        return "drawn"
-    if has("population_frozen") and policy.sample.nonce == "required" and not has("sample_nonce"):
-        return "frozen, and waits for the observer's nonce"
-    return None

@@ -75,7 +75,7 @@ class Groups:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        with self._thread, self._writer:
+        with self._writer, self._thread:  # the file is closed after the thread is done with it, whatever went wrong
             if kind is None:
                 self._hand_over()
                 self._wait()

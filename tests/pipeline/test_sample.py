@@ -148,7 +148,7 @@ def test_what_comes_late_is_shown_as_incomplete_and_opens_a_finding(month_end: C
     take_in(engine, *end.deployment.evidence.sources(engine))
     shown = end.shown(LATER_STILL)
     assert (shown["complete"], shown["findings_opened"]) == (False, 1)
-    assert shown["stands"].startswith("INCOMPLETE; ")
+    assert shown["stands"].startswith("INCOMPLETE (changes that came after the freeze); ")
     assert "| late | awaiting | 1 |" in shown["population"]
     assert "| nothing came late | CHG-2: change-" in shown["offenders"]
 

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pandas as pd  # type: ignore[import-untyped]
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -114,6 +116,21 @@ def test_a_population_that_is_none_is_not_written(
     header = header_of([a_row("CHG-1"), a_row("CHG-2")])
     with pytest.raises(SamplingError, match=fault):
         write(tmp_path, "population", header, [batch for row in rows for batch in batches_of([row])])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_population_that_breaks_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a thread still writes what came before."""
+    monkeypatch.setattr(files, "_ROW_GROUP", 1)
+    monkeypatch.setattr(files, "_AT_ONCE", 10)
+    rows = [a_row(f"CHG-{number:03}") for number in range(100)]
+
+    def broken() -> Iterator[pa.RecordBatch]:
+        yield from batches_of(rows)
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        write(tmp_path, "population", header_of(rows), broken())
     assert list(tmp_path.iterdir()) == []
 
 
