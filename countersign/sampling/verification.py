@@ -19,6 +19,8 @@ from countersign.sampling.nonce import require_nonce_stands
 from countersign.sampling.review import decided_again, require_results_stand
 from countersign.sampling.sample import read_sample
 
+_UNFIT = (CountersignError, OSError, KeyError, TypeError, ValueError)  # refused, gone, or not of its form
+
 
 def check_samples(root: EvidenceRoot) -> Iterator[RootFault]:
     """Everything wrong with the samples of a root whose register is whole."""
@@ -34,14 +36,14 @@ def _of_month(root: EvidenceRoot, said: MonthLines, versions: VersionStore, envi
         try:
             published = require_sealed(root, said.frozen)
             nonce = require_nonce_stands(said.nonce, said.frozen, published, environment, versions)
-        except CountersignError as error:
+        except _UNFIT as error:
             yield _fault(root, "nonce_void", said.nonce, str(error))
             return
     for drawn in said.of(DRAWN):
         try:
             yield from _drawn_again(root, said, drawn, nonce, versions)
-        except CountersignError as error:
-            yield _fault(root, "sample_unreadable", drawn, str(error))
+        except _UNFIT as error:
+            yield _fault(root, "sample_unreadable", drawn, f"a draw as it is registered, not {error!r}")
     draws = {drawn.data.get("manifest"): drawn for drawn in said.of(DRAWN)}
     for observed in said.of(OBSERVED):
         try:
@@ -49,7 +51,7 @@ def _of_month(root: EvidenceRoot, said: MonthLines, versions: VersionStore, envi
             require_results_stand(observed, drawn, environment, versions)
             if decided_again(root, observed, drawn, said.frozen, versions) != _evaluated(observed):
                 yield _fault(root, "results_differ", observed, "the conclusion that follows from the results")
-        except (CountersignError, KeyError, OSError) as error:
+        except _UNFIT as error:
             yield _fault(root, "results_void", observed, f"results of a draw, by an observer: {error}")
 
 

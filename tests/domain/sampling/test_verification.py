@@ -47,6 +47,8 @@ def forge(bench: Observing, event: str, change: Callable[[Line], object]) -> Non
 
 FORGED: dict[str, tuple[str, Callable[[Line], object], str]] = {
     "another_nonce": ("sample_nonce", lambda line: line.event.update(nonce=NONCE[::-1]), "nonce_void"),
+    "a_nonce_without_a_signature": ("sample_nonce", lambda line: line.texts.clear(), "nonce_void"),
+    "a_draw_of_no_form": ("sample_drawn", lambda line: line.event.pop("strata"), "sample_unreadable"),
     "another_seed": ("sample_drawn", lambda line: line.event.update(seed="0" * 64), "seed_differs"),
     "seeded_by_nobody": ("sample_drawn", lambda line: line.event.update(seeded_by="producer"), "seed_differs"),
     "another_conclusion": (
