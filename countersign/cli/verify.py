@@ -12,6 +12,7 @@ from countersign.environment import utc_now
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.verification import check_findings
 from countersign.runs.verification import RunFault, Verified, Verifier
+from countersign.sampling.verification import check_samples
 
 _TRUST = {
     "register": "each log is whole and is the one that the register knows",
@@ -43,7 +44,9 @@ def verify(
         )
         verified = verifier.verify([run_id] if run_id else None, advance)
     if run_id is None and all(fault.kind != "register" for fault in verified.faults):
-        found = [RunFault(None, one.kind, one.where, one.detail) for one in check_findings(EvidenceRoot(root))]
+        evidence = EvidenceRoot(root)
+        beside = (*check_findings(evidence), *check_samples(evidence))
+        found = [RunFault(None, one.kind, one.where, one.detail) for one in beside]
         verified = replace(verified, faults=[*verified.faults, *found])
     if as_json:
         faults = [

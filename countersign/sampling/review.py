@@ -18,8 +18,10 @@ from countersign.errors import SampleRefused
 from countersign.evidence import durable
 from countersign.evidence.durable import digest_of
 from countersign.evidence.keyring import KeyRing
+from countersign.evidence.root import EvidenceRoot
 from countersign.policy import Policy
 from countersign.runs.engine import Engine
+from countersign.runs.versions import VersionStore
 from countersign.sampling import frozen
 from countersign.sampling.evaluate import Evaluation, evaluate
 from countersign.sampling.ledger import OBSERVED, MonthLines, Said, read_month
@@ -114,19 +116,8 @@ class ReviewDesk:
         return examine(rows, sample.rows(), sample.said.at, self._engine.current, now)
 
     def _content(self, sample: Sample, by: str, content: bytes, decided_at: str) -> bytes:
-        """RFC 8785 bytes of what is signed."""
-        return rfc8785.dumps(
-            {
-                "schema": SCHEMA,
-                "environment": self._engine.register.environment(),
-                "month": sample.said.data["month"],
-                "population": sample.said.data["digest"],
-                "manifest": sample.digest,
-                "results": digest_of(content),
-                "by": by,
-                "decided_at": decided_at,
-            }
-        )
+        environment = self._engine.register.environment()
+        return _what_is_signed(sample.said, digest_of(content), by, environment, decided_at)
 
     def _take(self, month: Month, name: str, content: bytes, signed: Signed) -> Observed:
         """Judge and write results."""
@@ -153,6 +144,42 @@ class ReviewDesk:
         path = folder / f"results-{number}{'.parquet' if name.endswith('.parquet') else '.csv'}"
         durable.replace_file(path, content)
         return {str(path.relative_to(self._engine.root.path)): digest_of(content)}
+
+
+def require_results_stand(observed: Said, drawn: Said, environment: str, versions: VersionStore) -> None:
+    """Judge the signature of results again as it was when they came. Raises SampleRefused."""
+    signed, by = Signed.read(observed), observed.actor
+    decided_at = parse(signed.content, SCHEMA, "results", FIELDS)["decided_at"]
+    if signed.content != _what_is_signed(drawn, observed.data["results"], by, environment, decided_at):
+        raise SampleRefused(f"what {by!r} signed is about something else")
+    require_good(signed, by, NAMESPACE, versions.at(observed.configuration), observed.at)
+
+
+def decided_again(
+    root: EvidenceRoot, observed: Said, drawn: Said, frozen_at: Said, versions: VersionStore
+) -> dict[str, Any]:
+    """What the register would say of kept results, computed anew. Raises SampleRefused, OSError without the file."""
+    ((name, _),) = observed.data["files"].items()
+    sample, policy = read_sample(root, drawn), versions.at(frozen_at.configuration).policy
+    rows = read_results((root.path / name).read_bytes(), name)
+    examined = examine(rows, sample.rows(), drawn.at, versions.at(observed.configuration), observed.at)
+    return _facts(policy, sample, _evaluate(policy, sample, examined))
+
+
+def _what_is_signed(drawn: Said, results: str, by: str, environment: str, decided_at: str) -> bytes:
+    """RFC 8785 bytes of results; `environment` is the evidence root they are for."""
+    return rfc8785.dumps(
+        {
+            "schema": SCHEMA,
+            "environment": environment,
+            "month": drawn.data["month"],
+            "population": drawn.data["digest"],
+            "manifest": drawn.data["manifest"],
+            "results": results,
+            "by": by,
+            "decided_at": decided_at,
+        }
+    )
 
 
 def _known(said: MonthLines, by: str, content: bytes) -> Said | None:

@@ -15,15 +15,22 @@ from typing import Any
 import pytest
 
 from countersign.errors import SampleRefused, SamplingError
+from countersign.evidence.keyring import KeyRing
 from countersign.evidence.signature import sign
 from countersign.policy import Policy
+from countersign.runs.sign_offs import SignOffDesk
+from countersign.sampling import frozen
 from countersign.sampling.bundle import export
+from countersign.sampling.figures import figures
+from countersign.sampling.ledger import read_months
+from countersign.sampling.page import page
 from tests.conftest import StepClock, payload_with
+from tests.domain.retention.conftest import attachment
 from tests.domain.runs.conftest import Line, chain, read_lines
-from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, with_sample
+from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, as_csv, with_sample
 from tests.domain.sampling.populations import a_row
 from tests.evidence_script import SCRIPT
-from tests.keys import make_key
+from tests.keys import make_key, signed_policy
 
 Rows = list[dict[str, Any]]
 WITHIN = "datasets/clean_population_sample/month=2026-10"
@@ -37,6 +44,7 @@ def deployed(number: int, at: str = "2026-10-14T10:00:00Z", **changes: Any) -> d
     payload = payload_with(id=change_id, requested_at="2026-10-01T09:00:00Z", deployed_at=at)
     payload["evidence"]["approval"] |= {"text": f"{change_id} approved for deployment.", "at": "2026-10-13T09:00:00Z"}
     payload["evidence"]["tests"]["at"] = "2026-10-13T08:00:00Z"
+    payload["evidence"]["tests"]["attachments"] = [attachment(f"protocol {number}".encode())]
     payload["evidence"]["deployment"]["at"] = at
     return {**payload, **changes}
 
@@ -241,6 +249,11 @@ def edit_a_log(folder: Path) -> None:
         altered(path, b'"author":"maker"', b'"author":"someone"')
 
 
+def edit_an_attachment(folder: Path) -> None:
+    path = next(folder.glob("blobs/*"))
+    path.write_bytes(path.read_bytes() + b".")
+
+
 def drop_a_log(folder: Path) -> None:
     next(folder.glob("runs/*/*/*/*/audit.jsonl")).unlink()
 
@@ -281,6 +294,7 @@ SPOILED: dict[str, tuple[Callable[[Path], None], str, str]] = {
         "content_differs", "population.parquet",
     ),
     "a_log_edited": (edit_a_log, "broken_chain", "audit.jsonl"),
+    "an_attachment_edited": (edit_an_attachment, "content_differs", "blobs"),
     "a_log_left_out": (drop_a_log, "log_missing", "audit.jsonl"),
 }  # fmt: skip
 
@@ -291,6 +305,19 @@ def test_a_bundle_that_was_spoiled_is_found_and_named(good: Path, tmp_path: Path
     folder = Path(shutil.copytree(good, tmp_path / "bundle"))
     spoil(folder)
     assert [where for kind, where in faults(folder) if kind == name and about in where]
+
+
+def test_signed_sign_offs_verify_with_the_keys_in_the_bundle(
+    root: Path, policy: Policy, clock: StepClock, keys: Path, tmp_path: Path
+) -> None:
+    bench = Observing(root, signed_policy(policy, keys), clock, tmp_path / "keys")
+    bench.desk = SignOffDesk(bench.run.engine, KeyRing(folder=keys))
+    assert bench.complete(deployed(1)).status == "COMPLETED"
+    folder = bundled(bench, tmp_path / "bundle")
+    assert check(folder)[0] == 0
+    signers = (folder / "allowed_signers").read_text().splitlines()
+    assert signers[0].startswith('countersign namespaces="seal@countersign,sample@countersign" ssh-ed25519 ')
+    assert {line.split(" ")[0] for line in signers} >= {"countersign", "observer", "reviewer", "checker"}
 
 
 def test_a_seal_that_the_observer_holds_has_to_be_one_of_these(good: Path, tmp_path: Path) -> None:
@@ -359,6 +386,20 @@ def test_the_page_loads_nothing_and_has_the_three_pictures(good: Path) -> None:
         assert word not in page.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert "<title>2026-10-14: 6 clean</title>" in page
     assert "<title>billing, normal: 6 of 6</title>" in page
+
+
+def test_results_make_the_third_picture(bench: Observing, tmp_path: Path) -> None:
+    bundled(bench, tmp_path / "bundle")
+    sample = bench.draw()
+    bench.reviews.record(MONTH, "observer", "r.csv", as_csv(bench.results(sample)))
+    population = frozen.read(bench.evidence, MONTH)
+    assert population is not None
+    shown = figures(population, sample, read_months(bench.run.engine.register.records()))
+    (limit,) = shown.limits
+    assert (limit.month, limit.tolerable, 0 < limit.limit < 0.4) == ("2026-10", 0.4, True)
+    written = page(population, sample, shown, complete=True)
+    assert written.count("<svg ") == 3
+    assert f"<title>2026-10: {100 * limit.limit:.1f} %, tolerable 40 %</title>" in written
 
 
 def test_the_results_are_a_table_to_fill_in(good: Path) -> None:
