@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 from countersign.evidence.root import EvidenceRoot
@@ -42,6 +42,19 @@ def check_dataset(root: EvidenceRoot, asset: str, day: str, digest: str) -> Iter
         yield RootFault("dataset_missing", str(path), "a file; the next materialisation of its day rebuilds it")
     elif _digest(path) != digest:
         yield RootFault("dataset_differs", str(path), f"the SHA-256 that the register knows, {digest}")
+
+
+def check_files(root: EvidenceRoot, files: Mapping[str, str]) -> Iterator[RootFault]:
+    """Whether the files of months are those that the register names, relative to the root, and there are no others."""
+    for name, digest in files.items():
+        path = root.path / name
+        if not path.is_file():
+            yield RootFault("file_missing", str(path), "a file; restore it from the retention store")
+        elif _digest(path) != digest:
+            yield RootFault("file_differs", str(path), f"the SHA-256 that the register knows, {digest}")
+    for path in sorted(root.datasets.glob("*/month=*/**/*")):
+        if path.is_file() and not path.name.startswith(".") and str(path.relative_to(root.path)) not in files:
+            yield RootFault("file_unregistered", str(path), "a register line that names its digest")
 
 
 def _private(folder: Path) -> Iterator[RootFault]:

@@ -48,6 +48,8 @@ def _type(column: Column) -> pa.DataType:
             return pa.bool_()
         case "count":
             return pa.int64()
+        case "share":
+            return pa.float64()
         case "instant":
             return pa.timestamp("us", tz="UTC")
         case "records":
