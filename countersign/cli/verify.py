@@ -62,6 +62,7 @@ def verify(
                 "self_attested_since": verified.since,
                 "configuration": "given" if verified.genesis_given else "self-asserted",
                 "demo_sign_offs": verified.demo,
+                "orphaned_blobs": verified.orphans,
             }
         )
     elif verified.ok:
@@ -85,6 +86,10 @@ def _caveats(verified: Verified) -> list[str]:
         said.append("configuration self-asserted: nobody gave the genesis digest from outside (--genesis)")
     if verified.demo:
         said.append(f"demo: {verified.demo} sign-offs are signed with throw-away keys of a demonstration")
+    if verified.orphans:
+        said.append(
+            f"orphaned: {verified.orphans} blobs are named by no log, as a crash before the log's line leaves them"
+        )
     return said
 
 

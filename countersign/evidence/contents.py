@@ -10,11 +10,12 @@ import stat
 from collections.abc import Container, Iterator
 from pathlib import Path
 
-from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault
 
 _VERSION = re.compile(r"([0-9a-f]{64})\.json")
 _BLOB = re.compile(r"([0-9a-f]{64})")
+_NAMED = re.compile(rb'"([0-9a-f]{64})"')
 _PARQUET = re.compile(r"day=.*\.parquet")
 
 
@@ -37,6 +38,17 @@ def check_dataset(root: EvidenceRoot, asset: str, day: str, digest: str) -> Iter
         yield RootFault("dataset_missing", str(path), "a file; the next materialisation of its day rebuilds it")
     elif _digest(path) != digest:
         yield RootFault("dataset_differs", str(path), f"the SHA-256 that the register knows, {digest}")
+
+
+def orphaned_blobs(root: EvidenceRoot) -> list[str]:
+    """Blobs that no log, nor register or findings, names: what a crash between a blob and its line leaves."""
+    names = {path.name for path in root.blobs.iterdir() if _BLOB.fullmatch(path.name)} if root.blobs.is_dir() else set()
+    for path in (root.register, root.findings, *root.path.glob(f"runs/*/*/*/*/{LOG}")):
+        if names and path.is_file():
+            with path.open("rb") as file:
+                for line in file:
+                    names.difference_update(map(bytes.decode, _NAMED.findall(line)))
+    return sorted(names)
 
 
 def _private(folder: Path) -> Iterator[RootFault]:

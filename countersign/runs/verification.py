@@ -16,7 +16,7 @@ from countersign.controls import gate
 from countersign.controls.model.combined import claims_of, read
 from countersign.controls.quote import fold_quote
 from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
-from countersign.evidence.contents import check_contents, check_dataset
+from countersign.evidence.contents import check_contents, check_dataset, orphaned_blobs
 from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog, Trust
 from countersign.evidence.register import Register
@@ -160,7 +160,8 @@ class Verifier:
             faults += map(_of_root, published.compare(account.published(day), whole=run_ids is None))
         trust = min((_vouched(sealed, run) for run in chosen), key=_STRENGTH.index, default=_STRENGTH[0])
         demo = len(self._attestations.demo)
-        return Verified(len(chosen), faults, trust, sealed.since, demo, self._genesis is not None)
+        orphans = len(orphaned_blobs(self._root)) if run_ids is None else 0
+        return Verified(len(chosen), faults, trust, sealed.since, demo, self._genesis is not None, orphans)
 
     def _configurations(self, account: Account) -> Iterator[RunFault]:
         """Whether the first configuration is the one given from outside, and each later one was adopted by owners."""
@@ -296,7 +297,7 @@ class Verified:
 
     `trust` is how far the answer reaches for every one of them. What came after `since` nobody but whoever runs this
     root vouches for. `demo` counts sign-offs by keys of a demonstration. Without a genesis digest from outside the
-    configuration is self-asserted.
+    configuration is self-asserted. `orphans` counts blobs that nothing names, which a crash leaves and nobody misses.
     """
 
     checked: int
@@ -305,6 +306,7 @@ class Verified:
     since: str | None = None
     demo: int = 0
     genesis_given: bool = False
+    orphans: int = 0
 
     @property
     def ok(self) -> bool:
