@@ -79,6 +79,7 @@ def verify(
                     {"run_id": done.act.on["run_id"], "text": done.act.on["text"], "by": list(done.by)}
                     for done in verified.erased
                 ],
+                "orphaned_blobs": verified.orphans,
             }
         )
     elif verified.ok:
@@ -125,6 +126,10 @@ def _caveats(verified: Verified) -> list[str]:
         which = f"the text {done.act.on['text']} of {done.act.on['run_id']}"
         said.append(
             f"erased: {which}, by {' and '.join(done.by)} on {done.at:%Y-%m-%d}; what needs it is not judged again"
+        )
+    if verified.orphans:
+        said.append(
+            f"orphaned: {verified.orphans} blobs are named by no log, as a crash before the log's line leaves them"
         )
     return said
 

@@ -10,11 +10,12 @@ import stat
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
-from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault
 
 _VERSION = re.compile(r"([0-9a-f]{64})\.json")
 _BLOB = re.compile(r"([0-9a-f]{64})")
+_NAMED = re.compile(rb'"([0-9a-f]{64})"')
 _PARQUET = re.compile(r"day=.*\.parquet")
 
 
@@ -55,6 +56,17 @@ def check_files(root: EvidenceRoot, files: Mapping[str, str]) -> Iterator[RootFa
     for path in sorted(root.datasets.glob("*/month=*/**/*")):
         if path.is_file() and not path.name.startswith(".") and str(path.relative_to(root.path)) not in files:
             yield RootFault("file_unregistered", str(path), "a register line that names its digest")
+
+
+def orphaned_blobs(root: EvidenceRoot) -> list[str]:
+    """Blobs that no log, nor register or findings, names: what a crash between a blob and its line leaves."""
+    names = {path.name for path in root.blobs.iterdir() if _BLOB.fullmatch(path.name)} if root.blobs.is_dir() else set()
+    for path in (root.register, root.findings, *root.path.glob(f"runs/*/*/*/*/{LOG}")):
+        if names and path.is_file():
+            with path.open("rb") as file:
+                for line in file:
+                    names.difference_update(map(bytes.decode, _NAMED.findall(line)))
+    return sorted(names)
 
 
 def _private(folder: Path) -> Iterator[RootFault]:

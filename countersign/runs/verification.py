@@ -16,7 +16,7 @@ from countersign.controls import gate
 from countersign.controls.model.combined import claims_of, read
 from countersign.controls.quote import fold_quote
 from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
-from countersign.evidence.contents import check_contents, check_dataset, check_files
+from countersign.evidence.contents import check_contents, check_dataset, check_files, orphaned_blobs
 from countersign.evidence.lines import ZERO, Entry
 from countersign.evidence.log import AuditLog, Trust
 from countersign.evidence.register import Register
@@ -197,7 +197,9 @@ class Verifier:
         demo = len(self._attestations.demo)
         ids = {run.run_id for run in chosen}
         gone = [done for done in account.erasures.done if done.act.on["run_id"] in ids]
-        return Verified(len(chosen), faults, trust, ground.sealed.since, demo, self._genesis is not None, gone)
+        orphans = len(orphaned_blobs(self._root)) if run_ids is None else 0
+        given = self._genesis is not None
+        return Verified(len(chosen), faults, trust, ground.sealed.since, demo, given, gone, orphans)
 
     def ground(self) -> "Ground":
         """What runs stand on: seals, register and configurations, and everything that is wrong with these."""
@@ -386,7 +388,8 @@ class Verified:
 
     `trust` is how far the answer reaches for every one of them. What came after `since` nobody but whoever runs this
     root vouches for. `demo` counts sign-offs by keys of a demonstration. Without a genesis digest from outside the
-    configuration is self-asserted. `erased` are the texts that two people took out of these runs.
+    configuration is self-asserted. `erased` are the texts that two people took out of these runs. `orphans` counts
+    blobs that nothing names, which a crash leaves and nobody misses.
     """
 
     checked: int
@@ -396,6 +399,7 @@ class Verified:
     demo: int = 0
     genesis_given: bool = False
     erased: list[Done] = field(default_factory=list)
+    orphans: int = 0
 
     @property
     def ok(self) -> bool:
