@@ -111,8 +111,7 @@ class Run:
             may = event.name == "recovered" or (event.name in STEPS and not self.closed)
             expect(may, "inconsistent", event.where, "a step of a run, and nothing after its end")
             getattr(self, event.name, lambda _: None)(event)
-            self.made[event.name], self.closed = event, ENDS.get(event.name, self.closed)
-            heads.append(event.digest)
+            self.made[event.name], self.closed, heads = event, ENDS.get(event.name, self.closed), [*heads, event.digest]
         expect(heads[-1] == self.head, "head_differs" if there else "log_missing", self.path, f"the head {self.head}")
         expect(self.closed in (None, self.status), "status_differs", self.path, f"the status {self.status}")
         for event in (event for event in self.signed.values() if "signed" in event.said):
@@ -245,8 +244,8 @@ class Root:
             self.attempt(run.path, run.check)
         self.attempt(root, self.check_files)
         paths = sorted(root.glob("seals/*.json"))
-        for path, before in zip(paths, [None, *paths], strict=False):
-            self.attempt(path, self.check_seal, path, before)
+        for path, previous in zip(paths, [ZERO, *(sha256(path.read_bytes()) for path in paths)], strict=False):
+            self.attempt(path, self.check_seal, path, previous)
         if witness and Path(witness).read_bytes() not in [path.read_bytes() for path in paths]:
             self.faults.append(("witness_differs", witness, "a root that goes on from this seal"))
 
@@ -260,7 +259,7 @@ class Root:
     def read_register(self):
         self.environment = sha256(next(lines_of(self.path / "register.jsonl"), b""))
         for event in events(self.path / "register.jsonl", self.path / "blobs"):
-            said = event.said
+            said, seal = event.said, self.path / "seals" / f"{event.said.get('number', 0):06}.json"
             self.ends.add((event.end, event.digest))
             self.findings = said["head"] if event.name == "findings_head" else self.findings
             if event.name == "run_opened":
@@ -270,17 +269,14 @@ class Root:
                 run.head, run.status = said["head"], said.get("status", run.status)
                 run.seen.setdefault(run.head, said["ts"])
             elif event.name == "sealed":
-                seal = self.path / "seals" / f"{said['number']:06}.json"
                 self.notes[seal] = said
                 self.files |= {seal: said["seal"], seal.with_name(f"{seal.name}.sig"): said["signature"]}
             elif event.name == "dataset":
                 self.files[self.path / "datasets" / said["asset"] / f"day={said['day']}.parquet"] = said["digest"]
             elif event.name in ("witnessed", "timestamped"):
-                path = self.path / "seals" / said["file"]
-                self.files[path] = said["sha256"]
+                self.files[seal.with_name(said["file"])] = said["sha256"]
                 if event.name == "witnessed":
-                    seal = path.with_name(f"{said['number']:06}.json")
-                    self.attempt(path, self.check_signature, "witness", seal, path, said["by"], said["ts"])
+                    self.attempt(seal, self.check_signature, "witness", seal, said["file"], said["by"], said["ts"])
 
     def check_files(self):
         for path in set(self.path.glob("runs/*/*/*/*/audit.jsonl")) - {run.path for run in self.runs.values()}:
@@ -294,19 +290,18 @@ class Root:
         self.found |= {(event.end, event.digest) for event in known}
         expect(max(self.found)[1] == self.findings, "findings_cut", findings, f"the head {self.findings}")
 
-    def check_seal(self, path, before):
+    def check_seal(self, path, previous):
         """A seal is signed, follows the one before, is known to the register, and is true of register and findings."""
-        seal, note, signature = json.loads(path.read_bytes()), self.notes.get(path), path.with_name(f"{path.name}.sig")
-        previous = sha256(before.read_bytes()) if before else ZERO
+        seal, note = json.loads(path.read_bytes()), self.notes.get(path)
         expect(seal["previous"] == previous, "seal_continuity", path, f"the seal before it, {previous}")
         for name, ends in (("register", self.ends), ("findings", self.found)):
             expect((seal[name]["bytes"], seal[name]["head"]) in ends, f"seal_{name}", path, f"what was {seal[name]}")
         expect(note, "seal_unfinished", path, "the register's line about it")
         expect("finished" in note or note["ts"] == seal["at"], "seal_changed", path, "a line of when it was made")
-        self.check_signature("seal", path, signature, "countersign", seal["at"])
+        self.check_signature("seal", path, f"{path.name}.sig", "countersign", seal["at"])
 
-    def check_signature(self, role, path, signature, by, at):
-        who = (by, f"{role}@countersign", "", at[:19], self.signers)
+    def check_signature(self, role, path, file, by, at):
+        signature, who = path.with_name(file), (by, f"{role}@countersign", "", at[:19], self.signers)
         expect(verified(path.read_bytes(), signature.read_bytes(), *who), f"{role}_signature", signature, f"by {by}")
 
 
@@ -316,9 +311,8 @@ def main():
     parser.add_argument("--allowed-signers", help="who may sign as whom; else each signature's own key is believed")
     parser.add_argument("--witness", help="a seal of this root that was kept elsewhere")
     root = Root(**vars(parser.parse_args()))
-    for name, where, expected in root.faults:
-        print(f"{name}  {where}  expected: {expected}")
-    print(f"{len(root.runs)} runs, {len(root.notes)} seals: {len(root.faults) or 'no'} faults")
+    lines = [f"{name}  {where}  expected: {expected}" for name, where, expected in root.faults]
+    print(*lines, f"{len(root.runs)} runs, {len(root.notes)} seals: {len(root.faults) or 'no'} faults", sep="\n")
     raise SystemExit(bool(root.faults))
 
 
