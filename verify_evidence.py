@@ -3,7 +3,8 @@
 
     python verify_evidence.py ROOT [--allowed-signers FILE] [--witness SEAL.json]
 
-Prints each fault by name, with its place and what was expected there, and exits 1; without a fault it exits 0.
+Prints each fault by name, with its place and what was expected there, and exits 1, also where there is no run to check;
+without a fault it exits 0.
 A second reading of the format, sharing no code with countersign: chains are whole and strictly written; register, logs,
 seals and files are what the others say; quotes stand in their evidence; gate, sign-offs and workpaper follow from what
 was logged before; what was signed is what the log says, by a key that FILE knows for that person and namespace, as of
@@ -45,11 +46,6 @@ def compact(value):
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def lines_of(path):
-    with path.open("rb") as file:
-        yield from file
-
-
 def parse(raw):
     """A line's object; empty unless in the only bytes that can say it: no key twice, no white space, no NaN."""
     try:
@@ -59,30 +55,32 @@ def parse(raw):
         return {}
 
 
-def events(path, blobs):
-    """The events of a chain with their texts. `recovered` stands for a torn line, or voids an event that lost texts."""
+def events(path, blobs, erased=()):
+    """Events with their texts, None for an erased one. `recovered` stands for a torn line, or voids what lost texts."""
     event, head, seq, size, awaited, damaged, where = None, ZERO, -1, 0, [], None, str(path)
-    for number, raw in enumerate(lines_of(path), start=1):
-        where, line, size = f"{path}:{number}", parse(raw), size + len(raw)
-        if "prev" in line:
-            recovers = line["event"] == "recovered"
-            expect(damaged == (line.get("damaged") if recovers else None), "unreadable", where, "the line before it")
-            expect(list(line)[:5] == ["prev", "seq", "ts", "event", "actor"], "bad_event", where, "the writer's fields")
-            expect((line["prev"], line["seq"]) == (head, seq + 1), "broken_chain", where, f"prev {head}, seq {seq + 1}")
-            expect(not awaited or (recovers and line["voids"] == [seq]), "text_missing", where, f"before it {awaited}")
-            if event and not awaited:
-                yield event
-            head, seq, damaged = sha256(raw), seq + 1, None
-            event = argparse.Namespace(where=where, digest=head, name=line["event"], said=line, texts={}, end=size)
-            awaited = list(line.get("texts", {}).items())
-            for name, digest in line.get("blobs", {}).items():
-                event.texts[name] = parse((blobs / digest).read_bytes()).get("value", "")
-        elif awaited and damaged is None and (line.get("text"), sha256(raw)) == awaited[0]:
-            event.texts[awaited.pop(0)[0]], event.end = line["value"], size
-        else:
-            expect(raw.endswith(b"\n"), "torn_tail", where, "a whole last line")
-            expect(damaged is None, "unreadable", where, "an event, or a text that the event before it names")
-            damaged = sha256(raw)
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, start=1):
+            where, line, size = f"{path}:{number}", parse(raw), size + len(raw)
+            proof = line["erased"] if line.get("erased") in erased else sha256(raw)
+            if "prev" in line:
+                recovers = line["event"] == "recovered"
+                expect(damaged == (line.get("damaged") if recovers else None), "unreadable", where, "the line before")
+                expect(list(line)[:5] == ["prev", "seq", "ts", "event", "actor"], "bad_event", where, "a writer's own")
+                expect((line["prev"], line["seq"]) == (head, seq + 1), "broken_chain", where, f"{head}, {seq + 1}")
+                expect(not awaited or (recovers and line["voids"] == [seq]), "text_missing", where, f"first {awaited}")
+                if event and not awaited:
+                    yield event
+                head, seq, damaged = sha256(raw), seq + 1, None
+                event = argparse.Namespace(where=where, digest=head, name=line["event"], said=line, texts={}, end=size)
+                awaited = list(line.get("texts", {}).items())
+                for name, blob in line.get("blobs", {}).items():
+                    event.texts[name] = None if blob in erased else parse((blobs / blob).read_bytes()).get("value", "")
+            elif awaited and damaged is None and (line.get("text"), proof) == awaited[0]:
+                event.texts[awaited.pop(0)[0]], event.end = line.get("value"), size
+            else:
+                expect(raw.endswith(b"\n"), "torn_tail", where, "a whole last line")
+                expect(damaged is None, "unreadable", where, "an event, or a text that the event before it names")
+                damaged = sha256(raw)
     expect(event and not awaited and damaged is None, "torn_tail", where, "at its end, an event with all its texts")
     yield event
 
@@ -107,11 +105,12 @@ class Run:
     def check(self):
         """Read the log to its end. Raises Fault at the first event that does not follow from those before it."""
         heads, there = [ZERO], self.path.is_file()  # a run that was opened and not begun has no log
-        for event in events(self.path, self.root.path / "blobs") if there else ():
+        for event in events(self.path, self.root.path / "blobs", self.root.erased) if there else ():
             may = event.name == "recovered" or (event.name in STEPS and not self.closed)
             expect(may, "inconsistent", event.where, "a step of a run, and nothing after its end")
-            getattr(self, event.name, lambda _: None)(event)
-            self.made[event.name], self.closed, heads = event, ENDS.get(event.name, self.closed), [*heads, event.digest]
+            getattr(self, "" if self.id in self.root.erased else event.name, lambda _: None)(event)
+            self.made[event.name], self.closed = event, ENDS.get(event.name, self.closed)
+            heads.append(event.digest)
         expect(heads[-1] == self.head, "head_differs" if there else "log_missing", self.path, f"the head {self.head}")
         expect(self.closed in (None, self.status), "status_differs", self.path, f"the status {self.status}")
         for event in (event for event in self.signed.values() if "signed" in event.said):
@@ -224,28 +223,26 @@ class Run:
 @functools.cache  # one statement may be about many runs
 def verified(content, signature, who, namespace, key, at, signers):
     """Whether ssh-keygen verifies a signature as of a second: by a key of somebody, or, without FILE, by its own."""
-    known = ["verify", "-I", who, "-f", signers] if signers else ["check-novalidate"]
-    options = ["-O", f"verify-time={at.translate(dict.fromkeys(map(ord, '-:T')))}Z", "-n", namespace]
+    command = ["ssh-keygen", "-Y", *(["verify", "-I", who, "-f", signers] if signers else ["check-novalidate"])]
+    command += ["-O", f"verify-time={at.translate(dict.fromkeys(map(ord, '-:T')))}Z", "-n", namespace, "-s"]
     with tempfile.NamedTemporaryFile() as file:
-        file.write(signature)
-        file.flush()
-        command = ["ssh-keygen", "-Y", *known, *options, "-s", file.name]
-        done = subprocess.run(command, input=content, capture_output=True, check=False)
+        Path(file.name).write_bytes(signature)
+        done = subprocess.run([*command, file.name], input=content, capture_output=True, check=False)
     return done.returncode == 0 and key in done.stdout.decode()
 
 
 class Root:
     def __init__(self, root, allowed_signers=None, witness=None):
-        self.path, self.signers = root, allowed_signers
         self.faults, self.runs, self.files, self.notes, self.findings = [], {}, {}, {}, ZERO
+        self.path, self.signers, self.erased = root, allowed_signers, set()  # runs, and digests of their erased texts
         self.ends, self.found = {(0, ZERO)}, {(0, ZERO)}  # sizes and heads that register and findings had
         self.attempt(root / "register.jsonl", self.read_register)
         for run in self.runs.values():
             self.attempt(run.path, run.check)
         self.attempt(root, self.check_files)
         paths = sorted(root.glob("seals/*.json"))
-        for path, previous in zip(paths, [ZERO, *(sha256(path.read_bytes()) for path in paths)], strict=False):
-            self.attempt(path, self.check_seal, path, previous)
+        for path, before in zip(paths, [ZERO, *(sha256(path.read_bytes()) for path in paths)], strict=False):
+            self.attempt(path, self.check_seal, path, before)
         if witness and Path(witness).read_bytes() not in [path.read_bytes() for path in paths]:
             self.faults.append(("witness_differs", witness, "a root that goes on from this seal"))
 
@@ -253,13 +250,12 @@ class Root:
         try:
             what(*arguments)
         except (Fault, OSError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            malformed = ("malformed", where, f"the documented form, not {error!r}")
-            self.faults.append(error.args if isinstance(error, Fault) else malformed)
+            self.faults.append(error.args if isinstance(error, Fault) else ("malformed", where, f"no {error!r}"))
 
     def read_register(self):
-        self.environment = sha256(next(lines_of(self.path / "register.jsonl"), b""))
         for event in events(self.path / "register.jsonl", self.path / "blobs"):
             said, seal = event.said, self.path / "seals" / f"{event.said.get('number', 0):06}.json"
+            self.environment = getattr(self, "environment", event.digest)  # of the first line
             self.ends.add((event.end, event.digest))
             self.findings = said["head"] if event.name == "findings_head" else self.findings
             if event.name == "run_opened":
@@ -271,38 +267,40 @@ class Root:
             elif event.name == "sealed":
                 self.notes[seal] = said
                 self.files |= {seal: said["seal"], seal.with_name(f"{seal.name}.sig"): said["signature"]}
+            elif event.name == "erased" and len(set(said["by"])) == 2:
+                self.erased |= {said["run_id"], *said["digests"]}
             elif event.name == "dataset":
                 self.files[self.path / "datasets" / said["asset"] / f"day={said['day']}.parquet"] = said["digest"]
             elif event.name in ("witnessed", "timestamped"):
-                self.files[seal.with_name(said["file"])] = said["sha256"]
+                self.files[(path := self.path / "seals" / said["file"])] = said["sha256"]
                 if event.name == "witnessed":
-                    self.attempt(seal, self.check_signature, "witness", seal, said["file"], said["by"], said["ts"])
+                    self.attempt(path, self.check_signature, "witness", seal, path, said["by"], said["ts"])
 
     def check_files(self):
         for path in set(self.path.glob("runs/*/*/*/*/audit.jsonl")) - {run.path for run in self.runs.values()}:
             self.faults.append(("unregistered", path, "a register that opens such a run there"))
         kept = [path for at in ("policies/*.json", "blobs/[0-9a-f]*", "extracts/[!.]*") for path in self.path.glob(at)]
         for path, digest in [*self.files.items(), *((path, path.name.removesuffix(".json")) for path in kept)]:
-            if not path.is_file() or sha256(path.read_bytes()) != digest:
+            if digest not in self.erased and (not path.is_file() or sha256(path.read_bytes()) != digest):
                 self.faults.append(("content_differs", path, f"the SHA-256 {digest}"))
         findings = self.path / "findings.jsonl"
         known = events(findings, self.path / "blobs") if self.findings != ZERO else ()
         self.found |= {(event.end, event.digest) for event in known}
         expect(max(self.found)[1] == self.findings, "findings_cut", findings, f"the head {self.findings}")
 
-    def check_seal(self, path, previous):
+    def check_seal(self, path, before):
         """A seal is signed, follows the one before, is known to the register, and is true of register and findings."""
-        seal, note = json.loads(path.read_bytes()), self.notes.get(path)
-        expect(seal["previous"] == previous, "seal_continuity", path, f"the seal before it, {previous}")
+        seal, note, signature = json.loads(path.read_bytes()), self.notes.get(path), path.with_name(f"{path.name}.sig")
+        expect(seal["previous"] == before, "seal_continuity", path, f"the digest of the one before, {before}")
         for name, ends in (("register", self.ends), ("findings", self.found)):
             expect((seal[name]["bytes"], seal[name]["head"]) in ends, f"seal_{name}", path, f"what was {seal[name]}")
         expect(note, "seal_unfinished", path, "the register's line about it")
         expect("finished" in note or note["ts"] == seal["at"], "seal_changed", path, "a line of when it was made")
-        self.check_signature("seal", path, f"{path.name}.sig", "countersign", seal["at"])
+        self.check_signature("seal", path, signature, "countersign", seal["at"])
 
-    def check_signature(self, role, path, file, by, at):
-        signature, who = path.with_name(file), (by, f"{role}@countersign", "", at[:19], self.signers)
-        expect(verified(path.read_bytes(), signature.read_bytes(), *who), f"{role}_signature", signature, f"by {by}")
+    def check_signature(self, role, seal, kept, by, at):
+        who = (by, f"{role}@countersign", "", at[:19], self.signers)
+        expect(kept.is_file() and verified(seal.read_bytes(), kept.read_bytes(), *who), f"{role}_signature", kept, by)
 
 
 def main():
@@ -311,9 +309,10 @@ def main():
     parser.add_argument("--allowed-signers", help="who may sign as whom; else each signature's own key is believed")
     parser.add_argument("--witness", help="a seal of this root that was kept elsewhere")
     root = Root(**vars(parser.parse_args()))
-    lines = [f"{name}  {where}  expected: {expected}" for name, where, expected in root.faults]
-    print(*lines, f"{len(root.runs)} runs, {len(root.notes)} seals: {len(root.faults) or 'no'} faults", sep="\n")
-    raise SystemExit(bool(root.faults))
+    told = [f"{name}  {where}  expected: {expected}" for name, where, expected in root.faults]
+    gone = [f"erased  {one}  texts of it, as the register says" for one in sorted(root.erased & {*root.runs})]
+    print(*told, *gone, f"{len(root.runs) or 'no'} runs, {len(root.notes)} seals: {len(told) or 'no'} faults", sep="\n")
+    raise SystemExit(bool(root.faults) or not root.runs)
 
 
 if __name__ == "__main__":

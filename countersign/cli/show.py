@@ -10,6 +10,7 @@ from countersign.clocks.instant import stamp
 from countersign.errors import EvidenceError
 from countersign.evidence.lines import Entry
 from countersign.evidence.log import AuditLog
+from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.log import FindingsLog
 from countersign.runs import pages
@@ -42,8 +43,9 @@ def show(
     state = read_state(run_id, entries, place.blobs)
     document, lines = _page(state, entries, handoff=handoff, log=log, evidence=evidence)
     if handoff:
-        added = _added(place, run_id)
-        document, lines = {**document, **added}, [*lines, *pages.addenda_page(added)]
+        added, register = _added(place, run_id), Register(place).standing()
+        document, lines = {**document, **added, "shown_on": register}, [*lines, *pages.addenda_page(added)]
+        lines += ["", f"SHOWN ON A {register}"]
     if as_json:
         print_json(document)
     else:

@@ -13,7 +13,7 @@ import typer
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_index
 from countersign.cli.output import print_json, print_lines, print_table, progress
 from countersign.environment import utc_now
-from countersign.errors import CountersignError
+from countersign.errors import CountersignError, EvidenceError
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.incidents import record_faults
 from countersign.findings.verification import check_findings
@@ -41,9 +41,10 @@ def verify(
     policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
-    """Verify logs against their chain, register and seals, and all that can be decided again. Exit 1 on any fault.
+    """Verify logs against their chain, register and seals, and all that can be decided again.
 
-    A fault of a run is recorded as a finding, SEV-1, unless nothing can be written here, as on a read-only copy.
+    Exit 1 on any fault, 2 where there is nothing to verify. A fault of a run is recorded as a finding, SEV-1, unless
+    nothing can be written here, as on a read-only copy.
     """
     if run_id is not None and everything:
         raise typer.BadParameter("name one run or --all, not both")
@@ -75,7 +76,7 @@ def verify(
         )
     elif verified.ok:
         print_lines([f"{verified.checked} runs verified: {_TRUST[verified.trust]}", *_caveats(verified)])
-    else:
+    elif verified.faults:
         rows = [(fault.run_id, fault.kind, fault.where, f"expected: {fault.detail}") for fault in verified.faults]
         print_table(("run", "fault", "where", "detail"), rows)
         print_lines(
@@ -85,6 +86,8 @@ def verify(
                 *([f"no finding was recorded: {unrecorded}"] if unrecorded else []),
             ]
         )
+    if verified.empty:
+        raise EvidenceError(f"{root}: nothing to verify: the register is whole, and no run was ever opened")
     if not verified.ok:
         raise typer.Exit(1)
 

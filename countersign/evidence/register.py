@@ -181,6 +181,11 @@ class Register(ChainFile):
                 tail = writer.tail
         return tail.size, tail.head
 
+    def standing(self) -> str:
+        """How far it goes, in words for whatever leaves the root: whoever keeps them can tell if it is cut back."""
+        tail = self.tail()
+        return f"register of {tail.size} bytes with the head {tail.head}"
+
     def environment(self) -> str:
         """SHA-256 of the first line, which no other evidence root has: its salt and its instant are its own."""
         with self.reading() as file:

@@ -120,9 +120,24 @@ def check_seals(
     _count_witnesses(sealed, root, by_number, register, allowed_signers)
     if witness is not None:
         _against_witness(sealed, seals, witness)
-    if seals and now is not None:
-        sealed.faults += _late(root, register, now)
+    if seals and now is not None and (late := _late(root, register.uncovered, now)) is not None:
+        sealed.faults.append(late)
     return sealed
+
+
+def latest_is_late(root: EvidenceRoot, now: datetime) -> RootFault | None:
+    """The fault of lines that have waited too long for a seal, found from the newest seal on; None in a root without.
+
+    Raises TamperedError where that seal is none.
+    """
+    numbers = seal_numbers(root)
+    if not numbers:
+        return None
+    with ChainFile(root.register).reading() as file:
+        file.seek(read_seal(root, numbers[-1]).register.size)
+        events = (said for line in file if line.startswith(_EVENT) and (said := parse_line(line)) is not None)
+        waiting = next((said["ts"] for said in events if _is_event(said) and said["event"] not in _NOTES), None)
+    return _late(root, waiting, now)
 
 
 @contextmanager
@@ -263,12 +278,12 @@ def _timestamps(root: EvidenceRoot, seals: dict[int, Seal], register: _Met) -> I
             yield RootFault("timestamp_differs", str(root.seals / str(note.get("file"))), detail)
 
 
-def _late(root: EvidenceRoot, register: _Met, now: datetime) -> Iterator[RootFault]:
-    """Lines that have waited too long for a seal."""
-    since = register.uncovered
-    if since is not None and parse_instant(since) < now - LATEST:
-        detail = f"a seal over what the register says since {since}; `countersign seal` makes one"
-        yield RootFault("seal_late", str(root.seals), detail)
+def _late(root: EvidenceRoot, since: str | None, now: datetime) -> RootFault | None:
+    """The fault of lines that have waited too long for a seal, the first of them since an instant."""
+    if since is None or parse_instant(since) >= now - LATEST:
+        return None
+    detail = f"a seal over what the register says since {since}; `countersign seal` makes one"
+    return RootFault("seal_late", str(root.seals), detail)
 
 
 def _count_witnesses(

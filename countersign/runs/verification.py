@@ -311,4 +311,9 @@ class Verified:
     @property
     def ok(self) -> bool:
         """No fault, and something was there to check."""
-        return not self.faults
+        return not self.faults and not self.empty
+
+    @property
+    def empty(self) -> bool:
+        """Whether there was no run to check, and nothing wrong with the rest: that is no answer, and never a yes."""
+        return not self.faults and not self.checked

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,7 @@ def test_show_has_a_document_and_a_page_for_each_side_of_a_run(cli: Cli, write: 
         assert {"id", "result", "evidence", "quote", "reason"} <= control.keys()
         assert control["result"] in results
     handoff = cli("show", run_id, "--handoff", "--json").document
+    assert re.fullmatch(r"register of \d+ bytes with the head [0-9a-f]{64}", handoff["shown_on"])
     assert handoff["workpaper"]["conclusion"] == "Not tested: ITGC-CM-01, ITGC-CM-02, ITGC-CM-05"  # only submitted
     log = cli("show", run_id, "--log", "--json").document["events"]
     assert (log[0]["event"], log[-1]["event"], [event["seq"] for event in log]) == (

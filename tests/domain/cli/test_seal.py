@@ -1,6 +1,8 @@
 """Sealing and verifying from the command line."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from tests.conftest import payload_with
 from tests.domain.cli.conftest import Cli, Write
 from tests.domain.evidence.authority import authority, make_authority
+from tests.evidence_script import SCRIPT
 from tests.keys import make_key
 
 
@@ -86,6 +89,22 @@ def test_an_observer_of_the_roster_witnesses_a_seal(cli: Cli, sealed: dict[str, 
     assert cli("verify").code == 0
     refused = cli("witness", 1, "--as", "checker", "--key", key)
     assert (refused.code, "no observer of the roster" in refused.err) == (2, True)
+
+
+def test_a_root_without_a_run_is_no_yes(cli: Cli, write: Write, key: Path, root: Path, tmp_path: Path) -> None:
+    """Neither `verify` nor the script calls it verified, sealed or not; and what is wrong with it is still named."""
+    assert cli("verify").code == 2
+    cli("run", write("nothing.json", {}))
+    for _ in range(2):
+        empty = cli("verify", "--json")
+        assert (empty.code, empty.document["ok"], empty.document["checked"]) == (2, False, 0)
+        assert "nothing to verify" in empty.err
+        assert cli("verify", "--all").out == ""
+        script = subprocess.run([sys.executable, str(SCRIPT), str(root)], capture_output=True, text=True, check=False)
+        assert (script.returncode, script.stdout[:9]) == (1, "no runs, ")
+        cli("seal", "--key", key)
+    (root / "seals" / "000001.json").unlink()
+    assert cli("verify").code == 1
 
 
 def test_a_seal_that_was_changed_is_a_fault_of_verify(cli: Cli, sealed: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from countersign.runs.statement import parse_statement
 from countersign.runs.workpaper import workpaper_document
 from tests.conftest import POLICY, StepClock, payload_with
 from tests.domain.runs.conftest import SIGNERS, Forger, SignedBench, log_of, policy_with
-from tests.keys import SIGNS, key_entry, make_key, signed_policy
+from tests.keys import SIGNS, SecurityKey, key_entry, make_key, signed_policy
 
 REVIEW, APPROVAL = "independent_review", "maker_checker"
 
@@ -160,6 +160,18 @@ def test_a_statement_that_says_something_else_is_refused(bench: SignedBench, cas
     with pytest.raises(SignOffRefused, match=says):
         bench.submit(edit(bench.statement(result).content))
     assert log_of(result).read_bytes() == before
+
+
+def test_a_review_by_a_security_key_is_taken_and_verifies_inside_and_outside(bench: SignedBench) -> None:
+    token = SecurityKey()
+    entry = {"key": token.public, "namespace": SIGNS["reviewer"], "valid_after": "2026-01-01T00:00:00Z"}
+    bench.adopt(with_key(bench.policy, "reviewer", entry))
+    content = bench.statement(bench.execute()).content
+    with pytest.raises(SignOffRefused, match="does not stand"):
+        bench.desk.submit(content, SecurityKey().sign(content, SIGNS["reviewer"]))
+    (receipt,) = bench.desk.submit(content, token.sign(content, SIGNS["reviewer"]))
+    assert (receipt.by, receipt.repeated) == ("reviewer", False)
+    assert bench.faults() == []
 
 
 def test_a_statement_expires(bench: SignedBench) -> None:
