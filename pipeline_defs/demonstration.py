@@ -15,8 +15,9 @@ import yaml
 from countersign.clocks.instant import stamp
 from countersign.evidence import durable
 from countersign.policy import Key, Person, Policy, load_policy
-from countersign.retention.approvals import NAMESPACE as RETENTION
-from countersign.runs.consent import NAMESPACE, OWNERS
+from countersign.runs.approvals import NAMESPACE as RETENTION
+from countersign.runs.consent import NAMESPACE
+from countersign.runs.owners import OWNERS
 from countersign.runs.statement import namespace_of
 
 SAID = "throw-away keys, whose signatures verify as `demo`"

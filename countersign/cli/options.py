@@ -1,5 +1,6 @@
 """Options that every command has, and what they open."""
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,22 @@ SigningKeyFile = Annotated[
 
 ROOT = default_root()
 POLICY = default_policy()
+
+
+def day_of(text: str) -> date:
+    """A day, as an option or an argument gives it."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a day as YYYY-MM-DD") from error
+
+
+def month_of(text: str) -> date:
+    """The first day of a month, as an option gives it."""
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a month as YYYY-MM") from error
 
 
 def open_engine(root: Path, policy: Path) -> Engine:

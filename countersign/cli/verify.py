@@ -72,6 +72,10 @@ def verify(
                 "demo_sign_offs": verified.demo,
                 "findings": findings,
                 "not_recorded": unrecorded,
+                "erased": [
+                    {"run_id": done.act.on["run_id"], "text": done.act.on["text"], "by": list(done.by)}
+                    for done in verified.erased
+                ],
             }
         )
     elif verified.ok:
@@ -114,6 +118,11 @@ def _caveats(verified: Verified) -> list[str]:
         said.append("configuration self-asserted: nobody gave the genesis digest from outside (--genesis)")
     if verified.demo:
         said.append(f"demo: {verified.demo} sign-offs are signed with throw-away keys of a demonstration")
+    for done in verified.erased:
+        which = f"the text {done.act.on['text']} of {done.act.on['run_id']}"
+        said.append(
+            f"erased: {which}, by {' and '.join(done.by)} on {done.at:%Y-%m-%d}; what needs it is not judged again"
+        )
     return said
 
 

@@ -18,11 +18,16 @@ _BLOB = re.compile(r"([0-9a-f]{64})")
 _PARQUET = re.compile(r"day=.*\.parquet")
 
 
-def check_contents(root: EvidenceRoot, datasets: Container[tuple[str, str]]) -> Iterator[RootFault]:
-    """Everything wrong with the files but for the `datasets` registered by asset and day (`check_dataset`)."""
+def check_contents(
+    root: EvidenceRoot, datasets: Container[tuple[str, str]], erased: Container[str] = ()
+) -> Iterator[RootFault]:
+    """Everything wrong with the files but for the `datasets` registered by asset and day (`check_dataset`).
+
+    `erased` are the texts among the blobs in whose place a mark may lie.
+    """
     yield from _private(root.path)
     yield from _named_by_digest(root.policies, _VERSION)
-    yield from _named_by_digest(root.blobs, _BLOB)
+    yield from _named_by_digest(root.blobs, _BLOB, erased)
     yield from _named_by_digest(root.extracts, _BLOB)
     for path in sorted(root.datasets.glob("*/*")):
         day = path.name.removeprefix("day=").removesuffix(".parquet")
@@ -58,13 +63,13 @@ def _private(folder: Path) -> Iterator[RootFault]:
                 yield RootFault("permissions", str(path), f"mode {mode}, not {status.st_mode & 0o777:04o}")
 
 
-def _named_by_digest(folder: Path, names: re.Pattern[str]) -> Iterator[RootFault]:
+def _named_by_digest(folder: Path, names: re.Pattern[str], erased: Container[str] = ()) -> Iterator[RootFault]:
     """Files whose content is not what their name says; a temporary one that a crash left starts with a dot."""
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         found = names.fullmatch(path.name)
         if found is None and not path.name.startswith("."):
             yield RootFault("stranger", str(path), "a name that is the SHA-256 of the content")
-        elif found is not None and path.is_file() and _digest(path) != found[1]:
+        elif found is not None and found[1] not in erased and path.is_file() and _digest(path) != found[1]:
             yield RootFault("content_differs", str(path), "the content that its name says; restore it from a copy")
 
 

@@ -4,7 +4,8 @@ Two kinds of line, each compact JSON ending in a newline. An event,
 `{"prev":"<64 hex>","seq":n,"ts":"…Z","event":"…","actor":"…",…,"texts":{"<id>":"<sha256>"}}`, whose `prev` is the
 SHA-256 of the whole previous event line. And a text, `{"text":"<id>","salt":"…","value":"…"}`, directly after the
 event that carries the SHA-256 of that line. A text over 64 KiB lies under its digest among the blobs, and the event
-names it under `blobs` instead. The bytes that were written are the bytes that are hashed.
+names it under `blobs` instead. The bytes that were written are the bytes that are hashed. In place of a text that was
+erased stands `{"text":"<id>","erased":"<sha256>"}`; whether it was for two people to erase it, the register says.
 
 What belongs here: bytes in, bytes out. What does not: files, locks, the meaning of any event.
 """
@@ -24,6 +25,7 @@ from countersign.errors import EvidenceError
 ZERO = "0" * 64
 MAX_LINE = 16 << 20
 BLOB_OVER = 64 << 10
+ERASED = "[erased]"
 OWNED = ("prev", "seq", "ts", "event", "actor", "texts", "blobs")
 _SALT_BYTES = 16
 _FIRST = ["prev", "seq", "ts", "event", "actor"]
@@ -53,7 +55,10 @@ class Encoded:
 
 @dataclass(slots=True)
 class Entry:
-    """One event read back: `head` is the SHA-256 of its line, `texts` hold those that could be resolved."""
+    """One event read back: `head` is the SHA-256 of its line, `texts` hold those that could be resolved.
+
+    `erased` are those that were taken out, by id with their SHA-256; `texts` has `ERASED` in their place.
+    """
 
     line: int
     head: str
@@ -64,6 +69,11 @@ class Entry:
     data: dict[str, Any]
     texts: dict[str, str]
     missing: set[str]
+    erased: dict[str, str] = field(default_factory=dict)
+
+    def take_erased(self, name: str, digest: str) -> None:
+        """A text is known to have been here, and no more."""
+        self.texts[name], self.erased[name] = ERASED, digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +150,7 @@ class Scan:
     lines where they are unreadable (`damaged_lines`; more than one where a recovery was torn too), `incomplete` the
     last event when its texts are not all there: that is what a power cut leaves, and a `recovered` event, which carries
     that SHA-256, heals it. `resolve` finds the line of a text that lies among the blobs, or returns None. `prev` and
-    `seq` are of the event before the first line.
+    `seq` are of the event before the first line. In an `erasable` log a mark may stand in place of a text.
     """
 
     def __init__(
@@ -150,8 +160,10 @@ class Scan:
         *,
         prev: str = ZERO,
         seq: int = -1,
+        erasable: bool = False,
     ) -> None:
         self._raw_lines = lines
+        self._erasable = erasable
         self._resolve = resolve
         self.fault: Fault | None = None
         self.torn = False
@@ -190,10 +202,13 @@ class Scan:
                 self.count += 1
             elif value is not None and "text" in value and pending and damaged is None:
                 name, expected = pending.pop(0)
+                assert entry is not None
+                if self._erasable and value == _erased(name, expected):
+                    entry.take_erased(name, expected)
+                    continue
                 if digest != expected or value["text"] != name or not isinstance(value.get("value"), str):
                     self.fault = Fault(number, "text_changed", f"the text {name!r} with SHA-256 {expected}")
                     return
-                assert entry is not None
                 entry.texts[name] = value["value"]
             else:
                 damaged = damaged or _Damage(number)
@@ -228,12 +243,24 @@ class Scan:
         entry = Entry(number, digest, head[1], head[2], head[3], head[4], value, {}, set())
         for name, expected in blobs.items():
             raw = self._resolve(expected)
+            if self._erasable and raw == erased_line(name, expected):
+                entry.take_erased(name, expected)
+                continue
             content = parse_line(raw) if raw is not None and hashlib.sha256(raw).hexdigest() == expected else None
             if content is None or content.get("text") != name or not isinstance(content.get("value"), str):
                 entry.missing.add(name)
             else:
                 entry.texts[name] = content["value"]
         return entry, list(texts.items())
+
+
+def erased_line(name: str, digest: str) -> bytes:
+    """What stands in place of a text that was erased, in a log or among the blobs."""
+    return orjson.dumps(_erased(name, digest), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _erased(name: str, digest: str) -> dict[str, str]:
+    return {"text": name, "erased": digest}
 
 
 class _Damage:

@@ -9,9 +9,9 @@ from countersign.clocks.instant import from_micros, to_micros
 from countersign.errors import ClockRefused
 from countersign.evidence.indexed import IndexedClock
 from countersign.evidence.lines import Draft
-from countersign.findings.course import Courses
 from countersign.findings.observation import known_run, need_reason
 from countersign.findings.occurrences import waits_for
+from countersign.runs.course import Courses
 from countersign.runs.engine import Engine
 
 

@@ -11,8 +11,8 @@ from countersign.clocks.allowance import Unit
 from countersign.clocks.clock import Course
 from countersign.clocks.instant import from_micros, to_micros
 from countersign.evidence.indexed import IndexedClock
-from countersign.findings.course import Courses
 from countersign.findings.occurrences import subject_of, waits_for
+from countersign.runs.course import Courses
 from countersign.runs.engine import Engine
 
 

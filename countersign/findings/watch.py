@@ -21,7 +21,6 @@ from countersign.errors import BusyError, CountersignError, TamperedError
 from countersign.evidence.clock_index import NEVER
 from countersign.evidence.indexed import ClockKey, IndexedClock
 from countersign.evidence.lines import Draft
-from countersign.findings.course import Courses
 from countersign.findings.due import channels_of, steps_now
 from countersign.findings.finding import Occurrence
 from countersign.findings.hands import Hands, hands_in, hands_of, roster_ids
@@ -29,6 +28,7 @@ from countersign.findings.ladder import OpenClock, Step, clock_step
 from countersign.findings.log import ACTOR, Addition, FindingsLog
 from countersign.findings.occurrences import BLOCK, EXCEPTION, breach, noticed, waits_for
 from countersign.findings.sending import Sent
+from countersign.runs.course import Courses
 from countersign.runs.engine import Engine, chunks
 from countersign.runs.state import RunState, read_state
 

@@ -12,6 +12,7 @@ from countersign.clocks.calendar import Calendar
 from countersign.errors import PolicyError
 from countersign.policy.demo import DemoSigners
 from countersign.policy.document import Catalogue, Policy
+from countersign.policy.section import first_fault
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -38,11 +39,7 @@ def _read(path: Path, document: type[_Document]) -> _Document:
             f"{path}: not found; name a file that is there (the policy by --policy), or run where it lies"
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise PolicyError(
-            f"{path}: {where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
-        ) from error
+        raise PolicyError(f"{path}: {first_fault(error)}") from error
     except (OSError, ValueError, yaml.YAMLError, TypeError, RecursionError) as error:
         raise PolicyError(f"{path}: cannot be read: {error}") from error
 

@@ -151,7 +151,7 @@ class _Packer:
                 self._fault(f"policies/{digest}.json", "missing")
         for digest in sorted(names):
             path = self._root.policies / f"{digest}.json"
-            if path.exists():  # a roster or a list of systems has a digest, and is kept within its policy
+            if path.exists():  # roster and systems are kept within their policy, and a schema is no document
                 self._chain_file(f"policies/{digest}.json", path)
 
     def run(self, run: ConcludedRun) -> None:

@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -19,9 +19,11 @@ from countersign.evidence import durable
 from countersign.evidence.lines import Draft
 from countersign.evidence.root import FINDINGS, LOG, REGISTER
 from countersign.retention.keep import Archive, alone, scratch_in
-from countersign.retention.ledger import ACTOR, HALVES
+from countersign.retention.ledger import HALVES
 from countersign.retention.store import RetentionStore
 from countersign.retention.unpack import TREE, About, Unpacked, unpack, unpacked
+from countersign.runs.approvals import ACTOR
+from countersign.runs.erasure import take_out
 from countersign.runs.published import Published
 from countersign.runs.verification import RunFault, Verifier, read_account
 
@@ -45,13 +47,14 @@ def restore(archive: Archive, store: RetentionStore, day: date) -> Restored:
     Raises EvidenceError for a day that is not kept, TamperedError where the store gives other bytes than the register
     knows.
     """
-    kept = archive.ledger().days.get(day)
+    ledger = archive.ledger()
+    kept = ledger.days.get(day)
     if kept is None or kept.purged:
         raise EvidenceError(f"{day}: is not in the store; `countersign retention status` lists what is")
     with _saying(day), alone(archive.root.path), scratch_in(archive.root.path) as scratch:
         for half, stored in kept.objects.items():
             _fetch(store, stored.key, stored.version, stored.sha256, scratch / half)
-        restored = _place(scratch, archive.root.path, into_root=True)
+        restored = _place(scratch, archive.root.path, ledger.erased, into_root=True)
     data = {"day": day.isoformat(), "placed": restored.placed, "differing": restored.differing[:100]}
     archive.register.append_many([Draft("restored", ACTOR, data)])
     return restored
@@ -68,7 +71,7 @@ def restore_into(folder: Path, store: RetentionStore, day: date) -> Restored:
     with _saying(day), alone(folder), scratch_in(folder) as scratch:
         for half, (key, version) in found.items():
             _fetch(store, key, version, key.removesuffix(".tar")[-64:], scratch / half)
-        return _place(scratch, folder, into_root=False)
+        return _place(scratch, folder, {}, into_root=False)
 
 
 def verify_restored(archive: Archive, restored: Restored) -> list[RunFault]:
@@ -105,9 +108,15 @@ def _saying(day: date) -> Iterator[None]:
         raise EvidenceError(f"{day}: not restored: {error.filename}: {error.strerror}; restore it again") from error
 
 
-def _place(scratch: Path, target: Path, *, into_root: bool) -> Restored:
-    """Everything into scratch and on disk first, so that a name is only given to whole files."""
+def _place(scratch: Path, target: Path, erased: Mapping[str, Mapping[str, str]], *, into_root: bool) -> Restored:
+    """Everything into scratch and on disk first, so that a name is only given to whole files.
+
+    What was erased since the day was packed stays so: a pack under lock still has it, and a root does not get it back.
+    """
     about = unpack(scratch / HALVES[0], scratch / HALVES[1], scratch)
+    for run_id, texts in erased.items():
+        for log in (scratch / TREE).glob(f"runs/*/*/*/{run_id}/{LOG}"):
+            take_out(log, scratch / TREE / "blobs", texts)
     durable.sync_file_system(scratch)
     restored, count, tree = Restored(about.day), 0, scratch / TREE
     if into_root:

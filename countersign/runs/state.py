@@ -17,7 +17,7 @@ from countersign.clocks.instant import parse_instant
 from countersign.controls.assessment import Result
 from countersign.controls.model.interface import Asked
 from countersign.errors import EvidenceError, PayloadError, TamperedError
-from countersign.evidence.lines import ZERO, Entry
+from countersign.evidence.lines import ERASED, ZERO, Entry
 from countersign.policy import Key, Limits
 from countersign.runs.concealment import reveal, text_of_evidence
 from countersign.runs.questioning import asked_of
@@ -109,6 +109,7 @@ class RunState:
     """Everything that a run's log says so far.
 
     `asked` is what a model was asked and said, `asked_head` that of its event, `claims` what the model asserted;
+    `erased` are the ids of texts that were taken out and read as `[erased]`: what needs them is not decided again.
     `judged` is every control as it was assessed, `results` the same with the reviewer's determinations in place of the
     abstentions that they settle. `gate_holds`, `attested` and `workpaper_holds` say of this very state that the gate
     was decided again, that the sign-offs were judged again, and that the workpaper is the one that follows.
@@ -123,6 +124,7 @@ class RunState:
     supersedes: str | None = None
     opened_at: datetime | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
     skeleton: Mapping[str, Any] | None = None
     blobs: Path | None = None
     accepted: Payload | None = None
@@ -167,6 +169,7 @@ class RunState:
         """The payload, put together and judged again when first asked for, its identity with it.
 
         Raises TamperedError where it is not the one that this run was opened for, EvidenceError where there is none.
+        Where a text of it was erased it is not that one any more, and its identity is left out.
         """
         if self.accepted is None:
             if self.skeleton is None:
@@ -175,7 +178,8 @@ class RunState:
                 payload = accept(reveal(self.skeleton, self.texts, _Blobs(self.blobs)), _UNLIMITED)
             except PayloadError as error:
                 raise TamperedError(f"{self.run_id}: its payload would not be accepted: {error}") from error
-            if payload.digest != self.digest or payload.run_id != self.run_id:
+            whole = self.erased.isdisjoint(self.texts)
+            if whole and (payload.digest != self.digest or payload.run_id != self.run_id):
                 raise TamperedError(f"{self.run_id}: its payload is that of {payload.run_id}, {payload.digest}")
             self.accepted = payload
         return self.accepted
@@ -262,6 +266,7 @@ def without_voided(entries: Iterable[Entry]) -> Iterator[Entry]:
 def apply(state: RunState, entry: Entry, blobs: Path | None = None, *, arrived: Payload | None = None) -> None:
     """Take one event into the state; `arrived` saves reading a payload back that was accepted a moment ago."""
     _expect(state, entry, state.closed_as is None or entry.event == "recovered", "the run is closed")
+    state.erased |= entry.erased.keys()
     try:
         match entry.event:
             case "ingested":
@@ -347,7 +352,9 @@ def _judged(state: RunState, entry: Entry, row: Mapping[str, Any], judged_by: st
     evidence, cited = row.get("evidence"), row.get("quote")
     span: tuple[int, int] | None = None
     quote: str | None = None
-    if isinstance(cited, list):
+    if isinstance(cited, list) and text_of_evidence(evidence or "") in state.erased:
+        span, quote = (cited[0], cited[1]), ERASED
+    elif isinstance(cited, list):
         span = (cited[0], cited[1])
         text = state.texts.get(text_of_evidence(evidence or ""), "")
         _expect(state, entry, 0 <= span[0] < span[1] <= len(text), "its quote is nowhere")

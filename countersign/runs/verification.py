@@ -4,7 +4,7 @@ What belongs here: what is checked, and faults by name. What does not: mending a
 index, and nothing needs the policy file: the versions of then lie in the evidence root.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import groupby
@@ -17,13 +17,15 @@ from countersign.controls.model.combined import claims_of, read
 from countersign.controls.quote import fold_quote
 from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
 from countersign.evidence.contents import check_contents, check_dataset
-from countersign.evidence.lines import ZERO
+from countersign.evidence.lines import ZERO, Entry
 from countersign.evidence.log import AuditLog, Trust
 from countersign.evidence.register import Register
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault, Sealed, check_seals
+from countersign.runs.approvals import Done, why_not_by_two
 from countersign.runs.attestation import Attestations
 from countersign.runs.consent import adoption_faults
+from countersign.runs.erasure import Erasures
 from countersign.runs.handoff import handoff_event
 from countersign.runs.published import Published
 from countersign.runs.state import RunState, Status, read_state
@@ -70,6 +72,7 @@ class Account:
     genesis: str = ""
     in_force: str = ""
     datasets: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    erasures: Erasures = field(default_factory=Erasures)
 
     def published(self) -> dict[str, dict[str, set[str]]]:
         """By day and asset, the runs that were there when its file was registered last."""
@@ -87,6 +90,7 @@ def read_account(register: Register) -> Account:
     account = Account()
     for entry in register.records():
         data = entry.data
+        account.erasures.take(entry, account.in_force)
         if entry.event in ("root_opened", "configuration_adopted"):
             account.in_force = data["configuration"]
             account.genesis = account.genesis or account.in_force
@@ -103,6 +107,32 @@ def read_account(register: Register) -> Account:
             run.heads.append((data["head"], parse_instant(entry.ts)))
             run.status = data.get("status", run.status)
     return account
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the runs of a root stand on; `account` is None where its register says nothing that can be believed."""
+
+    account: Account | None
+    sealed: Sealed
+    faults: list[RunFault]
+
+    def chosen(self, run_ids: Iterable[str], where: Path) -> list[Registered]:
+        """These runs, by day and id. Raises UnknownRunError."""
+        known = self.account.runs if self.account else {}
+        for run_id in run_ids:
+            if run_id not in known:
+                raise UnknownRunError(f"{run_id}: no such run in {where}; `countersign status` lists them")
+        return sorted((known[run_id] for run_id in run_ids), key=lambda run: (run.day, run.run_id))
+
+
+@dataclass(slots=True)
+class ReadRun:
+    """A run as its log has it, and what is wrong with it; there is no state where the log cannot be followed."""
+
+    faults: list[RunFault]
+    entries: list[Entry] = field(default_factory=list)
+    state: RunState | None = None
 
 
 class Verifier:
@@ -127,25 +157,20 @@ class Verifier:
         self._allowed_signers, self._witness, self._now = allowed_signers, witness, now
         self._genesis = genesis
         self._attestations = Attestations(self._versions, self._register.environment())
+        self._erasures = Erasures()
 
     def verify(self, run_ids: list[str] | None = None, progress: Callable[[int], None] | None = None) -> "Verified":
         """Verify these runs, or all of them with the register and every file. Raises UnknownRunError."""
-        sealed = check_seals(self._root, allowed_signers=self._allowed_signers, witness=self._witness, now=self._now)
-        faults = [_of_root(fault) for fault in sealed.faults]
-        try:
-            account = read_account(self._register)
-        except (EvidenceError, KeyError, ValueError, TypeError) as error:
-            return Verified(0, [RunFault(None, "register", str(self._root.register), str(error)), *faults])
-        self._attestations.in_force = account.in_force
-        faults += self._configurations(account)
+        ground = self.ground()
+        account, faults = ground.account, list(ground.faults)
+        if account is None:
+            return Verified(0, faults)
         known = account.runs
         if run_ids is None:
-            faults += map(_of_root, check_contents(self._root, account.datasets))
+            erased = {digest for done in account.erasures.done for digest in done.act.on["digests"]}
+            faults += map(_of_root, check_contents(self._root, account.datasets, erased))
             faults += self._unregistered(known)
-        for run_id in run_ids or ():
-            if run_id not in known:
-                raise UnknownRunError(f"{run_id}: no such run in {self._root.path}; `countersign status` lists them")
-        chosen = sorted((known[run_id] for run_id in run_ids or known), key=lambda run: (run.day, run.run_id))
+        chosen = ground.chosen(run_ids or known, self._root.path)
         days = None if run_ids is None else {run.day.isoformat() for run in chosen}
         faults += map(_of_root, self._take_out_unsound(account, days))
         registered = account.published()
@@ -160,9 +185,35 @@ class Verifier:
                     progress(1)
             there = registered.get(day.isoformat(), {})
             faults += map(_of_root, published.compare(there, whole=run_ids is None))
-        trust = min((_vouched(sealed, run) for run in chosen), key=_STRENGTH.index, default=_STRENGTH[0])
+        trust = min((_vouched(ground.sealed, run) for run in chosen), key=_STRENGTH.index, default=_STRENGTH[0])
         demo = len(self._attestations.demo)
-        return Verified(len(chosen), faults, trust, sealed.since, demo, self._genesis is not None)
+        ids = {run.run_id for run in chosen}
+        gone = [done for done in account.erasures.done if done.act.on["run_id"] in ids]
+        return Verified(len(chosen), faults, trust, ground.sealed.since, demo, self._genesis is not None, gone)
+
+    def ground(self) -> "Ground":
+        """What runs stand on: seals, register and configurations, and everything that is wrong with these."""
+        sealed = check_seals(self._root, allowed_signers=self._allowed_signers, witness=self._witness, now=self._now)
+        faults = [_of_root(fault) for fault in sealed.faults]
+        try:
+            account = read_account(self._register)
+        except (EvidenceError, KeyError, ValueError, TypeError) as error:
+            return Ground(None, sealed, [RunFault(None, "register", str(self._root.register), str(error)), *faults])
+        self._attestations.in_force = account.in_force
+        self._erasures = account.erasures
+        return Ground(account, sealed, [*faults, *self._configurations(account), *self._erased(account)])
+
+    def _erased(self, account: Account) -> Iterator[RunFault]:
+        """Whether two people approved each erasure."""
+        for done in account.erasures.done:
+            run_id, text = done.act.on["run_id"], done.act.on["text"]
+            try:
+                in_force = self._versions.at(account.in_force)
+                why = why_not_by_two(done, self._versions, in_force, self._register.environment())
+            except EvidenceError as error:
+                why = str(error)
+            if why is not None:
+                yield RunFault(run_id, "erasure_void", str(self._root.register), f"two people who erased {text}: {why}")
 
     def _configurations(self, account: Account) -> Iterator[RunFault]:
         """Whether the first configuration is the one given from outside, and each later one was adopted by owners."""
@@ -191,34 +242,49 @@ class Verifier:
 
     def verify_run(self, run: Registered, published: Published) -> Iterator[RunFault]:
         """Everything wrong with one run; the chain first, since nothing else counts without it."""
+        read = self.read_run(run)
+        if read.state is not None and read.state.closed_as is Status.COMPLETED:
+            published.take(read.state)
+        return iter(read.faults)
+
+    def read_run(self, run: Registered) -> "ReadRun":
+        """A run's log with everything that is wrong with it."""
         path = self._root.log(run.day, run.run_id)
         if not path.exists():
-            if run.head != ZERO:
-                yield RunFault(run.run_id, "log_missing", str(path), f"a log with the head {run.head}")
-            return
+            detail = f"a log with the head {run.head}"
+            return ReadRun([RunFault(run.run_id, "log_missing", str(path), detail)] if run.head != ZERO else [])
         log = AuditLog(path, root=self._root)
         report = log.check(registered=run.head)
         if report.fault is not None:
-            yield RunFault(run.run_id, report.fault.kind, f"{path}:{report.fault.line}", report.fault.detail)
-            return
+            where = f"{path}:{report.fault.line}"
+            return ReadRun([RunFault(run.run_id, report.fault.kind, where, report.fault.detail)])
+        read = ReadRun([])
         try:
-            entries = list(log.records())
-            state = read_state(run.run_id, entries, self._root.blobs)
+            read.entries = list(log.records())
+            state = read_state(run.run_id, read.entries, self._root.blobs)
             if report.head != run.head:
                 run = replace(run, head=report.head, status="")  # it went on since the register was read
-            yield from self._decided_again(run, state, path, {entry.head: entry.seq for entry in entries})
-            if state.closed_as is Status.COMPLETED:
-                published.take(state)
+            there = self._erasures.of(run.run_id).keys() - {
+                digest for entry in read.entries for digest in entry.erased.values()
+            }
+            for digest in sorted(there):
+                detail = f"a mark in place of the text {digest}; the same `countersign erase` finishes it"
+                read.faults.append(RunFault(run.run_id, "erasure_unfinished", str(path), detail))
+            order = {entry.head: entry.seq for entry in read.entries}
+            for fault in self._decided_again(run, state, path, order):  # one by one: what came before an error stays
+                read.faults.append(fault)
+            read.state = state
         except TamperedError as error:
-            yield RunFault(run.run_id, "inconsistent", str(path), str(error))
+            read.faults.append(RunFault(run.run_id, "inconsistent", str(path), str(error)))
         except CountersignError as error:
-            yield RunFault(run.run_id, "unreadable", str(path), str(error))
+            read.faults.append(RunFault(run.run_id, "unreadable", str(path), str(error)))
+        return read
 
     def _decided_again(
         self, run: Registered, state: RunState, path: Path, order: Mapping[str, int]
     ) -> Iterator[RunFault]:
         where = str(path)
-        if state.ingested and state.payload.digest != run.digest:
+        if state.ingested and state.digest != run.digest:
             yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
         # a run that could not be gone on with is FAILED in the register alone, since its log could not be written
         held = run.status == Status.FAILED and state.closed_as is None
@@ -232,8 +298,8 @@ class Verifier:
             yield RunFault(run.run_id, "configuration_differs", where, detail)
             return
         yield from self._classified(state, versions, where)
-        if state.passed is None:
-            return
+        if state.passed is None or state.erased:
+            return  # what was decided on words that were erased was verified before they were, and cannot be again
         decision = gate.decide(state.change, versions.catalogue, versions.policy.change_ids, asserted(state))
         if decision.passed is not state.passed or verdict_rows(decision) != list(state.verdicts):
             detail = "a gate decision that follows from payload and assertions"
@@ -298,7 +364,7 @@ class Verified:
 
     `trust` is how far the answer reaches for every one of them. What came after `since` nobody but whoever runs this
     root vouches for. `demo` counts sign-offs by keys of a demonstration. Without a genesis digest from outside the
-    configuration is self-asserted.
+    configuration is self-asserted. `erased` are the texts that two people took out of these runs.
     """
 
     checked: int
@@ -307,6 +373,7 @@ class Verified:
     since: str | None = None
     demo: int = 0
     genesis_given: bool = False
+    erased: list[Done] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:

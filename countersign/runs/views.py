@@ -77,6 +77,17 @@ class Views:
         self._index.sync()
         return rows
 
+    def make_anew(self, day: date) -> None:
+        """Make a day's files anew from the logs, where there are any: what they were made from has changed.
+
+        Only after an erasure: nothing else ever changes under a row.
+        """
+        for dataset, _ in self._parts:
+            if dataset.path(day).exists():
+                with dataset.locked(day):
+                    dataset.keep_only(day, None)
+        self.publish(day)
+
     def _from_logs(self, day: date, run_ids: Sequence[str], dataset: Dataset, row: Row) -> Iterator[pa.RecordBatch]:
         """The rows of these runs, read from their logs."""
         for start in range(0, len(run_ids), _READ_AT_ONCE):
