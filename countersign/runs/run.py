@@ -19,7 +19,6 @@ from countersign.environment import (
     random_bytes,
     utc_now,
 )
-from countersign.errors import UnknownRunError
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.log import AuditLog
 from countersign.evidence.root import LOG, EvidenceRoot
@@ -115,9 +114,6 @@ def record_approval(
     record in the register.
     """
     folder = Path(rundir)
-    root = EvidenceRoot.around(folder / LOG)
-    if root is None:
-        raise UnknownRunError(f"{folder}: not inside an evidence root; name a run's folder under <root>/runs")
-    engine = Engine(root.path, configured(policy), clock=clock, entropy=entropy)
+    engine = Engine(EvidenceRoot.of_run(folder).path, configured(policy), clock=clock, entropy=entropy)
     keys = key_ring(Path(signing_key) if signing_key is not None else None)
     return SignOffDesk(engine, keys).record(folder, key, approver, decision, reason, determinations)
