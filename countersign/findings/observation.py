@@ -17,8 +17,8 @@ from countersign.findings.hands import hands_in, not_shown_apart
 from countersign.findings.log import FindingsLog
 from countersign.policy import Policy
 from countersign.runs.engine import Engine
+from countersign.runs.fold import read_state
 from countersign.runs.run import configured
-from countersign.runs.state import read_state
 
 MOST_WORDS = 10_000
 

@@ -25,9 +25,10 @@ from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.policy import Configuration, Policy, complete, load_configuration
 from countersign.runs.determination import Determination
 from countersign.runs.engine import Engine
+from countersign.runs.fold import read_state
 from countersign.runs.intake import take_in_one
 from countersign.runs.sign_offs import Receipt, SignOffDesk
-from countersign.runs.state import RunState, Status, read_state
+from countersign.runs.state import RunState, Status
 from countersign.runs.versions import MapperFactory
 
 
