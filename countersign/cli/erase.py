@@ -8,7 +8,6 @@ import typer
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_index
 from countersign.cli.output import print_json, print_lines
 from countersign.environment import utc_now
-from countersign.errors import UnknownRunError
 from countersign.evidence.register import Register
 from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.approvals import Approver
@@ -29,9 +28,7 @@ def erase(
 ) -> None:
     """Approve that one text is erased; the second owner's approval erases it. The chain never changes."""
     place, index = open_index(Path(root))
-    run = index.run(run_id)
-    if run is None:
-        raise UnknownRunError(f"{run_id}: no such run in {root}; `countersign status` lists them")
+    run = index.known(run_id)
     eraser = Eraser(place, ConfigurationDesk(root).in_force(), clock=utc_now)
     answer = eraser.approve(place.log(run.day, run_id), text, Approver(by, reason, key_ring(signing_key)))
     if answer.done:

@@ -14,8 +14,9 @@ from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.log import FindingsLog
 from countersign.runs import pages
+from countersign.runs.fold import read_state
 from countersign.runs.handoff import handoff_document
-from countersign.runs.state import RunState, read_state
+from countersign.runs.state import RunState
 from countersign.runs.workpaper import workpaper_document
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
-from countersign.errors import EvidenceError
+from countersign.errors import EvidenceError, UnknownRunError
 from countersign.evidence import durable
 
 REGISTER = "register.jsonl"
@@ -27,6 +27,14 @@ class EvidenceRoot:
         """The evidence root that a path lies in, or None."""
         absolute = Path(path).absolute()
         return next((cls(folder) for folder in absolute.parents if (folder / REGISTER).is_file()), None)
+
+    @classmethod
+    def of_run(cls, rundir: Path | str) -> "EvidenceRoot":
+        """The evidence root that a run's folder lies in. Raises UnknownRunError where it lies in none."""
+        root = cls.around(Path(rundir) / LOG)
+        if root is None:
+            raise UnknownRunError(f"{rundir}: not inside an evidence root; name a run's folder under <root>/runs")
+        return root
 
     def create(self) -> None:
         """Make the root and its fixed folders, private; harmless when they are there."""

@@ -30,7 +30,8 @@ from countersign.findings.occurrences import BLOCK, EXCEPTION, breach, noticed, 
 from countersign.findings.sending import Sent
 from countersign.runs.course import Courses
 from countersign.runs.engine import Engine, chunks
-from countersign.runs.state import RunState, read_state
+from countersign.runs.fold import read_state
+from countersign.runs.state import RunState
 
 CHUNK = 1000
 AT_ONCE = 100  # runs whose logs are open at a time: a process may have few descriptors

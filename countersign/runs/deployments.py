@@ -25,7 +25,8 @@ from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
 from countersign.evidence.register import Refusal
 from countersign.runs.engine import Engine, Outcome
-from countersign.runs.state import Status, read_state
+from countersign.runs.fold import read_state
+from countersign.runs.state import Status
 from countersign.runs.steps import Arrival
 
 if TYPE_CHECKING:

@@ -30,8 +30,9 @@ from countersign.evidence.register import Pause, Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.policy import Configuration
 from countersign.runs.attestation import Attestations
+from countersign.runs.fold import apply, read_state
 from countersign.runs.signatures import RosterKeys
-from countersign.runs.state import RunState, Status, Step, apply, read_state
+from countersign.runs.state import RunState, Status, Step
 from countersign.runs.steps import Arrival, failure, next_drafts
 from countersign.runs.versions import MapperFactory, VersionStore, genesis, require_adopted
 

@@ -18,8 +18,9 @@ from countersign.controls.assessment import Case
 from countersign.controls.model.interface import Prompt
 from countersign.errors import CountersignError, NotReperformed
 from countersign.evidence.lines import Draft, Entry
+from countersign.runs.fold import apply, without_voided
 from countersign.runs.questioning import asked_of
-from countersign.runs.state import RunState, apply, without_voided
+from countersign.runs.state import RunState
 from countersign.runs.steps import Arrival, failure, ingest, next_drafts
 from countersign.runs.versions import Versions
 from countersign.runs.workpaper import document_bytes, workpaper_document

@@ -26,9 +26,10 @@ from countersign.runs.approvals import Done, why_not_by_two
 from countersign.runs.attestation import Attestations
 from countersign.runs.consent import adoption_faults
 from countersign.runs.erasure import Erasures
+from countersign.runs.fold import read_state
 from countersign.runs.handoff import handoff_event
 from countersign.runs.published import Published
-from countersign.runs.state import RunState, Status, read_state
+from countersign.runs.state import RunState, Status
 from countersign.runs.steps import asserted, verdict_rows
 from countersign.runs.versions import Versions, VersionStore
 from countersign.runs.workpaper import workpaper_event

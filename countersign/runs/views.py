@@ -18,7 +18,8 @@ from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.runs import handoff, workpaper
-from countersign.runs.state import RunState, Status, read_state
+from countersign.runs.fold import read_state
+from countersign.runs.state import RunState, Status
 
 _READ_AT_ONCE = 200
 Row = Callable[[RunState], dict[str, Any]]

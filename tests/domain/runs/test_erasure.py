@@ -15,10 +15,10 @@ from countersign.evidence.root import EvidenceRoot
 from countersign.policy import Policy, SigningKey
 from countersign.runs.approvals import NAMESPACE, Approver
 from countersign.runs.erasure import Eraser, Erasure, read_erasures
+from countersign.runs.fold import read_state
 from countersign.runs.handoff import handoff_document
 from countersign.runs.reperformance import Reperformer
 from countersign.runs.run import RunResult
-from countersign.runs.state import read_state
 from countersign.runs.verification import Verifier
 from countersign.runs.views import Views
 from countersign.runs.workpaper import workpaper_document
