@@ -199,7 +199,7 @@ def test_a_disk_that_is_full_is_said_and_leaves_nothing_half(
     in_folder.kept()
     lose(in_folder)
     with monkeypatch.context() as full:
-        full.setattr("countersign.retention.unpack._write", _full)
+        full.setattr("countersign.retention.unpack._make_small", _full)
         with pytest.raises(
             EvidenceError, match=r"2026-11-23: not restored: .*No space left on device; restore it again"
         ):
