@@ -52,6 +52,8 @@ def restore(archive: Archive, store: RetentionStore, day: date) -> Restored:
     kept = ledger.days.get(day)
     if kept is None or kept.purged:
         raise EvidenceError(f"{day}: is not in the store; `countersign retention status` lists what is")
+    if kept.store != store.name:
+        raise EvidenceError(f"{day}: is in {kept.store}; the policy names {store.name} (RUNBOOK.md, `other_store`)")
     with _saying(day), alone(archive.root.path), scratch_in(archive.root.path) as scratch:
         wanted = [(half, stored.key, stored.version, stored.sha256) for half, stored in kept.objects.items()]
         _fetch_all(store, wanted, scratch)
