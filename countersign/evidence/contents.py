@@ -3,13 +3,13 @@
 What belongs here: files against digests. What does not: what a dataset's rows mean (`runs/published`), chains, seals.
 """
 
-import hashlib
 import os
 import re
 import stat
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
+from countersign.evidence.durable import digest_of_file
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault
 
@@ -41,7 +41,7 @@ def check_dataset(root: EvidenceRoot, asset: str, day: str, digest: str) -> Iter
     path = root.datasets / asset / f"day={day}.parquet"
     if not path.is_file():
         yield RootFault("dataset_missing", str(path), "a file; the next materialisation of its day rebuilds it")
-    elif _digest(path) != digest:
+    elif digest_of_file(path) != digest:
         yield RootFault("dataset_differs", str(path), f"the SHA-256 that the register knows, {digest}")
 
 
@@ -51,7 +51,7 @@ def check_files(root: EvidenceRoot, files: Mapping[str, str]) -> Iterator[RootFa
         path = root.path / name
         if not path.is_file():
             yield RootFault("file_missing", str(path), "a file; restore it from the retention store")
-        elif _digest(path) != digest:
+        elif digest_of_file(path) != digest:
             yield RootFault("file_differs", str(path), f"the SHA-256 that the register knows, {digest}")
     for path in sorted(root.datasets.glob("*/month=*/**/*")):
         if path.is_file() and not path.name.startswith(".") and str(path.relative_to(root.path)) not in files:
@@ -94,10 +94,5 @@ def _named_by_digest(folder: Path, names: re.Pattern[str], erased: Container[str
         found = names.fullmatch(path.name)
         if found is None and not path.name.startswith("."):
             yield RootFault("stranger", str(path), "a name that is the SHA-256 of the content")
-        elif found is not None and found[1] not in erased and path.is_file() and _digest(path) != found[1]:
+        elif found is not None and found[1] not in erased and path.is_file() and digest_of_file(path) != found[1]:
             yield RootFault("content_differs", str(path), "the content that its name says; restore it from a copy")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

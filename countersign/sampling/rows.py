@@ -19,7 +19,8 @@ from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO, Entry
 from countersign.policy import Key, Kind
 from countersign.runs.engine import Engine
-from countersign.runs.state import RunState, read_state
+from countersign.runs.fold import read_state
+from countersign.runs.state import RunState
 from countersign.sampling.columns import SCHEMA, Outcome
 from countersign.sampling.population import Cut, Member, is_breached
 
