@@ -7,6 +7,7 @@ from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, 
 from assets.checks import log_evaluations
 from assets.evidence_chain import OWNER, POOL
 from assets.metadata import findings_metadata, report_metadata
+from assets.sample_review import record_late
 from resources.evidence import Evidence, WallClock
 
 GROUP = "operations"
@@ -25,6 +26,7 @@ FINDING = "finding"
 )
 def finding(context: AssetExecutionContext, evidence: Evidence, clock: WallClock) -> Iterator[MaterializeResult[None]]:
     engine = evidence.engine(clock)
+    record_late(engine, evidence.findings(engine))
     watched = evidence.look(engine, send=True)
     yield MaterializeResult(metadata=findings_metadata(evidence.findings(engine).read(), watched.looked_at))
     log_evaluations(context.op_execution_context, engine, ())  # after it, so that the UI shows them as of it

@@ -94,5 +94,9 @@ class SamplingError(CountersignError):
     """A sample cannot be planned, drawn or evaluated as asked."""
 
 
+class SampleRefused(SamplingError):
+    """A nonce, a draw or results of a sample were not taken; nothing was written."""
+
+
 class EvaluationError(CountersignError):
     """A mapper cannot be evaluated as asked."""

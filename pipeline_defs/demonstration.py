@@ -19,6 +19,8 @@ from countersign.runs.approvals import NAMESPACE as RETENTION
 from countersign.runs.consent import NAMESPACE
 from countersign.runs.owners import OWNERS
 from countersign.runs.statement import namespace_of
+from countersign.sampling.nonce import NAMESPACE as NONCES
+from countersign.sampling.review import NAMESPACE as RESULTS
 
 SAID = "throw-away keys, whose signatures verify as `demo`"
 
@@ -52,6 +54,8 @@ def _namespaces(person: Person, policy: Policy) -> Iterator[str]:
     yield from (namespace_of(key) for key in Key if policy.sign_off.role(key) in person.roles)
     if set(OWNERS) & set(person.roles):
         yield from (NAMESPACE, RETENTION)
+    if "observer" in person.roles:
+        yield from (NONCES, RESULTS)
 
 
 def _make_key(folder: Path, person: Person, namespace: str, now: datetime) -> dict[str, str]:

@@ -34,9 +34,11 @@ from countersign.evidence.register import IntakeTotals
 from countersign.runs.daywork import Reading, needs_somebody
 from countersign.runs.deployments import never_deployed
 from countersign.runs.engine import Engine
+from countersign.sampling.month import Month
 from pipeline_defs.demonstration import make_demo_keys
 from pipeline_defs.home import REPOSITORY, AlreadyLive, DaemonLock, daemon_lock, fresh_daemon_ids, prepare_home
 from pipeline_defs.jobs import ADVANCE, DAILY
+from pipeline_defs.monthly import MONTHLY, due_month
 from pipeline_defs.recovery import fail_dead_runs
 from resources.evidence import Evidence, WallClock
 
@@ -52,7 +54,10 @@ _MOST_ROWS = 40
 
 
 def run_main() -> int:
-    """Execute `daily` for today, and `advance` for older days with work left, in this process; print how all stands."""
+    """Execute `daily` for today, `advance` for older days with work left, and `monthly_sample` for a month that is due.
+
+    All in this process; then print how everything stands.
+    """
     home = prepare_home()
     _prepare_demonstration()
     engine = _engine()
@@ -71,8 +76,12 @@ def run_main() -> int:
         older = sorted({run.day for run in engine.index.runs(engine.index.with_work_left()).values()} - {today})
         if older:
             results.append(_advance(instance, older))
+        month, stands = _month(engine)
+        if stands is None:
+            results.append(_sample(instance, month))
+            stands = sample_of(results[-1])
     engine.index.sync()
-    print_summary(engine, readings_of(results[0]), before)
+    print_summary(engine, readings_of(results[0]), before, f"{month}: {stands}")
     failed = [result.run_id for result in results if not result.success]
     for run_id in failed:
         print(f"Dagster run {run_id} FAILED; its events say why: `make ui`")
@@ -98,6 +107,29 @@ def _advance(instance: DagsterInstance, days: Sequence[date]) -> ExecuteInProces
     return defs.resolve_job_def(ADVANCE).execute_in_process(
         instance=instance, run_config=config, tags=LOCATION_TAG, raise_on_error=False
     )
+
+
+def _month(engine: Engine) -> tuple[Month, str | None]:
+    """The month whose sample is due, and why there is nothing to do for it, if so."""
+    engine.index.sync()
+    return due_month(engine)
+
+
+def _sample(instance: DagsterInstance, month: Month) -> ExecuteInProcessResult:
+    return defs.resolve_job_def(MONTHLY).execute_in_process(
+        instance=instance, partition_key=str(month), tags=LOCATION_TAG, raise_on_error=False
+    )
+
+
+def sample_of(result: ExecuteInProcessResult) -> str:
+    """How a month's sample stands, from the run's own events."""
+    for event in result.all_events:
+        if event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
+            said = event.step_materialization_data.materialization.metadata
+            return (
+                f"frozen with {said['changes'].value} runs, {said['clean'].value} of them clean; {said['stands'].value}"
+            )
+    return "not frozen; `make ui` shows why"
 
 
 def _resources() -> tuple[Evidence, WallClock]:
@@ -137,8 +169,8 @@ def _reading(source: str, metadata: Mapping[str, MetadataValue[Any]]) -> Reading
     return Reading(source, IntakeTotals(**totals))
 
 
-def print_summary(engine: Engine, readings: Sequence[Reading], before: dict[str, tuple[str, str]]) -> None:
-    """What was read, how the runs stand, who is needed and why, where the evidence lies."""
+def print_summary(engine: Engine, readings: Sequence[Reading], before: dict[str, tuple[str, str]], month: str) -> None:
+    """What was read, how the runs stand, who is needed and why, the month's sample, where the evidence lies."""
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     read = Table("source", "read", "opened", "known", "refused", "out of scope", title="Read", title_justify="left")
     for reading in readings:
@@ -160,6 +192,7 @@ def print_summary(engine: Engine, readings: Sequence[Reading], before: dict[str,
         console.print("Nothing was left to do: every change that was read is known, and the rest waits for people.")
     else:
         console.print(f"{done} runs went on." if before else f"{done} runs were opened.")
+    console.print(Text(f"Sample:    {month}"), soft_wrap=True)
     where = f"--root {engine.root.path}" if engine.root.path != REPOSITORY / "evidence" else ""
     console.print(f"Evidence:  {engine.root.path}", soft_wrap=True)
     console.print(f"Look:      .venv/bin/countersign status {where}".rstrip(), soft_wrap=True)

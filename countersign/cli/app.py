@@ -13,6 +13,7 @@ from countersign.cli import (
     advance,
     approve,
     calendar,
+    drawing,
     erase,
     evaluate,
     finding,
@@ -41,6 +42,7 @@ from countersign.errors import (
     FindingRefused,
     PayloadError,
     RetentionRefused,
+    SampleRefused,
     SignOffRefused,
     TamperedError,
     UnadoptedError,
@@ -60,7 +62,6 @@ app = typer.Typer(
 app.command("run")(intake.run)
 app.command("advance")(advance.advance)
 app.command("approve")(approve.approve)
-app.command("observe")(observe.observe)
 app.command("status")(status.status)
 app.command("show")(show.show)
 app.command("verify")(verify.verify)
@@ -77,6 +78,10 @@ app.add_typer(payload.app, name="payload", help="The form of a change payload.")
 app.add_typer(calendar.app, name="calendar", help="The business calendar.")
 app.add_typer(finding.app, name="finding", help="What went wrong, and who answers for it.")
 app.add_typer(sla.app, name="sla", help="How long people have, and whose turn it is.")
+app.add_typer(
+    observe.app, name="observe", help="What an observer makes of a run (`observe RUN_ID`), or of a month's sample."
+)
+app.add_typer(drawing.bundle_app, name="bundle", help="What an observer gets of a month.")
 app.add_typer(people.app, name="people", help="Who is who, by the roster of the policy.")
 app.add_typer(policy.app, name="policy", help="The policy of an evidence root.")
 app.add_typer(retention.app, name="retention", help="Evidence kept elsewhere, write-once, for years.")
@@ -93,6 +98,7 @@ def main() -> NoReturn:
         FindingRefused,
         PayloadError,
         RetentionRefused,
+        SampleRefused,
         SignOffRefused,
         TamperedError,
         UnadoptedError,

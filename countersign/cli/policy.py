@@ -79,6 +79,8 @@ def _undecided(policy: Policy) -> list[tuple[str, object, str, str]]:
     found: list[tuple[str, object, str, str]] = [
         (name, target.value, target.unit, target.owner) for name, target in policy.targets() if not target.assigned
     ]
+    if not policy.sample.assigned:
+        found.append(("sample", policy.sample.terms, "", policy.sample.owner))
     if policy.unknown_systems.anyone:
         found.append(("unknown_systems", "anyone", "may authorise", "control_owner"))
     return found

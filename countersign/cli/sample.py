@@ -5,13 +5,23 @@ from typing import Annotated
 
 import typer
 
+from countersign.cli.drawing import draw, nonce, nonce_request, nonce_submit
 from countersign.cli.options import Json
 from countersign.cli.output import print_json, print_lines
+from countersign.cli.population import freeze, population
+from countersign.cli.review import review
 from countersign.errors import SamplingError, printable
 from countersign.sampling import sample_size, upper_limit
 from countersign.sampling.frequency import Frequency, frequency_plan
 
 app = typer.Typer(no_args_is_help=True)
+app.command("population")(population)
+app.command("freeze")(freeze)
+app.command("nonce")(nonce)
+app.command("nonce-request")(nonce_request)
+app.command("nonce-submit")(nonce_submit)
+app.command("draw")(draw)
+app.command("review")(review)
 
 Confidence = Annotated[str, typer.Option(help="The confidence, a share such as 0.95.")]
 Population = Annotated[str, typer.Option(help="The items of the population, or `inf` for one without end.")]

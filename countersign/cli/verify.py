@@ -19,6 +19,7 @@ from countersign.findings.incidents import record_faults
 from countersign.findings.verification import check_findings
 from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.verification import RunFault, Verified, Verifier
+from countersign.sampling.verification import check_samples
 
 _TRUST = {
     "register": "each log is whole and is the one that the register knows",
@@ -54,7 +55,9 @@ def verify(
         )
         verified = verifier.verify([run_id] if run_id else None, advance)
     if run_id is None and all(fault.kind != "register" for fault in verified.faults):
-        found = [RunFault(None, one.kind, one.where, one.detail) for one in check_findings(EvidenceRoot(root))]
+        evidence = EvidenceRoot(root)
+        beside = (*check_findings(evidence), *check_samples(evidence))
+        found = [RunFault(None, one.kind, one.where, one.detail) for one in beside]
         verified = replace(verified, faults=[*verified.faults, *found])
     findings, unrecorded = _record(root, verified.faults)
     if as_json:
@@ -76,6 +79,7 @@ def verify(
                     {"run_id": done.act.on["run_id"], "text": done.act.on["text"], "by": list(done.by)}
                     for done in verified.erased
                 ],
+                "orphaned_blobs": verified.orphans,
             }
         )
     elif verified.ok:
@@ -122,6 +126,10 @@ def _caveats(verified: Verified) -> list[str]:
         which = f"the text {done.act.on['text']} of {done.act.on['run_id']}"
         said.append(
             f"erased: {which}, by {' and '.join(done.by)} on {done.at:%Y-%m-%d}; what needs it is not judged again"
+        )
+    if verified.orphans:
+        said.append(
+            f"orphaned: {verified.orphans} blobs are named by no log, as a crash before the log's line leaves them"
         )
     return said
 

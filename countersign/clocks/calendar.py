@@ -17,6 +17,7 @@ import rfc8785
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from countersign.clocks.zones import zone_of
+from countersign.errors import CalendarError
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
@@ -149,6 +150,16 @@ class Calendar(_Part):
         if closing is None:
             return usual
         return tuple((opens, min(closes, closing)) for opens, closes in usual if opens < closing)
+
+    def business_day(self, first: date, number: int) -> date:
+        """The so-manieth date with working hours from a date on; 1 for the first. Raises CalendarError beyond it."""
+        day, left = first, number
+        while self.first_year <= day.year <= self.last_year:
+            left -= bool(self.hours_of(day))
+            if not left:
+                return day
+            day += timedelta(days=1)
+        raise CalendarError(f"the calendar {self.version} covers {self.first_year} to {self.last_year}, and not {day}")
 
     def days(self) -> Iterator[date]:
         """Every date that the calendar covers."""

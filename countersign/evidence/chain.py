@@ -189,18 +189,22 @@ class Writer:
             self._chain.require_erased(entry)
         return entries
 
-    def stage(self, draft: Draft, at: datetime | None = None) -> Entry:
-        """Chain one event to what is there and staged so far, without writing it; returns it as it will be read.
-
-        `at` is the instant of what it says, where that was decided for one; else the event is of now.
-        """
+    def _stage(self, draft: Draft, at: datetime | None = None) -> Encoded:
         line = encode(draft, prev=self._head, seq=self._seq + 1, at=at or self._clock(), entropy=self._entropy)
         if line.blobs and self._chain.blobs is None:
             raise EvidenceError(f"{self._chain.path}: a text over the inline limit needs a blob folder")
         self._staged.append(line)
         self._head, self._seq = line.head, self._seq + 1
+        return line
+
+    def stage(self, draft: Draft, at: datetime | None = None) -> Entry:
+        """Chain one event to what is there and staged so far, without writing it; returns it as it will be read.
+
+        `at` is the instant of what it says, where that was decided for one; else the event is of now.
+        """
+        line = self._stage(draft, at)
         data, texts = dict(draft.data), dict(draft.texts)
-        return Entry(0, line.head, self._seq, line.ts, draft.event, draft.actor, data, texts, set())
+        return Entry(0, line.head, self._seq, line.ts, draft.event, draft.actor, data, texts)
 
     def commit(self) -> str:
         """One durable write of everything staged: blobs first, then the lines; returns the new head."""
@@ -217,7 +221,7 @@ class Writer:
     def append(self, drafts: Sequence[Draft]) -> str:
         """Stage and commit."""
         for draft in drafts:
-            self.stage(draft)
+            self._stage(draft)
         return self.commit()
 
     def heal(self, content: bytes) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-ColumnKind = Literal["text", "texts", "flag", "count", "instant", "records"]
+ColumnKind = Literal["text", "texts", "flag", "count", "share", "instant", "records"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,16 @@ class Index:
         query = select(_runs).order_by(_runs.c.opened_at, _runs.c.run_id)
         return list(self._select(query if day is None else query.where(_runs.c.day == day.isoformat())))
 
+    def deployed_between(self, begin: str, end: str) -> list[IndexedRun]:
+        """The runs of changes that were first deployed from an instant on and before another, both as stamps."""
+        within = and_(_runs.c.deployed_at >= begin, _runs.c.deployed_at < end)
+        return list(self._select(select(_runs).where(within)))
+
+    def not_deployed(self, opened_before: str) -> list[IndexedRun]:
+        """The runs, opened before an instant, of changes that were not deployed; superseded ones are left out."""
+        waits = and_(_runs.c.deployed_at.is_(None), _runs.c.superseded_by.is_(None), _runs.c.opened_at < opened_before)
+        return list(self._select(select(_runs).where(waits).order_by(_runs.c.change_id, _runs.c.run_id)))
+
     def standing_at(self, statuses: Iterable[str], day: date | None = None) -> list[IndexedRun]:
         """The runs with one of these statuses, all or those of an intake day, in the order they were opened."""
         query = select(_runs).where(_runs.c.status.in_(list(statuses))).order_by(_runs.c.opened_at, _runs.c.run_id)

@@ -63,6 +63,8 @@ runs = Table(
     Column("closed", Boolean, nullable=False),
     Column("signed", Boolean, nullable=False, index=True),
     Column("configuration", String(64), nullable=False),
+    Column("deployed_at", String, index=True),
+    Column("clean", Boolean),
 )
 adoptions = Table(
     "adoptions",
@@ -118,6 +120,7 @@ datasets = Table(
     Column("rows", Integer, nullable=False),
 )
 
+_PAUSED = ("head", "status", "pending", "reason", "since", "closed", "clean")
 _EVERY = (metadata, deployment_index.metadata, clock_index.metadata)
 
 
@@ -179,7 +182,7 @@ def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> No
             connection.execute(
                 update(runs)
                 .where(runs.c.run_id == bindparam("run"))
-                .values({name: bindparam(name) for name in ("head", "status", "pending", "reason", "since", "closed")})
+                .values({name: bindparam(name) for name in _PAUSED})
                 .values(signed=False),
                 [_paused(data, kind == "run_closed") for data in batch],
             )
@@ -235,7 +238,7 @@ def _opened(data: dict[str, Any]) -> dict[str, Any]:
 
 def _paused(data: dict[str, Any], closed: bool) -> dict[str, Any]:
     paused = {name: data[name] for name in ("head", "status", "pending", "reason")}
-    return {**paused, "run": data["run_id"], "since": data["at"], "closed": closed}
+    return {**paused, "run": data["run_id"], "since": data["at"], "closed": closed, "clean": data.get("clean")}
 
 
 def columns_of(table: Table, data: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,10 @@ OPENED = "OPENED"
 
 @dataclass(frozen=True, slots=True)
 class IndexedRun:
-    """A run as the register last described it; `since` is when, `signed` that a sign-off waits to be taken up."""
+    """A run as the register last described it; `since` is when, `signed` that a sign-off waits to be taken up.
+
+    `deployed_at` is when its change was first deployed, `clean` what its handoff said, None before there is one.
+    """
 
     run_id: str
     digest: str
@@ -31,6 +34,8 @@ class IndexedRun:
     closed: bool
     signed: bool
     configuration: str
+    deployed_at: str | None
+    clean: bool | None
 
 
 ClockKey = tuple[str, str, str]

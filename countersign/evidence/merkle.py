@@ -65,16 +65,25 @@ def root_of(hashes: Iterable[bytes]) -> bytes:
     return tree.root
 
 
-def inclusion_proof(hashes: Sequence[bytes], index: int) -> list[bytes]:
-    """The path from the leaf at `index` to the root over all of them (RFC 6962, 2.1.1)."""
-    if not 0 <= index < len(hashes):
-        raise ValueError(f"there is no leaf {index} among {len(hashes)}")
-    if len(hashes) == 1:
-        return []
-    split = _split(len(hashes))
-    if index < split:
-        return [*inclusion_proof(hashes[:split], index), root_of(hashes[split:])]
-    return [*inclusion_proof(hashes[split:], index - split), root_of(hashes[:split])]
+def inclusion_proofs(hashes: Iterable[bytes], indexes: Iterable[int]) -> dict[int, list[bytes]]:
+    """The paths from these leaves to the root over all of them (RFC 6962, 2.1.1), at the cost of computing it once.
+
+    Raises ValueError for an index that has no leaf.
+    """
+    level = list(hashes)
+    proofs: dict[int, list[bytes]] = {index: [] for index in indexes}
+    if outside := [index for index in proofs if not 0 <= index < len(level)]:
+        raise ValueError(f"there is no leaf {outside[0]} among {len(level)}")
+    depth = 0
+    while len(level) > 1:
+        for index, proof in proofs.items():
+            beside = (index >> depth) ^ 1
+            if beside < len(level):  # the last node of an odd level goes up as it is
+                proof.append(level[beside])
+        odd = level[-1:] if len(level) % 2 else []
+        level = [*map(node_hash, level[::2], level[1::2]), *odd]
+        depth += 1
+    return proofs
 
 
 def consistency_proof(hashes: Sequence[bytes], size: int) -> list[bytes]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from countersign.evidence.chain import ChainFile
-from countersign.evidence.merkle import includes, inclusion_proof, leaf_hash
+from countersign.evidence.merkle import includes, inclusion_proofs, leaf_hash
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import Seal
 
@@ -38,7 +38,5 @@ def prove(root: EvidenceRoot, seal: Seal, indexes: Iterable[int]) -> list[Inclus
             hashes.append(leaf_hash(raw))
             if index in wanted:
                 lines[index] = raw.decode("utf-8")
-    return [
-        Inclusion(lines[index], index, tuple(part.hex() for part in inclusion_proof(hashes, index)))
-        for index in sorted(lines)
-    ]
+    proofs = inclusion_proofs(hashes, sorted(lines))
+    return [Inclusion(lines[index], index, tuple(part.hex() for part in path)) for index, path in proofs.items()]

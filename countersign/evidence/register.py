@@ -27,7 +27,10 @@ _FINDINGS_HEAD = b'"event":"findings_head"'
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What the register says of a run before its first step."""
+    """What the register says of a run before its first step.
+
+    `deployed_at` is when its change was first deployed, by which it belongs to a month's population.
+    """
 
     run_id: str
     digest: str
@@ -40,6 +43,7 @@ class Opening:
     supersedes: str | None
     configuration: str
     trace: Trace | None = None
+    deployed_at: str | None = None
 
     def draft(self) -> Draft:
         data = {
@@ -54,6 +58,7 @@ class Opening:
             "supersedes": self.supersedes,
             "configuration": self.configuration,
             "trace": asdict(self.trace) if self.trace else None,
+            "deployed_at": self.deployed_at,
         }
         return Draft("run_opened", ACTOR, data)
 
@@ -62,7 +67,7 @@ class Opening:
 class Pause:
     """Where a run stands: the head of its log and what it waits for, asked for at `asked_at`.
 
-    `noticed` is what the observer was told of (`block`, `exception`), and when.
+    `noticed` is what the observer was told of (`block`, `exception`), and when; `clean` what the handoff of a run said.
     """
 
     run_id: str
@@ -74,6 +79,7 @@ class Pause:
     stages: tuple[str, ...]
     asked_at: str | None = None
     noticed: Mapping[str, str] = field(default_factory=dict)
+    clean: bool | None = None
 
     def draft(self) -> Draft:
         data: dict[str, Any] = {
@@ -88,6 +94,8 @@ class Pause:
             data["asked_at"] = self.asked_at
         if self.noticed:
             data["noticed"] = dict(self.noticed)
+        if self.clean is not None:
+            data["clean"] = self.clean
         return Draft("run_closed" if self.closed else "run_head", ACTOR, data)
 
 
@@ -239,6 +247,22 @@ def newest_findings_head(register: Path) -> str | None:
                 return str(event["head"])
             at = content.rfind(_FINDINGS_HEAD, 0, at)
     return None
+
+
+def events_of(register: Path, kind: str, *, before: int | None = None) -> Iterator[dict[str, Any]]:
+    """The register's lines of one kind, as they stand, in their order, all or those before a size in bytes.
+
+    Raises TamperedError for a broken one.
+    """
+    needle = f'"event":"{kind}"'.encode()
+    with _mapped(register) as content:
+        end = len(content) if before is None else before
+        at = content.find(needle)
+        while 0 <= at < end:
+            event = _event_around(at, content, register, kind)
+            if event.get("event") == kind:
+                yield event
+            at = content.find(needle, at + len(needle))
 
 
 @contextmanager

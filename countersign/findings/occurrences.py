@@ -63,6 +63,22 @@ def incomplete_population(month: date, missing: str, seen_at: datetime, policy: 
     return Occurrence(kind, subject, Severity.SEV_2, "control_owner", None, None, (), seen_at, due)
 
 
+def late_sample(month: date, due_at: datetime, observers: Iterable[str], policy: Policy) -> Occurrence:
+    """A month's sample that nobody had answered for when that was due: it opens a completeness review."""
+    due = hours_after(due_at, policy.escalation.dispose_within_hours)
+    subject = f"{ClockKind.POPULATION_OBSERVATION} of {month:%Y-%m}: completeness review"
+    kind, owner = FindingKind.SLA_BREACH, policy.population_review.owner
+    return Occurrence(kind, subject, Severity.SEV_3, owner, None, None, tuple(observers), due_at, due)
+
+
+def sample_deviations(month: date, what: str, seen_at: datetime, policy: Policy, *, grave: bool) -> Occurrence:
+    """Deviations in a month's sample; grave where the rate that they leave open is not tolerable."""
+    due = hours_after(seen_at, policy.escalation.dispose_within_hours)
+    kind, subject = FindingKind.CONTROL_EXCEPTION, f"sample of {month:%Y-%m}, {what}"
+    severity = Severity.SEV_2 if grave else Severity.SEV_3
+    return Occurrence(kind, subject, severity, "control_owner", None, None, (), seen_at, due)
+
+
 def _of_run(
     kind: FindingKind,
     subject: str,

@@ -18,6 +18,7 @@ from countersign.policy.kept import read_kept
 from countersign.policy.load import load_calendar, load_catalogue, load_policy, read_calendar
 from countersign.policy.retention import LocalStoreSpec, Retention, S3StoreSpec, Span, StoreSpec
 from countersign.policy.roster import Delegation, Person, SigningKey, noreply_login
+from countersign.policy.sample import Sample
 from countersign.policy.systems import Authority, System, Template
 from countersign.policy.words import UNASSIGNED, Key, Kind, Role
 
@@ -41,6 +42,7 @@ __all__ = [
     "Role",
     "Route",
     "S3StoreSpec",
+    "Sample",
     "SigningKey",
     "SourceSpec",
     "Span",

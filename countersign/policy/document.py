@@ -14,9 +14,11 @@ from pydantic import Field, model_validator
 from countersign.clocks.allowance import Allowance, ClockKind, Tier, Unit
 from countersign.policy.escalation import Escalation
 from countersign.policy.model import ModelSpec
+from countersign.policy.population import Population
 from countersign.policy.references import wrong_references
 from countersign.policy.retention import Retention, Span, StoreSpec
 from countersign.policy.roster import Day, Person, one_owner_each
+from countersign.policy.sample import Sample
 from countersign.policy.section import Kept, Pattern, Section
 from countersign.policy.systems import Authority, System, Template
 from countersign.policy.timestamp import TimestampSpec
@@ -140,6 +142,8 @@ class Policy(Kept):
     approval_clock: TieredTarget
     observation_clock: TieredTarget
     population_review: Target
+    population: Population = Population()
+    sample: Sample = Sample()
     emergency_approval: Target
     retention: Retention
     retention_store: StoreSpec | None = None

@@ -384,6 +384,7 @@ def _pause(result: _Done) -> Pause | None:
         result.stages,
         stamp(state.requests[state.pending].at) if state.pending else None,
         {about: stamp(at) for about, at in state.notices.items()},
+        state.handoff["clean"] if state.handoff is not None else None,
     )
 
 

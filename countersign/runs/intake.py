@@ -15,6 +15,7 @@ from countersign.changes.origin import EXTRACTED, as_extracted, as_submitted
 from countersign.changes.payload import Payload, accept
 from countersign.changes.sources.build import origin_of
 from countersign.changes.sources.interface import Item, Origin, Record, Skipped, Source, Unreadable
+from countersign.clocks.instant import stamp
 from countersign.errors import PayloadError, SourceError
 from countersign.evidence import durable
 from countersign.evidence.deployed import RegisteredDeployment
@@ -305,6 +306,7 @@ def _openings(engine: Engine, new: dict[str, Arrival], day: date) -> list[Openin
     for run_id, arrival in new.items():
         payload = arrival.payload
         key = (payload.change.system, payload.change.id)
+        deployed_at = payload.change.first_deployed_at
         openings.append(
             Opening(
                 run_id=run_id,
@@ -318,6 +320,7 @@ def _openings(engine: Engine, new: dict[str, Arrival], day: date) -> list[Openin
                 supersedes=newest.get(key),
                 configuration=engine.current.configuration.digest,
                 trace=arrival.trace,
+                deployed_at=stamp(deployed_at) if deployed_at else None,
             )
         )
         newest[key] = run_id

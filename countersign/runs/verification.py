@@ -11,12 +11,12 @@ from itertools import groupby
 from pathlib import Path
 
 from countersign.changes.classification import classify
-from countersign.clocks.instant import parse_instant
+from countersign.clocks.instant import parse_instant, stamp
 from countersign.controls import gate
 from countersign.controls.model.combined import claims_of, read
 from countersign.controls.quote import fold_quote
 from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
-from countersign.evidence.contents import check_contents, check_dataset
+from countersign.evidence.contents import check_contents, check_dataset, check_files, orphaned_blobs
 from countersign.evidence.lines import ZERO, Entry
 from countersign.evidence.log import AuditLog, Trust
 from countersign.evidence.register import Register
@@ -57,6 +57,8 @@ class Registered:
     head: str = ZERO
     status: str = ""
     line: int = 0
+    deployed_at: str | None = None
+    clean: bool | None = None
     heads: list[tuple[str, datetime]] = field(default_factory=list)
 
     def saw(self, head: str, order: Mapping[str, int]) -> datetime | None:
@@ -67,13 +69,17 @@ class Registered:
 
 @dataclass(slots=True)
 class Account:
-    """What the register says: runs by id, and by asset and day the dataset's digest and the line that says it."""
+    """What the register says: runs by id, and by asset and day the dataset's digest and the line that says it.
+
+    `files` are others that it names by their path, each with its digest.
+    """
 
     runs: dict[str, Registered] = field(default_factory=dict)
     genesis: str = ""
     in_force: str = ""
     datasets: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
     erasures: Erasures = field(default_factory=Erasures)
+    files: dict[str, str] = field(default_factory=dict)
 
     def published(self) -> dict[str, dict[str, set[str]]]:
         """By day and asset, the runs that were there when its file was registered last."""
@@ -92,6 +98,7 @@ def read_account(register: Register) -> Account:
     for entry in register.records():
         data = entry.data
         account.erasures.take(entry, account.in_force)
+        account.files.update(data.get("files", {}))
         if entry.event in ("root_opened", "configuration_adopted"):
             account.in_force = data["configuration"]
             account.genesis = account.genesis or account.in_force
@@ -100,13 +107,13 @@ def read_account(register: Register) -> Account:
         elif entry.event == "run_opened":
             day = date.fromisoformat(data["day"])
             opened = Registered(data["run_id"], data["digest"], day, data["configuration"], account.in_force)
-            opened.line = entry.line
+            opened.line, opened.deployed_at = entry.line, data["deployed_at"]
             account.runs[data["run_id"]] = opened
         elif entry.event in ("run_head", "run_closed", "signed_off", "breached") and "head" in data:
             run = account.runs[data["run_id"]]
             run.head, run.line = data["head"], entry.line
             run.heads.append((data["head"], parse_instant(entry.ts)))
-            run.status = data.get("status", run.status)
+            run.status, run.clean = data.get("status", run.status), data.get("clean", run.clean)
     return account
 
 
@@ -170,6 +177,7 @@ class Verifier:
         if run_ids is None:
             erased = {digest for done in account.erasures.done for digest in done.act.on["digests"]}
             faults += map(_of_root, check_contents(self._root, account.datasets, erased))
+            faults += map(_of_root, check_files(self._root, account.files))
             faults += self._unregistered(known)
         chosen = ground.chosen(run_ids or known, self._root.path)
         days = None if run_ids is None else {run.day.isoformat() for run in chosen}
@@ -190,7 +198,9 @@ class Verifier:
         demo = len(self._attestations.demo)
         ids = {run.run_id for run in chosen}
         gone = [done for done in account.erasures.done if done.act.on["run_id"] in ids]
-        return Verified(len(chosen), faults, trust, ground.sealed.since, demo, self._genesis is not None, gone)
+        orphans = len(orphaned_blobs(self._root)) if run_ids is None else 0
+        given = self._genesis is not None
+        return Verified(len(chosen), faults, trust, ground.sealed.since, demo, given, gone, orphans)
 
     def ground(self) -> "Ground":
         """What runs stand on: seals, register and configurations, and everything that is wrong with these."""
@@ -285,12 +295,7 @@ class Verifier:
         self, run: Registered, state: RunState, path: Path, order: Mapping[str, int]
     ) -> Iterator[RunFault]:
         where = str(path)
-        if state.ingested and state.digest != run.digest:
-            yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
-        # a run that could not be gone on with is FAILED in the register alone, since its log could not be written
-        held = run.status == Status.FAILED and state.closed_as is None
-        if run.status and state.status != run.status and state.error is None and not held:
-            yield RunFault(run.run_id, "status_differs", where, f"the status that the register knows, {run.status}")
+        yield from _against_register(run, state, where)
         if not state.ingested:
             return
         versions = self._versions.at(run.configuration)
@@ -336,6 +341,25 @@ class Verifier:
             yield RunFault(state.run_id, "classification_forged", where, detail)
 
 
+def _against_register(run: Registered, state: RunState, where: str) -> Iterator[RunFault]:
+    """What the register says of a run otherwise than its log."""
+    if state.ingested and state.digest != run.digest:
+        yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
+    # a run that could not be gone on with is FAILED in the register alone, since its log could not be written
+    held = run.status == Status.FAILED and state.closed_as is None
+    if run.status and state.status != run.status and state.error is None and not held:
+        yield RunFault(run.run_id, "status_differs", where, f"the status that the register knows, {run.status}")
+    if state.ingested and not _counted(run, state):
+        detail = "the deployment and the conclusion by which the register counts it in a month's population"
+        yield RunFault(run.run_id, "counted_otherwise", where, detail)
+
+
+def _counted(run: Registered, state: RunState) -> bool:
+    """Whether the register says of a run what puts its change into a month's population, and among its clean ones."""
+    deployed_at, clean = state.change.first_deployed_at, state.handoff["clean"] if state.handoff else None
+    return (deployed_at and stamp(deployed_at)) == run.deployed_at and (not run.status or clean == run.clean)
+
+
 def _claims_follow(state: RunState, versions: Versions) -> bool:
     """Whether a model was asked where the policy names one, and its assertions are those of its answer."""
     if state.asked is None or versions.policy.model is None:
@@ -365,7 +389,8 @@ class Verified:
 
     `trust` is how far the answer reaches for every one of them. What came after `since` nobody but whoever runs this
     root vouches for. `demo` counts sign-offs by keys of a demonstration. Without a genesis digest from outside the
-    configuration is self-asserted. `erased` are the texts that two people took out of these runs.
+    configuration is self-asserted. `erased` are the texts that two people took out of these runs. `orphans` counts
+    blobs that nothing names, which a crash leaves and nobody misses.
     """
 
     checked: int
@@ -375,6 +400,7 @@ class Verified:
     demo: int = 0
     genesis_given: bool = False
     erased: list[Done] = field(default_factory=list)
+    orphans: int = 0
 
     @property
     def ok(self) -> bool:

@@ -63,19 +63,26 @@ def seed(population_digest: bytes, nonce: str | None, rule: NonceRule) -> Seed:
                 " observer for it, who gives it after the population digest is published"
             )
         return Seed(hashlib.sha256(population_digest).digest(), "producer")
+    return Seed(hashlib.sha256(population_digest + SEPARATOR + require_nonce(nonce).encode()).digest(), "observer")
+
+
+def require_nonce(nonce: str) -> str:
+    """The nonce, where it can be one. Raises SamplingError."""
     if len(nonce) < SHORTEST_NONCE or not nonce.isprintable() or nonce != nonce.strip():
         raise SamplingError(
             f"nonce: {printable(nonce)!r} can be guessed or misread; it has {SHORTEST_NONCE} printable characters or"
             " more, and no space around them (`openssl rand -hex 16` makes one)"
         )
-    return Seed(hashlib.sha256(population_digest + SEPARATOR + nonce.encode()).digest(), "observer")
+    return nonce
 
 
 def draw(change_ids: Iterable[str], n: int, with_seed: Seed) -> Draw:
     """The n lowest tickets of a stratum, lowest first. Reads the ids once and keeps no more than n of them.
 
-    Raises SamplingError where there are fewer than n, or an id stands among them twice.
+    Raises SamplingError where n is not positive, where there are fewer than n, or an id stands among them twice.
     """
+    if n < 1:
+        raise SamplingError(f"n: {n} items are no sample; it has at least one")
     started = hashlib.sha256(with_seed.value + SEPARATOR)
 
     def ticket(change_id: str) -> bytes:

@@ -3,14 +3,17 @@
 What belongs here: the table as a named plan, and what it supports in the language of the exact plans. The sizes are
 the low ends of the ranges in PricewaterhouseCoopers, *Sarbanes-Oxley Act: Section 404, Practical Guidance for
 Management* (July 2004), as the field has used them since. They rest on judgement, not on a distribution; so each plan
-says which deviation rate a result without deviations really leaves open.
+says which deviation rate a result without deviations really leaves open. In a month's sample the
+size counts for each stratum that is drawn at random and has more items than that.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from countersign.sampling.limit import UpperLimit, upper_limit
-from countersign.sampling.rates import Rate
+from countersign.sampling.plan import EXAMINED_WHOLE, StratumPlan, plan
+from countersign.sampling.rates import Rate, Terms
 
 
 class Frequency(StrEnum):
@@ -48,3 +51,19 @@ def frequency_plan(frequency: Frequency, confidence: Rate) -> FrequencyPlan:
     """The firms' size for a frequency, with the upper limit that no deviation in it supports. Raises SamplingError."""
     n, population = _SIZES[frequency]
     return FrequencyPlan(frequency, n, population, upper_limit(n, 0, confidence, population))
+
+
+def plan_by_frequency(frequency: Frequency, population: Mapping[str, int], terms: Terms) -> tuple[StratumPlan, ...]:
+    """The plan of each tier, by the table where it is drawn at random and larger. Raises SamplingError."""
+    n = _SIZES[frequency][0]
+    return tuple(
+        planned if planned.tier in EXAMINED_WHOLE or planned.population <= n else _by_table(planned, frequency, terms)
+        for planned in plan(population, terms)
+    )
+
+
+def _by_table(planned: StratumPlan, frequency: Frequency, terms: Terms) -> StratumPlan:
+    n = _SIZES[frequency][0]
+    supports = upper_limit(n, 0, terms.confidence, planned.population)
+    formula = f"the firms' table, {frequency}: n = {n}, k = 0; supports {supports.limit:.4f}: {supports.formula}"
+    return StratumPlan(planned.tier, planned.population, "random", n, 0, formula)

@@ -20,7 +20,7 @@ from countersign.sampling.risk import Deviating, Finite, Method, Unlimited, smal
 
 Selection = Literal["every item", "random"]
 
-EXAMINED_WHOLE = frozenset({"emergency"})  # tiers of which every change is examined
+EXAMINED_WHOLE = frozenset({"emergency", "late"})  # tiers of which every change is examined
 MOST_ALLOWED = 2_000  # deviations; beyond it a search takes minutes, and nobody can examine such a sample
 
 

@@ -106,6 +106,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "model_key_in_its_address": (model(base_url="https://me:sk-1@models.example"), "model.base_url: holds more than"),
     "model_key_itself": (model(key="sk-0123456789"), "model.key: String should match"),
     "model_of_nobody": (model(adapter="oracle"), "model.adapter: Input should be 'openai' or 'anthropic'"),
+    "sample_expects_the_tolerable": (
+        {"sample": {**SHIPPED["sample"], "expected": 0.05}}, "sample: expected: is not below `tolerable`",
+    ),
+    "sample_in_per_cent": ({"sample": {**SHIPPED["sample"], "confidence": 95}}, "sample.confidence: Input should be"),
+    "sample_seeded_by_nobody": ({"sample": {"nonce": "never"}}, "sample.nonce: Input should be 'required' or 'opti"),
     "email_of_two": (with_people(person(emails=["Maker@example.com"])), "people: 'maker@example.com' bel"),
     "noreply_of_the_login_of_another": (
         with_people(person(emails=["7+Example-Maker@users.noreply.github.com"])), "people: 'example-maker' belongs",

@@ -5,6 +5,7 @@ Specific here: uncommitted files are copied over the clone, and the environment 
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,8 @@ def test_the_first_run_does_everything_and_the_second_finds_nothing_left(clone: 
     assert "| CHG-1007 |" in first
     assert "change_type: 'standard' means two things" in first
     assert f"Evidence: {clone / 'evidence'}" in first
+    assert re.search(r"Sample: \d{4}-\d\d: frozen with \d+ runs, \d+ of them clean; ", first)
+    assert "not drawn: no key seals this evidence root" in first
     assert "Open UI: make ui" in first
     assert "Nothing was left to do" not in first
     logs = {path: path.read_bytes() for path in (clone / "evidence").glob("runs/**/audit.jsonl")}
@@ -70,6 +73,7 @@ def test_the_first_run_does_everything_and_the_second_finds_nothing_left(clone: 
 
     second = make_run(clone)
     assert "Nothing was left to do" in second
+    assert re.search(r"Sample: \d{4}-\d\d: frozen, and waits for the observer's nonce; \d{4}-\d\d is due on ", second)
     assert "| inbox | 7 | 0 | 6 | 1 | 0 |" in second
     assert f"| this_repository | {commits} | 0 |" in second
     assert {path: path.read_bytes() for path in (clone / "evidence").glob("runs/**/audit.jsonl")} == logs

@@ -25,6 +25,8 @@ DEPS = {
     "finding": ["handoff_report", "sign_off"],
     "ops_report": ["finding"],
     "retention_inventory": ["audit_log"],
+    "clean_population_sample": ["audit_log"],
+    "completeness_review": ["clean_population_sample"],
 }
 CHECKS = {
     "grounding_gate:nothing_blocked",
@@ -35,7 +37,19 @@ CHECKS = {
     "finding:no_clock_overdue",
     "retention_inventory:nothing_left_early",
 }
-JOBS = {"daily", "advance", "record_sign_off", "integrity", "seal", "watch", "sla_roll_up", "retention"}
+JOBS = {
+    "daily",
+    "advance",
+    "record_sign_off",
+    "integrity",
+    "seal",
+    "watch",
+    "sla_roll_up",
+    "retention",
+    "monthly_sample",
+    "monthly_review",
+}
+SAMPLE = {"clean_population_sample", "completeness_review"}
 OPERATIONS = {"finding", "ops_report", "retention_inventory"}
 
 
@@ -55,13 +69,13 @@ def test_assets_and_what_they_depend_on(graph: AssetGraph) -> None:
 def test_every_asset_says_what_it_is_and_whose(graph: AssetGraph) -> None:
     for node in graph.asset_nodes:
         assert len(node.description or "") > 30, node.key
-        group = {"source": "sources", **dict.fromkeys(OPERATIONS, "operations")}
+        group = {"source": "sources", **dict.fromkeys(OPERATIONS, "operations"), **dict.fromkeys(SAMPLE, "sample")}
         assert (node.group_name, node.owners) == (
             group.get(node.key.path[0], "evidence_chain"),
             ["team:change-control"],
         )
         kinds = {"inbox": {"files"}, "workpaper": {"parquet"}, "handoff_report": {"parquet"}}
-        kinds["retention_inventory"] = {"tar"}
+        kinds |= {"retention_inventory": {"tar"}, "clean_population_sample": {"parquet"}}
         assert node.kinds == kinds.get(node.key.path[-1], {"json"})
 
 
@@ -72,6 +86,13 @@ def test_days_run_from_the_policys_first_to_today_in_its_zone(graph: AssetGraph)
             assert days is None
             continue
         assert isinstance(days, TimeWindowPartitionsDefinition)
+        if node.key.path[0] in SAMPLE:
+            assert (days.timezone, days.end_offset, days.get_first_partition_key()) == (
+                "America/New_York",
+                0,
+                "2026-01",
+            )
+            continue
         assert (days.timezone, days.end_offset) == ("America/New_York", 1)
         assert days.get_first_partition_key() == "2026-01-01"
 
@@ -89,7 +110,7 @@ def test_jobs_select_what_they_are_for(deployment: Deployment) -> None:
     repository = definitions.get_repository_def()
     assert {name for name in repository.job_names if not name.startswith("__")} == JOBS
     daily, integrity = definitions.resolve_job_def("daily"), definitions.resolve_job_def("integrity")
-    assert {key.to_user_string() for key in daily.asset_layer.selected_asset_keys} == set(DEPS) - OPERATIONS
+    assert {key.to_user_string() for key in daily.asset_layer.selected_asset_keys} == set(DEPS) - OPERATIONS - SAMPLE
     assert [node.name for node in daily.nodes] == ["daily_changes"]
     assert not integrity.asset_layer.selected_asset_keys
     assert {node.name for node in integrity.nodes} == {check.replace(":", "_") for check in CHECKS}
@@ -111,13 +132,21 @@ def test_sensors_and_schedules_are_running_by_default(deployment: Deployment) ->
     assert sensors == {"intake_sensor": ["daily"], "approval_sensor": ["advance"], "sla_sensor": ["watch"],
                        "failed_run_sensor": []}  # fmt: skip
     assert {sensor.default_status for sensor in repository.sensor_defs} == {DefaultSensorStatus.RUNNING}
-    retention, roll_up, nightly, sealing = sorted(repository.schedule_defs, key=lambda schedule: schedule.name)
+    retention, roll_up, review, monthly, nightly, sealing = sorted(
+        repository.schedule_defs, key=lambda schedule: schedule.name
+    )
     assert (roll_up.name, roll_up.job_name, roll_up.cron_schedule) == ("daily_sla_roll_up", "sla_roll_up", "0 7 * * *")
     assert (nightly.name, nightly.job_name, nightly.cron_schedule) == ("nightly_integrity", "integrity", "30 2 * * *")
     assert (retention.name, retention.job_name, retention.cron_schedule) == (
         "daily_retention", "retention", "0 4 * * *",
     )  # fmt: skip
-    for schedule in (retention, roll_up, nightly):
+    assert (monthly.name, monthly.job_name, monthly.cron_schedule) == (
+        "monthly_sample_due", "monthly_sample", "0 6 * * *",
+    )  # fmt: skip
+    assert (review.name, review.job_name, review.cron_schedule) == (
+        "monthly_review_due", "monthly_review", "30 6 * * *",
+    )  # fmt: skip
+    for schedule in (retention, roll_up, review, monthly, nightly):
         assert schedule.execution_timezone == "America/New_York"
         assert schedule.default_status is DefaultScheduleStatus.RUNNING
     assert (sealing.name, sealing.job_name, sealing.cron_schedule) == ("nightly_seal", "seal", "0 2 * * *")

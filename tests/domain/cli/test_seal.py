@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from countersign.evidence import durable
+from countersign.evidence.root import EvidenceRoot
 from tests.conftest import payload_with
 from tests.domain.cli.conftest import Cli, Write
 from tests.domain.evidence.authority import authority, make_authority
@@ -38,6 +40,12 @@ def test_a_root_is_sealed_and_verified_up_to_the_seal(cli: Cli, sealed: dict[str
     assert (witness["ok"], witness["trust"]) == (True, "witness")
     assert witness["self_attested_since"] > verified["self_attested_since"]
     assert "self-attested since" in cli("verify").out
+
+
+def test_a_blob_that_no_log_names_is_said_and_is_no_fault(cli: Cli, sealed: dict[str, Any], root: Path) -> None:
+    durable.keep_by_digest(EvidenceRoot(root).blobs, b"what a crash left")
+    assert "orphaned: 1 blobs are named by no log" in cli("verify").out
+    assert cli("verify", "--json").document["orphaned_blobs"] == 1
 
 
 def test_the_key_may_be_named_by_the_environment(

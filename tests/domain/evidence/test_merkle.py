@@ -14,7 +14,7 @@ from countersign.evidence.merkle import (
     consistency_proof,
     extends,
     includes,
-    inclusion_proof,
+    inclusion_proofs,
     leaf_hash,
     node_hash,
     root_of,
@@ -28,6 +28,10 @@ SOME = bytes.fromhex("abacaba000000000000000000000000000000000000000000060061e00
 
 def proof_of(vector: dict[str, Any]) -> list[bytes]:
     return [bytes.fromhex(part) for part in vector["proof"]]
+
+
+def inclusion_proof(hashes: list[bytes], index: int) -> list[bytes]:
+    return inclusion_proofs(hashes, [index])[index]
 
 
 def corrupted(proof: list[bytes], *roots: bytes) -> Iterator[list[bytes]]:

@@ -23,7 +23,7 @@ from countersign.retention.days import FinishedDay
 from countersign.retention.halves import Parting, join
 from countersign.retention.pack import Pack, pack
 from countersign.retention.tar import TarWriter, members
-from countersign.retention.unpack import unpack, unpacked
+from countersign.retention.unpack import TREE, unpack, unpacked
 from tests.domain.evidence.conftest import chained
 from tests.domain.retention.conftest import DAY, NEXT, Keeping
 
@@ -38,7 +38,7 @@ def opened(made: Pack, folder: Path) -> dict[str, bytes]:
     """The files of a pack as they were in the root."""
     folder.mkdir()
     unpack(made.chain.path, made.texts.path, folder)
-    return {file.name: file.at.read_bytes() for file in unpacked(folder)}
+    return {file.name: (folder / TREE / file.name).read_bytes() for file in unpacked(folder)}
 
 
 def test_the_same_evidence_gives_the_same_bytes(in_folder: Keeping, tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from countersign.errors import EvidenceError, StoreError, TamperedError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.seals import check_seals
+from countersign.retention.local import LocalStore
 from countersign.retention.restore import _append, restore, restore_into, verify_restored
 from countersign.runs.approvals import Approver
 from countersign.runs.erasure import Eraser
 from countersign.runs.reperformance import Reperformer
-from tests.conftest import Counted, payload_with
+from tests.conftest import Counted, StepClock, payload_with
 from tests.domain.retention.conftest import DAY, NEXT, Keeping, loosen
 
 
@@ -110,6 +111,14 @@ def test_a_file_where_a_folder_was_is_named_and_left(in_folder: Keeping, name: s
     assert restore(in_folder.archive, in_folder.store, DAY).differing == [name]
 
 
+def test_a_day_that_another_store_has_is_not_looked_for_in_this_one(
+    in_folder: Keeping, tmp_path: Path, clock: StepClock
+) -> None:
+    in_folder.kept()
+    with pytest.raises(EvidenceError, match=r"2026-11-23: is in local:.*worm; the policy names local:.*other"):
+        restore(in_folder.archive, LocalStore(tmp_path / "other", clock=clock), DAY)
+
+
 def test_a_register_that_was_rewritten_is_named(in_folder: Keeping) -> None:
     in_folder.kept()
     path = in_folder.root.register
@@ -199,7 +208,7 @@ def test_a_disk_that_is_full_is_said_and_leaves_nothing_half(
     in_folder.kept()
     lose(in_folder)
     with monkeypatch.context() as full:
-        full.setattr("countersign.retention.unpack._write", _full)
+        full.setattr("countersign.retention.unpack._make_small", _full)
         with pytest.raises(
             EvidenceError, match=r"2026-11-23: not restored: .*No space left on device; restore it again"
         ):

@@ -23,7 +23,7 @@ from countersign.runs.engine import Outcome
 from countersign.runs.run import Run, RunResult
 from countersign.runs.sign_offs import Receipt, SignOffDesk
 from countersign.runs.statement import Statement
-from countersign.runs.verification import RunFault, Verifier
+from countersign.runs.verification import RunFault, Verified, Verifier
 from countersign.runs.versions import MapperFactory
 from tests.conftest import POLICY, Counted, StepClock, payload_with
 from tests.evidence_script import script_faults
@@ -72,10 +72,13 @@ class Bench:
 
     def faults(self) -> list[RunFault]:
         """What the verifier finds; where that is nothing, the script that knows nothing of us must agree."""
-        faults = Verifier(self.root).verify().faults
+        faults = self.verify().faults
         if not faults:
             assert script_faults(self.root) == []
         return faults
+
+    def verify(self) -> Verified:
+        return Verifier(self.root).verify()
 
     def kinds(self) -> list[str]:
         return [fault.kind for fault in self.faults()]
