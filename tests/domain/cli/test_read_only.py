@@ -72,6 +72,7 @@ def test_where_a_root_cannot_take_a_finding_verify_still_names_the_fault(cli: Cl
         log.write_bytes(log.read_bytes().replace(b'"maker"', b'"faker"'))
     for path in root.glob("index.sqlite*"):
         path.unlink()
+    (root / "index.sqlite").touch(mode=0o600)
     (root / "index.sqlite").write_bytes(b"spoiled" * 999)
     answer = cli("verify", "--json")
     assert (answer.code, answer.document["faults"][0]["kind"]) == (1, "broken_chain")
