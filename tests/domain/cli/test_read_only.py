@@ -64,3 +64,16 @@ def test_verify_says_that_nothing_was_recorded_of_what_it_found_on_a_copy(cli: C
     document = json.loads(out)
     assert [fault["kind"] for fault in document["faults"]] == ["broken_chain"]
     assert (document["findings"], "cannot be written" in document["not_recorded"]) == ([], True)
+
+
+def test_where_a_root_cannot_take_a_finding_verify_still_names_the_fault(cli: Cli, write: Write, root: Path) -> None:
+    begin(cli, write)
+    for log in root.glob("runs/*/*/*/*/audit.jsonl"):
+        log.write_bytes(log.read_bytes().replace(b'"maker"', b'"faker"'))
+    for path in root.glob("index.sqlite*"):
+        path.unlink()
+    (root / "index.sqlite").touch(mode=0o600)
+    (root / "index.sqlite").write_bytes(b"spoiled" * 999)
+    answer = cli("verify", "--json")
+    assert (answer.code, answer.document["faults"][0]["kind"]) == (1, "broken_chain")
+    assert (answer.document["findings"], "cannot be used" in answer.document["not_recorded"]) == ([], True)
