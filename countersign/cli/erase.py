@@ -33,7 +33,7 @@ def erase(
     if run is None:
         raise UnknownRunError(f"{run_id}: no such run in {root}; `countersign status` lists them")
     eraser = Eraser(place, ConfigurationDesk(root).in_force(), clock=utc_now)
-    answer = eraser.approve(place.log(run.day, run_id), text, Approver(by, reason, key_ring(signing_key)))
+    answer = eraser.approve(run, text, Approver(by, reason, key_ring(signing_key)))
     if answer.done:
         Views(place, Register(place), index).make_anew(run.day)
     if as_json:
