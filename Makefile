@@ -32,6 +32,7 @@ bench: $(READY)
 	@$(BIN)/python -m benchmarks.sample
 	@$(BIN)/python -m benchmarks.clocks
 	@$(BIN)/python -m benchmarks.retention
+	@$(BIN)/python -m benchmarks.reperform
 
 # Twenty thousand seeds against a uniform draw (the tests do the same with fewer).
 sample-check: $(READY)

@@ -30,7 +30,7 @@ def erase(
     place, index = open_index(Path(root))
     run = index.known(run_id)
     eraser = Eraser(place, ConfigurationDesk(root).in_force(), clock=utc_now)
-    answer = eraser.approve(place.log(run.day, run_id), text, Approver(by, reason, key_ring(signing_key)))
+    answer = eraser.approve(run, text, Approver(by, reason, key_ring(signing_key)))
     if answer.done:
         Views(place, Register(place), index).make_anew(run.day)
     if as_json:

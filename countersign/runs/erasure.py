@@ -1,9 +1,9 @@
 """Erasing one text of a run where law demands it: by two owners who sign, and on record before it is done.
 
 The log's events never change, so every head, seal and signature stands as it did; in place of the text stands a mark
-with its SHA-256. Only a run that is over can lose words, since an open one goes on from them. What belongs here: what
-may be erased, and doing it so that the same command repairs a crash between line and log. What does not: whose approval
-stands (`approvals`), the day's Parquet files, and copies elsewhere.
+with its SHA-256. Only a run that is over, or was superseded, can lose words, since an open one goes on from them. What
+belongs here: what may be erased, and doing it so that the same command repairs a crash between line and log. What does
+not: whose approval stands (`approvals`), the Parquet files, and copies elsewhere.
 """
 
 import io
@@ -16,6 +16,7 @@ from countersign.clocks.instant import parse_instant
 from countersign.environment import Clock, Entropy, random_bytes
 from countersign.errors import RetentionRefused
 from countersign.evidence import durable
+from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import Entry, erased_line, parse_line
 from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Register
@@ -39,15 +40,14 @@ class Erasures:
 
         Two owners who approve at once may both have been the second one: the act is done once.
         """
-        at = parse_instant(entry.ts)
         if entry.event == APPROVED and entry.data["act"] == ERASED:
-            approval = Approval.read(entry.data, entry.actor, at, entry.texts)
+            approval = Approval.read(entry.data, entry.actor, parse_instant(entry.ts), entry.texts)
             self.waiting.setdefault(approval.act.canonical, []).append((approval, in_force))
         elif entry.event == ERASED:
             act = Act(ERASED, {name: entry.data[name] for name in ("run_id", "text", "digests")})
             if all(act.canonical != done.act.canonical for done in self.done):
                 approvals = tuple(self.waiting.pop(act.canonical, ()))
-                self.done.append(Done(act, at, tuple(entry.data["by"]), approvals))
+                self.done.append(Done(act, parse_instant(entry.ts), tuple(entry.data["by"]), approvals))
 
     def of(self, run_id: str) -> dict[str, str]:
         """The texts of a run that were erased, by SHA-256, with their ids."""
@@ -95,12 +95,14 @@ class Eraser:
         self._clock = clock
         self._register = Register(root, clock=clock, entropy=entropy)
 
-    def approve(self, path: Path, text: str, approver: Approver) -> Erasure:
-        """Approve that a text leaves the log at a path; with the second approval it does.
+    def approve(self, run: IndexedRun, text: str, approver: Approver) -> Erasure:
+        """Approve that a text leaves a run's log; with the second approval it does.
 
         Once the register has it, the same command by any owner finishes what a crash left. Raises RetentionRefused.
         """
-        log = AuditLog(path, root=self._root)
+        if not run.closed and run.superseded_by is None:
+            raise RetentionRefused(f"{run.run_id}: is not over yet, and goes on from its words")
+        log = AuditLog(self._root.log(run.day, run.run_id), root=self._root)
         erasures, now = read_erasures(self._register), self._clock()
         known = [digest for digest, name in erasures.of(log.run_id).items() if name == text]
         if known:
@@ -112,7 +114,7 @@ class Eraser:
             by, done = settle(act, approver, waiting, self._in_force, self._register, now)
             known = list(act.on["digests"])
         if done:
-            take_out(path, self._root.blobs, dict.fromkeys(known, text))
+            take_out(log.path, self._root.blobs, dict.fromkeys(known, text))
         return Erasure(log.run_id, text, by, done)
 
     def _digests(self, log: AuditLog, text: str) -> list[str]:
@@ -124,16 +126,11 @@ class Eraser:
             )
         with log.reading() as file:
             events = [event for event in map(parse_line, file) if event is not None and "prev" in event]
-        if not events or events[-1]["event"] not in _LAST:
-            raise RetentionRefused(f"{log.run_id}: is not over yet, and goes on from its words")
         found = [texts[text] for event in events for texts in _named(event) if text in texts]
         if not found:
             names = sorted({name for event in events for texts in _named(event) for name in texts})
             raise RetentionRefused(f"{log.run_id}: has no text {text!r}; it has {', '.join(names)}")
         return found
-
-
-_LAST = ("handed_off", "blocked", "out_of_scope")
 
 
 def _named(event: dict[str, Any]) -> Iterator[dict[str, str]]:

@@ -84,7 +84,7 @@ def export(root: EvidenceRoot, month: Month, to: Path, *, scripts: Path = _BESID
     (to / PAGE).write_text(page(population, sample, shown, complete=complete), encoding="utf-8")
     for name in SCRIPTS:
         if not (scripts / name).is_file():
-            raise SamplingError(f"{scripts / name}: the observer's script is not there; name its folder with --scripts")
+            raise SamplingError(f"{scripts / name}: the observer's script is not there; install countersign anew")
         _copy(scripts / name, to / name)
     return Bundle(to, sample, seal, runs)
 

@@ -42,11 +42,11 @@ def lose(keeping: Keeping, day: date = DAY) -> dict[str, bytes]:
 def test_a_restored_day_does_not_bring_back_what_was_erased(keeping: Keeping) -> None:
     """The pack stays as it was put, whole: nobody takes a text out of what is locked."""
     keeping.kept()
-    run_id, day = next((run.run_id, run.day) for run in keeping.bench.run.engine.index.all_runs(NEXT))
-    log = keeping.root.log(day, run_id)
+    run = keeping.bench.run.engine.index.all_runs(NEXT)[0]
+    log = keeping.root.log(run.day, run.run_id)
     eraser = Eraser(keeping.root, keeping.archive.versions, clock=keeping.clock, entropy=Counted())
     for owner in ("control-owner", "process-owner"):
-        eraser.approve(log, "evidence/approval", Approver(owner, "A court has ordered it.", KeyRing()))
+        eraser.approve(run, "evidence/approval", Approver(owner, "A court has ordered it.", KeyRing()))
     erased = log.read_bytes()
     assert keeping.check(read=True) == []
     restored = restore(keeping.archive, keeping.store, NEXT)

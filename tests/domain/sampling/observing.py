@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,12 @@ class Observing(Bench):
         command = ["ssh-keygen", "-Y", "sign", "-q", "-f", str(key or self.key(namespace)), "-n", namespace]
         done = subprocess.run(command, input=content, capture_output=True, check=True)
         return done.stdout
+
+
+def an_observing(policy: Policy, folder: Path, **sample: Any) -> Observing:
+    """A bench in a folder of its own, on the Monday on which everybody works; for tests that share one."""
+    clock = StepClock(datetime(2026, 11, 23, 14, tzinfo=UTC))
+    return Observing(folder / "evidence", policy, clock, folder / "keys", **sample)
 
 
 def with_sample(policy: Policy, **sample: Any) -> Policy:

@@ -29,8 +29,8 @@ from tests.domain.retention.conftest import attachment
 from tests.domain.runs.conftest import Line, chain, read_lines
 from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, as_csv, with_sample
 from tests.domain.sampling.populations import a_row
-from tests.evidence_script import SCRIPT
 from tests.keys import make_key, signed_policy
+from tests.sample_script import SAMPLE_SCRIPT, bundle_faults
 
 Rows = list[dict[str, Any]]
 WITHIN = "datasets/clean_population_sample/month=2026-10"
@@ -106,13 +106,6 @@ def check(folder: Path, *arguments: object) -> tuple[int, list[str]]:
     return done.returncode, done.stdout.splitlines()
 
 
-def faults(folder: Path) -> set[tuple[str, str]]:
-    """Names of faults, and what each is about."""
-    code, said = check(folder)
-    assert code == 1
-    return {(line.split("  ")[0], line.split("  ")[1]) for line in said if "  expected: " in line}
-
-
 @pytest.fixture(scope="module")
 def good(worked: Worked, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle as it should be."""
@@ -157,14 +150,14 @@ def test_a_population_that_was_frozen_wrong_is_named(bench: Observing, tmp_path:
     """Every signature and digest is right, and what the register says of the runs is not what was frozen."""
     change, name, about = FROZEN_WRONG[case]
     folder = bundled(bench, tmp_path / "bundle", change(of_the_month(bench)))
-    assert {(name, about)} == {(kind, where.split(" ")[0]) for kind, where in faults(folder)}
+    assert {(name, about)} == {(kind, where.split(" ")[0]) for kind, where in bundle_faults(folder)}
 
 
 def test_a_run_moved_over_the_months_end_is_named(bench: Observing, tmp_path: Path) -> None:
     rows = bench.rows()
     assert len(rows) == len(of_the_month(bench)) + 1
     folder = bundled(bench, tmp_path / "bundle", without(1)(rows))
-    assert {(kind, where.split(" ")[0]) for kind, where in faults(folder)} == {
+    assert {(kind, where.split(" ")[0]) for kind, where in bundle_faults(folder)} == {
         ("population_moved", "CHG-9"), ("population_lacks", "CHG-1"),
     }  # fmt: skip
     _, said = check(folder)
@@ -304,7 +297,7 @@ def test_a_bundle_that_was_spoiled_is_found_and_named(good: Path, tmp_path: Path
     spoil, name, about = SPOILED[case]
     folder = Path(shutil.copytree(good, tmp_path / "bundle"))
     spoil(folder)
-    assert [where for kind, where in faults(folder) if kind == name and about in where]
+    assert [where for kind, where in bundle_faults(folder) if kind == name and about in where]
 
 
 def test_signed_sign_offs_verify_with_the_keys_in_the_bundle(
@@ -433,7 +426,7 @@ def test_a_bundle_is_of_a_sealed_draw_and_lands_where_nothing_is(bench: Observin
 
 
 def test_the_script_stays_short_and_uses_nothing_but_python_and_the_other_script() -> None:
-    lines = SCRIPT.with_name("verify_sample.py").read_text("utf-8").splitlines()
+    lines = SAMPLE_SCRIPT.read_text("utf-8").splitlines()
     code = [line for line in lines[lines.index('"""', 2) + 1 :] if line.strip() and not line.strip().startswith('"""')]
     assert len(code) <= 250
     imported = {line.split()[1] for line in code if line.startswith(("import ", "from "))}

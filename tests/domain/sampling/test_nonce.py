@@ -15,7 +15,7 @@ from countersign.sampling.month import Month
 from countersign.sampling.nonce import NAMESPACE, PLACEHOLDER, NonceDesk, require_nonce_stands
 from tests.conftest import StepClock
 from tests.domain.runs.conftest import Line, chain, policy_with, read_lines
-from tests.domain.sampling.observing import MONTH, NONCE, Observing
+from tests.domain.sampling.observing import MONTH, NONCE, Observing, an_observing
 from tests.keys import make_key
 
 
@@ -27,6 +27,15 @@ def bench(root: Path, policy: Policy, clock: StepClock, tmp_path: Path, monkeypa
 @pytest.fixture
 def sealed(bench: Observing) -> Observing:
     """A month whose frozen population is under a seal."""
+    bench.says_frozen()
+    bench.seal()
+    return bench
+
+
+@pytest.fixture(scope="module")
+def untouched(policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Observing:
+    """The same for all who are refused, since nothing is written then."""
+    bench = an_observing(policy, tmp_path_factory.mktemp("untouched"))
     bench.says_frozen()
     bench.seal()
     return bench
@@ -84,8 +93,8 @@ def test_there_is_one_for_each_population(sealed: Observing) -> None:
     ("by", "why"),
     [("reviewer", "not for 'reviewer' to observe"), ("stranger", "not on the roster")],
 )
-def test_only_an_observer_gives_one(sealed: Observing, by: str, why: str) -> None:
-    for give in (lambda: sealed.nonces.record(MONTH, by, NONCE), lambda: sealed.nonces.request(MONTH, by)):
+def test_only_an_observer_gives_one(untouched: Observing, by: str, why: str) -> None:
+    for give in (lambda: untouched.nonces.record(MONTH, by, NONCE), lambda: untouched.nonces.request(MONTH, by)):
         with pytest.raises(SampleRefused, match=why):
             give()
 
@@ -100,11 +109,11 @@ def test_a_delegate_is_no_observer(sealed: Observing, policy: Policy) -> None:
         sealed.nonces.record(MONTH, "maker", NONCE)
 
 
-def test_without_the_observers_key_nothing_is_taken(sealed: Observing, tmp_path: Path) -> None:
+def test_without_the_observers_key_nothing_is_taken(untouched: Observing, tmp_path: Path) -> None:
     with pytest.raises(SampleRefused, match="'observer' cannot sign: no private key"):
-        NonceDesk(sealed.run.engine).record(MONTH, "observer", NONCE)
+        NonceDesk(untouched.run.engine).record(MONTH, "observer", NONCE)
     with pytest.raises(SamplingError, match="can be guessed"):
-        sealed.nonces.record(MONTH, "observer", "0815")
+        untouched.nonces.record(MONTH, "observer", "0815")
 
 
 def filled(bench: Observing) -> bytes:
@@ -145,23 +154,23 @@ OTHERWISE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 @pytest.mark.parametrize("case", OTHERWISE)
-def test_a_statement_that_says_something_else_is_refused(sealed: Observing, case: str) -> None:
+def test_a_statement_that_says_something_else_is_refused(untouched: Observing, case: str) -> None:
     change, why = OTHERWISE[case]
-    content = change(filled(sealed))
+    content = change(filled(untouched))
     with pytest.raises(SamplingError, match=why):
-        sealed.nonces.submit(content, sealed.elsewhere(content, NAMESPACE))
-    assert sealed.registered("sample_nonce") == []
+        untouched.nonces.submit(content, untouched.elsewhere(content, NAMESPACE))
+    assert untouched.registered("sample_nonce") == []
 
 
-def test_a_signature_by_another_key_or_for_another_purpose_is_refused(sealed: Observing, tmp_path: Path) -> None:
-    content = filled(sealed)
+def test_a_signature_by_another_key_or_for_another_purpose_is_refused(untouched: Observing, tmp_path: Path) -> None:
+    content = filled(untouched)
     for signature in (
-        sealed.elsewhere(content, NAMESPACE, make_key(tmp_path / "other")),
-        sealed.elsewhere(content, "seal@countersign", sealed.key(NAMESPACE)),
+        untouched.elsewhere(content, NAMESPACE, make_key(tmp_path / "other")),
+        untouched.elsewhere(content, "seal@countersign", untouched.key(NAMESPACE)),
         b"no signature",
     ):
         with pytest.raises(SampleRefused, match="does not stand"):
-            sealed.nonces.submit(content, signature)
+            untouched.nonces.submit(content, signature)
 
 
 def test_a_nonce_that_was_put_into_the_register_later_does_not_stand(sealed: Observing) -> None:

@@ -21,7 +21,7 @@ from countersign.sampling.review import NAMESPACE, ReviewDesk
 from countersign.sampling.sample import Sample
 from countersign.sampling.standing import review_of, reviews
 from tests.conftest import StepClock
-from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, as_csv
+from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, an_observing, as_csv
 from tests.domain.sampling.populations import a_row
 from tests.keys import make_key
 
@@ -44,6 +44,16 @@ def sample(bench: Observing) -> Sample:
     bench.published(ROWS)
     bench.nonces.record(MONTH, "observer", NONCE)
     return bench.draw()
+
+
+@pytest.fixture(scope="module")
+def untouched(policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Observing:
+    """The same for all who are refused, since nothing is written then."""
+    bench = an_observing(policy, tmp_path_factory.mktemp("untouched"))
+    bench.published(ROWS)
+    bench.nonces.record(MONTH, "observer", NONCE)
+    bench.draw()
+    return bench
 
 
 def test_results_are_evaluated_by_stratum_recorded_and_kept(bench: Observing, sample: Sample) -> None:
@@ -146,12 +156,12 @@ WRONG: dict[str, tuple[Callable[[list[Row]], list[Row]], str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_results_that_are_not_whole_are_refused(bench: Observing, sample: Sample, case: str) -> None:
+def test_results_that_are_not_whole_are_refused(untouched: Observing, case: str) -> None:
     change, why = WRONG[case]
     with pytest.raises(SampleRefused, match=why):
-        bench.reviews.record(MONTH, "observer", "results.csv", as_csv(change(bench.results(sample))))
-    assert bench.registered("sample_observed") == []
-    assert not list(bench.root.glob("datasets/*/*/results*"))
+        untouched.reviews.record(MONTH, "observer", "results.csv", as_csv(change(untouched.results(untouched.draw()))))
+    assert untouched.registered("sample_observed") == []
+    assert not list(untouched.root.glob("datasets/*/*/results*"))
 
 
 @pytest.mark.parametrize(
@@ -164,11 +174,9 @@ def test_results_that_are_not_whole_are_refused(bench: Observing, sample: Sample
         ("results.parquet", b"PAR1", "cannot be read"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_refused(
-    bench: Observing, sample: Sample, name: str, content: bytes, why: str
-) -> None:
+def test_a_file_that_cannot_be_read_is_refused(untouched: Observing, name: str, content: bytes, why: str) -> None:
     with pytest.raises(SampleRefused, match=why):
-        bench.reviews.record(MONTH, "observer", name, content)
+        untouched.reviews.record(MONTH, "observer", name, content)
 
 
 def test_a_tester_who_had_a_hand_in_the_change_is_refused(bench: Observing) -> None:
@@ -179,12 +187,12 @@ def test_a_tester_who_had_a_hand_in_the_change_is_refused(bench: Observing) -> N
         bench.reviews.record(MONTH, "observer", "r.csv", content)
 
 
-def test_only_an_observer_with_a_key_hands_results_in(bench: Observing, sample: Sample) -> None:
-    content = as_csv(bench.results(sample))
+def test_only_an_observer_with_a_key_hands_results_in(untouched: Observing) -> None:
+    content = as_csv(untouched.results(untouched.draw()))
     with pytest.raises(SampleRefused, match="not for 'reviewer' to observe"):
-        bench.reviews.record(MONTH, "reviewer", "r.csv", content)
+        untouched.reviews.record(MONTH, "reviewer", "r.csv", content)
     with pytest.raises(SampleRefused, match="'observer' cannot sign"):
-        ReviewDesk(bench.run.engine).record(MONTH, "observer", "r.csv", content)
+        ReviewDesk(untouched.run.engine).record(MONTH, "observer", "r.csv", content)
 
 
 def test_results_signed_elsewhere_are_taken_once(bench: Observing, sample: Sample, tmp_path: Path) -> None:

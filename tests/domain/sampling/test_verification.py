@@ -1,6 +1,6 @@
 """What `verify` decides again of samples: who rewrites the register cannot sign, nor make another draw fit."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,22 +8,38 @@ import pytest
 from countersign.policy import Policy
 from countersign.sampling.draw import Draw, Seed, draw
 from countersign.sampling.verification import check_samples
-from tests.conftest import StepClock
 from tests.domain.runs.conftest import Line, chain, read_lines
-from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, as_csv
+from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, an_observing, as_csv
 from tests.domain.sampling.populations import a_row
 
 ROWS = [a_row(f"CHG-{number:03}") for number in range(60)]
 
 
-@pytest.fixture
-def bench(root: Path, policy: Policy, clock: StepClock, tmp_path: Path) -> Observing:
+def worked(policy: Policy, folder: Path) -> Observing:
     """A month that was frozen, seeded, drawn and observed."""
-    bench = Observing(root, policy, clock, tmp_path / "keys")
+    bench = an_observing(policy, folder)
     bench.published(ROWS)
     bench.nonces.record(MONTH, "observer", NONCE)
     bench.reviews.record(MONTH, "observer", "r.csv", as_csv(bench.results(bench.draw())))
     return bench
+
+
+@pytest.fixture
+def bench(policy: Policy, tmp_path: Path) -> Observing:
+    return worked(policy, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared(policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Observing:
+    return worked(policy, tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture
+def forged(shared: Observing) -> Iterator[Observing]:
+    """A root whose register may be rewritten: the next test finds it as it was."""
+    kept = shared.register.read_bytes()
+    yield shared
+    shared.register.write_bytes(kept)
 
 
 def kinds(bench: Observing) -> list[str]:
@@ -65,10 +81,10 @@ FORGED: dict[str, tuple[str, Callable[[Line], object], str]] = {
 
 
 @pytest.mark.parametrize("case", FORGED)
-def test_what_was_forged_in_the_register_is_found(bench: Observing, case: str) -> None:
+def test_what_was_forged_in_the_register_is_found(forged: Observing, case: str) -> None:
     event, change, kind = FORGED[case]
-    forge(bench, event, change)
-    assert kinds(bench)[0] == kind
+    forge(forged, event, change)
+    assert kinds(forged)[0] == kind
 
 
 def test_files_of_a_sample_that_changed_are_found(bench: Observing) -> None:
