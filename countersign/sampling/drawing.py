@@ -8,7 +8,7 @@ that was in force at the freeze counts, so that no later one decides how a known
 """
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from countersign.policy import Policy
 from countersign.runs.versions import VersionStore
 from countersign.sampling import frozen
 from countersign.sampling.columns import SCHEMA as POPULATION
-from countersign.sampling.draw import Drawn, Seed, draw, seed
+from countersign.sampling.draw import Draw, Drawn, Seed, draw, seed
 from countersign.sampling.frozen import FROZEN, Frozen
 from countersign.sampling.ledger import DRAWN, MonthLines, Said, read_month, require_sealed
 from countersign.sampling.month import Month
@@ -87,7 +87,7 @@ def draw_month(
         nonce = require_nonce_stands(said.nonce, frozen_at, published, register.environment(), versions)
     seeded = _seed(month, population, nonce, policy)
     draws = {
-        name: draw(population.clean_ids(name), size["n"], seeded).items if size["n"] else ()  # a stratum may be empty
+        name: draw(population.clean_ids(name), size["n"], seeded) if size["n"] else Draw(0, ())  # an empty stratum
         for name, size in sizes.items()
     }
     data = {
@@ -156,11 +156,13 @@ def _seed(month: Month, population: Frozen, nonce: str | None, policy: Policy) -
 
 
 def _write_rows(
-    root: EvidenceRoot, folder: Path, population: Frozen, draws: Mapping[str, Sequence[Drawn]], seal: Seal
+    root: EvidenceRoot, folder: Path, population: Frozen, draws: Mapping[str, Draw], seal: Seal
 ) -> dict[str, str]:
     """The sample's rows in both forms, durably; returns the digests of the files by their names."""
-    items = [item for drawn in draws.values() for item in drawn]
-    rows = pa.concat_tables(population.rows([item.change_id for item in drawn], name) for name, drawn in draws.items())
+    items = [item for drawn in draws.values() for item in drawn.items]
+    rows = pa.concat_tables(
+        population.rows([item.change_id for item in drawn.items], name) for name, drawn in draws.items()
+    )
     heads = dict(zip(rows.column("run_id").to_pylist(), rows.column("log_head").to_pylist(), strict=True))
     known = positions(root, seal, heads)
     lines = b"".join(line + b"\n" for batch in rows.to_batches() for line in row_bytes(batch).to_pylist())
