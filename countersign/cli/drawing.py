@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_engine
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_existing
 from countersign.cli.output import print_json, print_lines, print_table, say
 from countersign.cli.population import MonthArgument
 from countersign.errors import SignatureError, SourceError
@@ -35,14 +35,14 @@ def nonce(
     """Give the nonce that seeds a month's draw, signed by the observer. Once for each population; again is harmless."""
     if (value is None) is not generate:
         raise typer.BadParameter("name a nonce with --value, or have one made with --generate")
-    _print_nonce(NonceDesk(open_engine(root, policy), key_ring(signing_key)).record(month, observer, value), as_json)
+    _print_nonce(NonceDesk(open_existing(root, policy), key_ring(signing_key)).record(month, observer, value), as_json)
 
 
 def nonce_request(
     month: MonthArgument, observer: Observer, root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False
 ) -> None:
     """Print what an observer would sign, with the word NONCE for the nonce, for a machine without this software."""
-    content = NonceDesk(open_engine(root, policy)).request(month, observer)
+    content = NonceDesk(open_existing(root, policy)).request(month, observer)
     typer.echo(content.decode(), nl=False)  # already one JSON document: --json changes nothing
     say("")
     say(f'put a nonce in: sed -i "s/{PLACEHOLDER}/$(openssl rand -hex 16)/" FILE')
@@ -58,7 +58,7 @@ def nonce_submit(
     as_json: Json = False,
 ) -> None:
     """Take a nonce that was signed elsewhere. The same again is harmless."""
-    desk = NonceDesk(open_engine(root, policy))
+    desk = NonceDesk(open_existing(root, policy))
     _print_nonce(desk.submit(read_file(statement), read_file(signature)), as_json)
 
 
@@ -96,7 +96,7 @@ def draw(
     """Draw a month's sample, or show the one that there is. Other rows than before need a finding."""
     if key is None:
         raise SignatureError("no key to sign the manifest with; name the one that seals with --key")
-    engine = open_engine(root, policy)
+    engine = open_existing(root, policy)
     larger = dict(map(_stratum, expand or []))
     sample = draw_month(engine.root, month, key=key, clock=engine.clock, finding=finding, expand=larger)
     if as_json:

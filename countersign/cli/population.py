@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_existing
 from countersign.cli.output import print_json, print_lines, print_table, say
 from countersign.environment import utc_now
 from countersign.errors import SamplingError
@@ -40,7 +40,7 @@ MonthArgument = Annotated[Month, typer.Argument(help="The month as YYYY-MM.", pa
 
 def population(month: MonthArgument, root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False) -> None:
     """Print a month's changes by outcome and the completeness tests, as they are now. Exit 1 where one fails."""
-    engine = open_engine(root, policy)
+    engine = open_existing(root, policy)
     found = preview_month(engine, month, sources_of(engine, policy.parent))
     header = found.cut.header(complete=found.complete)
     if as_json:
@@ -71,7 +71,7 @@ def freeze(
     as_json: Json = False,
 ) -> None:
     """Freeze a month's population, or take in what came late to it; again without news changes nothing."""
-    engine = open_engine(root, policy)
+    engine = open_existing(root, policy)
     log = FindingsLog(engine.root, clock=engine.clock, entropy=engine.entropy)
     while Watch(engine, log, None).look().did_something:
         pass  # who was late is not clean; a breach starts a clock of its own

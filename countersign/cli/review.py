@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from countersign.cli.drawing import Observer, read_file
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_engine
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_existing
 from countersign.cli.output import print_json, print_lines, print_table, say
 from countersign.cli.population import MonthArgument
 from countersign.clocks.instant import stamp
@@ -30,7 +30,7 @@ def observe_sample(
     as_json: Json = False,
 ) -> None:
     """Take the results of a month's sample, signed by the observer, and say what they show. Again is harmless."""
-    engine = open_engine(root, policy)
+    engine = open_existing(root, policy)
     desk = ReviewDesk(engine, key_ring(signing_key))
     _taken(engine, desk.record(month, observer, results.name, read_file(results)), as_json)
 
@@ -44,7 +44,7 @@ def observe_sample_request(
     as_json: Json = False,
 ) -> None:
     """Print what an observer would sign for a results file, for a machine without this software."""
-    desk = ReviewDesk(open_engine(root, policy))
+    desk = ReviewDesk(open_existing(root, policy))
     typer.echo(desk.request(month, observer, results.name, read_file(results)).decode(), nl=False)
     say("")
     say(f"sign it: ssh-keygen -Y sign -f KEY -n {NAMESPACE} FILE")
@@ -60,7 +60,7 @@ def observe_sample_submit(
     as_json: Json = False,
 ) -> None:
     """Take results whose statement was signed elsewhere. The same again is harmless."""
-    engine = open_engine(root, policy)
+    engine = open_existing(root, policy)
     files = (read_file(results), read_file(statement), read_file(signature))
     _taken(engine, ReviewDesk(engine).submit(results.name, *files), as_json)
 
@@ -128,7 +128,7 @@ def review(
     as_json: Json = False,
 ) -> None:
     """How each frozen month stands with its observer; what is late becomes a finding. Exit 1 where one is late."""
-    engine = open_engine(root, policy)
+    engine = open_existing(root, policy)
     now, found = engine.clock(), reviews(engine)
     late = [each for each in found if each.late(now)]
     log = FindingsLog(engine.root, clock=engine.clock, entropy=engine.entropy)
