@@ -471,7 +471,7 @@ def test_no_clock_overdue_says_which_and_whose(office: Office) -> None:
     assert (judgement.passed, judgement.says) == (False, "1 clocks are overdue")
     ((where, said),) = judgement.rows
     due_from = "due from reviewer: reviewer, second-reviewer, second-checker"
-    assert (where, said) == (run.run_id, f"independent_review since 2026-11-23T18:00:00.012000Z, {due_from}")
+    assert (where, said) == (run.run_id, f"independent_review since 2026-11-23T18:00:00.008000Z, {due_from}")
     office.bench.sign(run, REVIEW, "reviewer")
     office.engine.index.sync()
     assert no_clock_overdue(office.engine).passed
