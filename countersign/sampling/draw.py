@@ -74,9 +74,12 @@ def seed(population_digest: bytes, nonce: str | None, rule: NonceRule) -> Seed:
 def draw(change_ids: Iterable[str], n: int, with_seed: Seed) -> Draw:
     """The n lowest tickets of a stratum, lowest first. Reads the ids once and keeps no more than n of them.
 
-    Raises SamplingError where n is not positive, where there are fewer than n, or an id stands among them twice.
+    Raises SamplingError where there are fewer than n, where an id stands among them twice, and where n is not positive,
+    unless nothing is drawn from nothing.
     """
     if n < 1:
+        if n == 0 and next(iter(change_ids), None) is None:
+            return Draw(0, ())
         raise SamplingError(f"n: {n} items are no sample; it has at least one")
     started = hashlib.sha256(with_seed.value + SEPARATOR)
 
