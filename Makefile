@@ -14,7 +14,7 @@ ui: $(READY)
 	@$(BIN)/python -m pipeline_defs.operate ui
 
 test: $(READY)
-	@$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95
+	@$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term --cov-fail-under=95
 
 # Every point of the crash matrix; `make test` tries some of them.
 crash-test: $(READY)
@@ -32,6 +32,7 @@ bench: $(READY)
 	@$(BIN)/python -m benchmarks.sample
 	@$(BIN)/python -m benchmarks.clocks
 	@$(BIN)/python -m benchmarks.retention
+	@$(BIN)/python -m benchmarks.reperform
 
 # Twenty thousand seeds against a uniform draw (the tests do the same with fewer).
 sample-check: $(READY)

@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 
 import verify_evidence
-from verify_evidence import ZERO, expect, lines_of, sha256
+from verify_evidence import ZERO, expect, sha256
 
 OUTCOMES = {"BLOCKED": "blocked", "FAILED": "failed", "OUT_OF_SCOPE": "out_of_scope"}
 
@@ -30,14 +30,15 @@ OUTCOMES = {"BLOCKED": "blocked", "FAILED": "failed", "OUT_OF_SCOPE": "out_of_sc
 def told(path):
     """The events of a chain as they stand, each with its line from 0, its head, its texts, and the size at its end."""
     event, size = None, 0
-    for number, raw in enumerate(lines_of(path)):
-        line, size = verify_evidence.parse(raw), size + len(raw)
-        if "event" in line:
-            if event:
-                yield event
-            event = argparse.Namespace(line=number, head=sha256(raw), said=line, texts={}, size=size)
-        elif event and "text" in line:
-            event.texts[line["text"]], event.size = line["value"], size
+    with path.open("rb") as lines:
+        for number, raw in enumerate(lines):
+            line, size = verify_evidence.parse(raw), size + len(raw)
+            if "event" in line:
+                if event:
+                    yield event
+                event = argparse.Namespace(line=number, head=sha256(raw), said=line, texts={}, size=size)
+            elif event and "text" in line:
+                event.texts[line["text"]], event.size = line["value"], size
     if event:
         yield event
 
@@ -96,7 +97,7 @@ class Bundle(verify_evidence.Root):
     def __init__(self, path, allowed_signers=None, seal=None):
         self.path, self.signers, self.held = path, str(allowed_signers or path / "allowed_signers"), seal
         self.faults, self.runs, self.files, self.notes, self.findings = [], {}, {}, {}, ZERO
-        self.ends, self.found = {(0, ZERO)}, {(0, ZERO)}
+        self.ends, self.found, self.erased = {(0, ZERO)}, {(0, ZERO)}, set()
         self.register = path / "register.jsonl"
         self.heads, self.standing, self.snapshots, self.month, self.sealed = {}, {}, {}, [], {}
         self.lists, self.clean, self.rows = [], {}, {}

@@ -32,6 +32,7 @@ from countersign.runs.daywork import (
     totals_reconcile,
 )
 from countersign.runs.engine import Engine
+from countersign.runs.sealed import seals_are_recent, seals_hold
 from resources.evidence import Evidence, WallClock
 
 
@@ -93,6 +94,15 @@ CHECKS = (
         "control incident, SEV-1: see ESCALATION.md.",
         AssetCheckSeverity.ERROR,
         _logs,
+    ),
+    Check(
+        "seals_hold",
+        "audit_log",
+        "Every seal is signed, goes on from the one before, and is true of register and findings; and nothing has "
+        "waited for one for 25 hours, which is all that is judged right after work. Passes where nothing was ever "
+        "sealed.",
+        AssetCheckSeverity.ERROR,
+        lambda engine, touched: seals_hold(engine) if touched is None else seals_are_recent(engine),
     ),
 )
 

@@ -79,6 +79,7 @@ def _drawn(engine: Engine, month: Month, seal_key: str) -> "tuple[Sample | None,
     try:
         _publish(engine, month, Path(seal_key))
         sample = draw_month(engine.root, month, key=Path(seal_key), clock=engine.clock)
+        _publish(engine, month, Path(seal_key))
     except SampleRefused as refused:
         return None, f"not drawn: {refused}"
     was = "was drawn before" if sample.repeated else "is drawn"
@@ -86,11 +87,10 @@ def _drawn(engine: Engine, month: Month, seal_key: str) -> "tuple[Sample | None,
 
 
 def _publish(engine: Engine, month: Month, key: Path) -> None:
-    """Seal the root where no seal covers everything that was frozen of the month."""
-    from countersign.sampling.frozen import FROZEN  # noqa: PLC0415
+    """Seal the root where no seal covers everything that it says of the month: its digest, its nonce, its draw."""
     from countersign.sampling.ledger import read_month, require_sealed  # noqa: PLC0415
 
-    newest = read_month(engine.register.records(), month).of(FROZEN)[-1]
+    newest = read_month(engine.register.records(), month).lines[-1]
     try:
         require_sealed(engine.root, newest)
     except SampleRefused:

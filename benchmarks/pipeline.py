@@ -5,7 +5,8 @@
 Sign-offs bind to the log head of their request, so they cannot be there before the change. The graph therefore runs
 three times over the same changes, each time in a fresh worker process on a persistent instance: to the independent
 review, to the maker-checker approval, to completion. The sign-offs themselves, which people give, are recorded between
-the runs and not counted. The asked figure, "changes with sign-offs already recorded through the whole graph", is the
+the runs, fifty under one signature, and not counted. The asked figure, "changes with sign-offs already recorded
+through the whole graph", is the
 run to completion: every log read and verified, its gate decided again, workpaper, handoff, register, datasets and
 checks. The three legs together are printed beside it.
 
@@ -31,16 +32,21 @@ from typing import Any
 from dagster import DagsterInstance
 
 from countersign.environment import utc_now
-from countersign.policy import Policy, load_policy
+from countersign.evidence.keyring import KeyRing
+from countersign.policy import Key, Policy, load_policy
 from countersign.runs.engine import THREADS, Engine
 from countersign.runs.run import configured
 from countersign.runs.sign_offs import SignOffDesk
+from countersign.runs.signatures import RosterKeys
+from countersign.runs.statement import namespace_of
 from pipeline_defs.build import build
+from pipeline_defs.demonstration import make_demo_keys
 from resources.evidence import Evidence
 
 REPOSITORY = Path(__file__).parent.parent
 LEGS = ("to the review", "to the approval", "to completion")
-SIGNERS = (("independent_review", "reviewer"), ("maker_checker", "checker"))
+SIGNERS = ((Key.INDEPENDENT_REVIEW, "reviewer"), (Key.MAKER_CHECKER, "checker"))
+SIGNED_TOGETHER = 50  # clean changes under one signature
 
 
 def payload(number: int) -> dict[str, Any]:
@@ -59,7 +65,7 @@ def payload(number: int) -> dict[str, Any]:
         "evidence": {
             "approval": {
                 "kind": "approval",
-                "text": f"CHG-{number} approved for deployment after the demo.",
+                "text": f"CHG-{number} approved for deployment.",
                 "by": "authoriser",
                 "at": "2026-11-18T09:00:00Z",
                 "revision": revision,
@@ -82,7 +88,7 @@ def payload(number: int) -> dict[str, Any]:
 
 
 def prepare(folder: Path, changes: int) -> None:
-    """An inbox with one JSON Lines file, and a policy whose only source it is."""
+    """An inbox with one JSON Lines file, a policy whose only source it is, and keys that signers have for it."""
     inbox = folder / "inbox"
     inbox.mkdir()
     with (inbox / "changes.jsonl").open("w", encoding="utf-8") as file:
@@ -93,6 +99,7 @@ def prepare(folder: Path, changes: int) -> None:
     (folder / "policy.yaml").write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
     for name in ("catalogue.yaml", "calendar.yaml"):
         shutil.copy(REPOSITORY / name, folder)
+    assert make_demo_keys(folder / "policy.yaml", folder / "evidence", folder / "keys", utc_now())
     home = folder / "dagster"
     home.mkdir()
     shutil.copy(REPOSITORY / "dagster.yaml", home)
@@ -132,12 +139,16 @@ def open_engine(folder: Path) -> Engine:
     return Engine(folder / "evidence", configured(folder / "policy.yaml"), clock=utc_now)
 
 
-def sign_all(folder: Path, key: str, signer: str) -> None:
-    """Record one sign-off for every run."""
+def sign_all(folder: Path, key: Key, signer: str) -> None:
+    """Record a sign-off for every run, fifty under one signature."""
     engine = open_engine(folder)
     desk = SignOffDesk(engine)
-    for run in engine.index.all_runs():
-        desk.record(engine.root.rundir(run.day, run.run_id), key, signer)
+    keys = KeyRing(folder=folder / "keys")
+    rundirs = [engine.root.rundir(run.day, run.run_id) for run in engine.index.all_runs()]
+    for start in range(0, len(rundirs), SIGNED_TOGETHER):
+        statement = desk.request(rundirs[start : start + SIGNED_TOGETHER], key, signer)
+        allowed = RosterKeys(engine.current.configuration).of(signer, namespace_of(key))
+        desk.submit(statement.content, keys.sign(statement.content, allowed, namespace_of(key)))
 
 
 def floor(folder: Path, changes: int, size: int) -> float:

@@ -36,7 +36,6 @@ from countersign.runs.run import Run
 from countersign.runs.sign_offs import SignOffDesk
 
 RUNS_A_SECOND, MEGABYTES_A_SECOND = 5_000, 50
-TIMES_THE_FLOOR = 2
 MEMORY_GROWTH = 40  # megabytes, for ten times the runs: their ids and heads, and nothing of their content
 AT = datetime(2026, 11, 23, 15, tzinfo=UTC)
 SIGNERS = (("independent_review", "reviewer"), ("maker_checker", "checker"))
@@ -153,10 +152,9 @@ def measure(runs: int) -> dict[str, Any]:
 
 
 def _fast_enough(found: dict[str, Any], name: str) -> bool:
-    """As fast as is asked for, or near to what the disk lets tar do with the same files."""
-    each, took = found["parts"][name], found["floor"][name]
-    asked_for = each["runs_a_second"] >= RUNS_A_SECOND or each["megabytes_a_second"] >= MEGABYTES_A_SECOND
-    return bool(asked_for or each["seconds"] <= TIMES_THE_FLOOR * took)
+    """As fast as is asked for, whatever tar takes for the same files."""
+    each = found["parts"][name]
+    return bool(each["runs_a_second"] >= RUNS_A_SECOND or each["megabytes_a_second"] >= MEGABYTES_A_SECOND)
 
 
 def main() -> int:
@@ -182,7 +180,7 @@ def main() -> int:
         rates = f"{each['runs_a_second']:6} runs/s {each['megabytes_a_second']:6} MB/s"
         memory = f"{each['megabytes']:4.0f} MB resident, {growth[name]:+.0f} MB for ten times the runs"
         print(f"{name:8} {each['seconds']:.2f} s ({beside}) {rates}, {memory}")
-    print(f"asked for: {RUNS_A_SECOND} runs/s or {MEGABYTES_A_SECOND} MB/s, or {TIMES_THE_FLOOR} times as long as tar")
+    print(f"asked for: {RUNS_A_SECOND} runs/s or {MEGABYTES_A_SECOND} MB/s")
     return int(not ok)
 
 

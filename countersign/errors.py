@@ -70,12 +70,16 @@ class UnknownRunError(CountersignError):
     """No run of that id in this evidence root."""
 
 
+class NotReperformed(CountersignError):
+    """A run cannot be performed again from what is kept, or not by this release."""
+
+
 class FindingRefused(CountersignError):
     """An acknowledgement or a disposition was not taken; nothing was written."""
 
 
 class RetentionRefused(CountersignError):
-    """A hold, a release or a purge was not taken; nothing was written and nothing removed."""
+    """A hold, a release, a purge or an erasure was not taken; nothing was written and nothing removed."""
 
 
 class ClockRefused(CountersignError):

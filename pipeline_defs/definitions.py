@@ -1,14 +1,25 @@
 """The code location, on the root, policy and seal key that the environment names (`COUNTERSIGN_ROOT`, …)."""
 
-from countersign.environment import default_policy, default_root, default_seal_key
+from dagster import Definitions
+
+from countersign.environment import default_keys, default_policy, default_root, default_seal_key
 from pipeline_defs.build import build
+from pipeline_defs.demonstration import demo_seal_key
 from pipeline_defs.home import REPOSITORY
 from resources.evidence import Evidence
 
-defs = build(
-    evidence=Evidence(
-        root=str(REPOSITORY / default_root()),
-        policy=str(REPOSITORY / default_policy()),
-        seal_key=str(REPOSITORY / key) if (key := default_seal_key()) else "",
-    ),
-)
+
+def assemble() -> Definitions:
+    """The code location as things are now; a demonstration is sealed with its own throw-away key."""
+    policy = REPOSITORY / default_policy()
+    key = default_seal_key() or demo_seal_key(policy, REPOSITORY / default_keys())
+    return build(
+        evidence=Evidence(
+            root=str(REPOSITORY / default_root()),
+            policy=str(policy),
+            seal_key=str(REPOSITORY / key) if key else "",
+        ),
+    )
+
+
+defs = assemble()

@@ -15,13 +15,13 @@ import yaml
 from countersign.clocks.instant import stamp
 from countersign.evidence import durable
 from countersign.policy import Key, Person, Policy, load_policy
-from countersign.retention.approvals import NAMESPACE as RETENTION
-from countersign.runs.consent import NAMESPACE, OWNERS
+from countersign.runs.approvals import NAMESPACE as RETENTION
+from countersign.runs.consent import NAMESPACE
+from countersign.runs.owners import OWNERS
 from countersign.runs.statement import namespace_of
-from countersign.sampling.nonce import NAMESPACE as NONCES
-from countersign.sampling.review import NAMESPACE as RESULTS
 
 SAID = "throw-away keys, whose signatures verify as `demo`"
+SEAL_KEY = "seal"
 
 
 def make_demo_keys(policy_path: Path, evidence_root: Path, keys: Path, now: datetime) -> str | None:
@@ -42,6 +42,7 @@ def make_demo_keys(policy_path: Path, evidence_root: Path, keys: Path, now: date
         for person in policy.people
         if (namespaces := list(_namespaces(person, policy)))
     ]
+    _new_key(keys / SEAL_KEY)
     path = policy_path.parent / policy.demo_signers
     durable.make_folder(path.parent)
     document = {"version": f"demonstration of {now:%Y-%m-%d}", "signers": signers}
@@ -49,20 +50,36 @@ def make_demo_keys(policy_path: Path, evidence_root: Path, keys: Path, now: date
     return f"made {SAID}, in {keys}"
 
 
+def demo_seal_key(policy_path: Path, keys: Path) -> Path | None:
+    """The key that seals a demonstration; None where the policy is that of none, or it was made without one."""
+    policy = load_policy(policy_path)
+    made = policy.demo_signers is not None and (policy_path.parent / policy.demo_signers).exists()
+    path = keys / SEAL_KEY
+    return path if made and path.exists() else None
+
+
 def _namespaces(person: Person, policy: Policy) -> Iterator[str]:
     yield from (namespace_of(key) for key in Key if policy.sign_off.role(key) in person.roles)
     if set(OWNERS) & set(person.roles):
         yield from (NAMESPACE, RETENTION)
     if "observer" in person.roles:
+        # these bring pyarrow; definitions load without
+        from countersign.sampling.nonce import NAMESPACE as NONCES  # noqa: PLC0415
+        from countersign.sampling.review import NAMESPACE as RESULTS  # noqa: PLC0415
+
         yield from (NONCES, RESULTS)
 
 
 def _make_key(folder: Path, person: Person, namespace: str, now: datetime) -> dict[str, str]:
-    """A new key pair; what a cut-off attempt left there was never used."""
-    durable.make_folder(folder)
     path = folder / f"{person.id}.{namespace.partition('@')[0]}"
+    _new_key(path)
+    kind, text, *_ = path.with_name(f"{path.name}.pub").read_text(encoding="ascii").split()
+    return {"key": f"{kind} {text}", "namespace": namespace, "valid_after": stamp(now)}
+
+
+def _new_key(path: Path) -> None:
+    """A new key pair; what a cut-off attempt left there was never used."""
+    durable.make_folder(path.parent)
     for left in (path, path.with_name(f"{path.name}.pub")):
         left.unlink(missing_ok=True)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)], check=True)
-    kind, text, *_ = path.with_name(f"{path.name}.pub").read_text(encoding="ascii").split()
-    return {"key": f"{kind} {text}", "namespace": namespace, "valid_after": stamp(now)}

@@ -21,6 +21,7 @@ from dagster import (
     AssetObservation,
     DagsterEventType,
     DagsterInstance,
+    Definitions,
     ExecuteInProcessResult,
     MetadataValue,
 )
@@ -43,7 +44,7 @@ from pipeline_defs.recovery import fail_dead_runs
 from resources.evidence import Evidence, WallClock
 
 try:
-    from pipeline_defs.definitions import defs
+    from pipeline_defs.definitions import assemble, defs
 except CountersignError as refused:  # a policy that cannot be read; nobody is to see a traceback for it
     print(f"countersign: {refused}", file=sys.stderr)
     sys.exit(2)
@@ -60,6 +61,7 @@ def run_main() -> int:
     """
     home = prepare_home()
     _prepare_demonstration()
+    made = assemble()  # anew, since a demonstration has a key to seal with now
     engine = _engine()
     if engine.genesis:
         print(f"new evidence root; its genesis configuration is {engine.current.configuration.digest}", file=sys.stderr)
@@ -69,16 +71,17 @@ def run_main() -> int:
         _fail_dead_runs(home, instance)
         print(f"countersign: running the daily graph for {today} …", file=sys.stderr, flush=True)
         results = [
-            defs.resolve_job_def(DAILY).execute_in_process(
+            made.resolve_job_def(DAILY).execute_in_process(
                 instance=instance, partition_key=today.isoformat(), tags=LOCATION_TAG, raise_on_error=False
             )
         ]
         older = sorted({run.day for run in engine.index.runs(engine.index.with_work_left()).values()} - {today})
         if older:
-            results.append(_advance(instance, older))
-        month, stands = _month(engine)
+            results.append(_advance(made, instance, older))
+        engine.index.sync()
+        month, stands = due_month(engine)
         if stands is None:
-            results.append(_sample(instance, month))
+            results.append(_sample(made, instance, month))
             stands = sample_of(results[-1])
     engine.index.sync()
     print_summary(engine, readings_of(results[0]), before, f"{month}: {stands}")
@@ -102,21 +105,15 @@ def _fail_dead_runs(home: Path, instance: DagsterInstance) -> None:
             print(f"run {run.run_id} ({run.job_name}) was cut off and is marked as failed", file=sys.stderr)
 
 
-def _advance(instance: DagsterInstance, days: Sequence[date]) -> ExecuteInProcessResult:
+def _advance(made: Definitions, instance: DagsterInstance, days: Sequence[date]) -> ExecuteInProcessResult:
     config = {"ops": {"advance_days": {"config": {"days": [day.isoformat() for day in days]}}}}
-    return defs.resolve_job_def(ADVANCE).execute_in_process(
+    return made.resolve_job_def(ADVANCE).execute_in_process(
         instance=instance, run_config=config, tags=LOCATION_TAG, raise_on_error=False
     )
 
 
-def _month(engine: Engine) -> tuple[Month, str | None]:
-    """The month whose sample is due, and why there is nothing to do for it, if so."""
-    engine.index.sync()
-    return due_month(engine)
-
-
-def _sample(instance: DagsterInstance, month: Month) -> ExecuteInProcessResult:
-    return defs.resolve_job_def(MONTHLY).execute_in_process(
+def _sample(made: Definitions, instance: DagsterInstance, month: Month) -> ExecuteInProcessResult:
+    return made.resolve_job_def(MONTHLY).execute_in_process(
         instance=instance, partition_key=str(month), tags=LOCATION_TAG, raise_on_error=False
     )
 

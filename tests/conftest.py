@@ -1,5 +1,6 @@
 """What every test may use: a clock that stands still until moved, a payload that meets every control, an engine."""
 
+import os
 import tempfile
 from collections.abc import Callable
 from copy import deepcopy
@@ -17,6 +18,11 @@ from tests.keys import make_keys
 
 REPOSITORY = Path(__file__).parent.parent
 POLICY = REPOSITORY / "policy.yaml"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: the end-to-end tests mostly wait for Dagster."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
 
 
 class StepClock:

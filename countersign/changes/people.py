@@ -56,6 +56,7 @@ class People:
         )
         self.identify = lru_cache(maxsize=4096)(self._identify)
         self.is_bot = lru_cache(maxsize=4096)(self._is_bot)
+        self.is_pipeline = lru_cache(maxsize=4096)(self._is_pipeline)
 
     def _identify(self, text: str) -> Identity:
         """The identity in a text, with everything that the roster knows of the person.
@@ -195,7 +196,7 @@ class People:
             parts = seen.logins | seen.emails
         return any(self._bots.match(part) for part in parts)
 
-    def is_pipeline(self, text: str) -> bool:
+    def _is_pipeline(self, text: str) -> bool:
         """Whether this is automation that may deploy some system, and so is nobody; `may_deploy` asks for which."""
         return any(self._every_pipeline.match(handle) for handle in _handles(text))
 

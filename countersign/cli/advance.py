@@ -5,12 +5,9 @@ from typing import Annotated
 import typer
 
 from countersign.cli.intake import outcome_document, print_outcomes
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_existing
 from countersign.cli.output import print_json, progress, say
-from countersign.errors import UnknownRunError
-from countersign.evidence.indexed import IndexedRun
 from countersign.findings.watch import look
-from countersign.runs.engine import Engine
 from countersign.runs.state import Status
 
 
@@ -21,13 +18,13 @@ def advance(
     as_json: Json = False,
 ) -> None:
     """Take up recorded sign-offs and retry failed steps, on every day; what waits for a person keeps waiting."""
-    engine = open_engine(root, policy)
+    engine = open_existing(root, policy)
     look(engine)  # what is late is on record before a workpaper is written
     if run_id is None:
         with progress("going on", len(engine.index.with_work_left())) as done:
             outcomes = list(engine.advance(progress=done))
     else:
-        outcomes = [engine.go_on(_known(engine, run_id))]
+        outcomes = [engine.go_on(engine.index.known(run_id))]
     if as_json:
         print_json({"runs": [outcome_document(outcome) for outcome in outcomes]})
     elif outcomes:
@@ -36,10 +33,3 @@ def advance(
         say("nothing to do: no sign-off waits to be taken up and no step has failed")
     if any(outcome.status in (Status.FAILED, Status.BLOCKED) for outcome in outcomes):
         raise typer.Exit(1)
-
-
-def _known(engine: Engine, run_id: str) -> IndexedRun:
-    run = engine.index.run(run_id)
-    if run is None:
-        raise UnknownRunError(f"{run_id}: no such run in {engine.root.path}; `countersign status` lists them")
-    return run

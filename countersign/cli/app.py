@@ -14,6 +14,7 @@ from countersign.cli import (
     approve,
     calendar,
     drawing,
+    erase,
     evaluate,
     finding,
     intake,
@@ -22,6 +23,7 @@ from countersign.cli import (
     people,
     policy,
     prove,
+    reperform,
     retention,
     sample,
     seal,
@@ -63,12 +65,14 @@ app.command("approve")(approve.approve)
 app.command("status")(status.status)
 app.command("show")(show.show)
 app.command("verify")(verify.verify)
+app.command("reperform")(reperform.reperform)
 app.command("evaluate")(evaluate.evaluate)
 app.command("seal")(seal.seal)
 app.add_typer(sign_off.app, name="sign-off", help="Sign on another machine: what to sign, and what was signed.")
 app.command("prove")(prove.prove_run)
 app.command("witness")(witness.witness)
 app.command("restore")(retention.restore)
+app.command("erase")(erase.erase)
 app.add_typer(intake.app, name="intake", help="Read changes from a source; each becomes a run.")
 app.add_typer(payload.app, name="payload", help="The form of a change payload.")
 app.add_typer(calendar.app, name="calendar", help="The business calendar.")

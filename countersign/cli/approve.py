@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_engine, open_index
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_existing, open_index
 from countersign.cli.output import print_json, say
-from countersign.errors import SourceError, UnknownRunError
+from countersign.errors import SourceError
 from countersign.runs.determination import Determination
 from countersign.runs.run import key_ring
 from countersign.runs.sign_offs import Receipt, SignOffDesk
@@ -37,10 +37,8 @@ def approve(
 ) -> None:
     """Sign a run off with a key of your own. It attests the assessment, not the change. Again is harmless."""
     evidence, index = open_index(root)
-    run = index.run(run_id)
-    if run is None:
-        raise UnknownRunError(f"{run_id}: no such run in {root}; `countersign status` lists them")
-    desk = SignOffDesk(open_engine(root, policy), key_ring(signing_key))
+    run = index.known(run_id)
+    desk = SignOffDesk(open_existing(root, policy), key_ring(signing_key))
     found = read_determinations(determinations) if determinations else ()
     receipt = desk.record(evidence.rundir(run.day, run_id), key, signer, decision, reason, found)
     if as_json:
@@ -61,11 +59,15 @@ def print_receipts(receipts: Sequence[Receipt]) -> None:
 def read_determinations(path: Path) -> list[Determination]:
     """A file of determinations. Raises SourceError."""
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        rows = json.loads(content)
         if not isinstance(rows, list):
             raise TypeError("not a list")
         return [_determination(row) for row in rows]
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise SourceError(f"{path}: not a JSON list of determinations: {error}") from error
 
 

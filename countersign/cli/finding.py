@@ -7,7 +7,7 @@ import typer
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
 from countersign.cli.output import print_json, print_lines, print_table, say
 from countersign.clocks.instant import stamp
-from countersign.errors import EvidenceError, FindingRefused
+from countersign.errors import FindingRefused
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.desk import FindingDesk
 from countersign.findings.disposal import Answer
@@ -115,10 +115,7 @@ def dispose(
 
 
 def _log(root: Root) -> FindingsLog:
-    evidence = EvidenceRoot(root)
-    if not evidence.register.is_file():
-        raise EvidenceError(f"{root}: no evidence root; `countersign run` makes one, --root names another")
-    return FindingsLog(evidence)
+    return FindingsLog(EvidenceRoot(root).existing())
 
 
 def _report(finding: Finding, as_json: bool) -> None:

@@ -90,7 +90,7 @@ def git_command(
 
 @app.command("github")
 def github_command(
-    file: Annotated[Path, typer.Argument(help="What `gh pr list --state merged --json …` wrote.")],
+    file: Annotated[Path, typer.Argument(help="What `gh pr list` wrote; README.md has the command.")],
     root: Root = ROOT,
     policy: PolicyFile = POLICY,
     as_json: Json = False,

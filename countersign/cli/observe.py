@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_existing
 from countersign.cli.output import print_json, say
 from countersign.cli.review import observe_sample, observe_sample_request, observe_sample_submit
 from countersign.findings import observation
@@ -37,7 +37,7 @@ def observe(
     as_json: Json = False,
 ) -> None:
     """Record an observation: it stops the observation clocks of the run. The same again is harmless."""
-    receipt = observation.observe(open_engine(root, policy), run_id, observer, outcome, reason)
+    receipt = observation.observe(open_existing(root, policy), run_id, observer, outcome, reason)
     if as_json:
         print_json(
             {

@@ -1,5 +1,6 @@
 """Options that every command has, and what they open."""
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,6 @@ import typer
 
 from countersign.cli.output import say
 from countersign.environment import default_policy, default_root
-from countersign.errors import EvidenceError
 from countersign.evidence.index import Index
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
@@ -39,6 +39,22 @@ ROOT = default_root()
 POLICY = default_policy()
 
 
+def day_of(text: str) -> date:
+    """A day, as an option or an argument gives it."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a day as YYYY-MM-DD") from error
+
+
+def month_of(text: str) -> date:
+    """The first day of a month, as an option gives it."""
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a month as YYYY-MM") from error
+
+
 def open_engine(root: Path, policy: Path) -> Engine:
     """The engine on a root, which is created where there is none; its first configuration is then the genesis."""
     engine = Engine(root, load_configuration(policy))
@@ -47,11 +63,14 @@ def open_engine(root: Path, policy: Path) -> Engine:
     return engine
 
 
+def open_existing(root: Path, policy: Path) -> Engine:
+    """The engine on a root that is there. Raises EvidenceError where there is none."""
+    return Engine(EvidenceRoot(root).existing().path, load_configuration(policy))
+
+
 def open_index(root: Path) -> tuple[EvidenceRoot, Index]:
-    """A root that is there, with its index. Raises EvidenceError where there is none."""
-    evidence = EvidenceRoot(root)
-    if not evidence.register.is_file():
-        raise EvidenceError(f"{root}: no evidence root; `countersign run` makes one, --root names another")
-    index = Index(evidence, Register(evidence))
+    """A root that is there, with its index, which is made in memory where nobody can write. Raises EvidenceError."""
+    evidence = EvidenceRoot(root).existing()
+    index = Index(evidence, Register(evidence), None if evidence.writable else "sqlite://")
     index.sync()
     return evidence, index

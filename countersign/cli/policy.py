@@ -6,7 +6,8 @@ import typer
 
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile
 from countersign.cli.output import print_json, print_lines, print_table
-from countersign.policy import Policy, Role, Route, load_configuration
+from countersign.findings.due import channels_of, unheard_roles
+from countersign.policy import Policy, load_configuration
 from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.run import key_ring
 from countersign.runs.signatures import RosterKeys
@@ -34,7 +35,8 @@ def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False)
                     {"target": name, "value": value, "unit": unit, "owner": owner}
                     for name, value, unit, owner in undecided
                 ],
-                "routes": {role: [route.name for route in routes] for role, routes in _routes(loaded).items()},
+                "routes": channels_of(loaded),
+                "without_route": unheard_roles(loaded),
             }
         )
         return
@@ -52,18 +54,17 @@ def check(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False)
         print_table(("▶ target", "proposed", "to be assigned by"), rows, title="Still unassigned")
     else:
         print_lines(["every target is assigned"])
-    routed = _routes(loaded)
-    if routed:
-        print_lines([f"told of findings: {', '.join(routed)}"])
-    else:
-        print_lines(
-            ["no route is configured: nobody is told of a finding outside of the UI (`escalation` in the policy)"]
-        )
+    print_lines(_told(loaded))
 
 
-def _routes(policy: Policy) -> dict[Role, list[Route]]:
-    """The roles that can be told of something."""
-    return {role: routes for role, routes in policy.escalation.routes.items() if routes}
+def _told(policy: Policy) -> list[str]:
+    """Who hears of what goes wrong, and who does not."""
+    channels, unheard = channels_of(policy), unheard_roles(policy)
+    if not channels:
+        return ["no route is configured: nobody is told of a finding outside of the UI (`escalation` in the policy)"]
+    routed = [f"{role} over {' and '.join(names)}" for role, names in channels.items()]
+    lines = [f"told of findings: {', '.join(routed)}"]
+    return [*lines, f"no route leads to: {', '.join(unheard)} (`escalation` in the policy)"] if unheard else lines
 
 
 def _kept_where(policy: Policy) -> str:

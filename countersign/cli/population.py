@@ -17,13 +17,13 @@ from countersign.findings.log import FindingsLog
 from countersign.findings.watch import Watch
 from countersign.runs.daywork import sources_of
 from countersign.runs.engine import Engine
-from countersign.sampling.completeness import CompletenessTest
 from countersign.sampling.freeze import Preview
 from countersign.sampling.freeze import freeze as freeze_month
 from countersign.sampling.freeze import preview as preview_month
 from countersign.sampling.frozen import Frozen
 from countersign.sampling.listing import Counts
 from countersign.sampling.month import Month
+from countersign.sampling.verdict import CompletenessTest
 
 _MOST_OFFENDERS = 10  # of a test; `completeness.json` has them all
 

@@ -1,6 +1,5 @@
 """`prove`: that the register knew a run when a seal was made, without showing any other run."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,9 +20,7 @@ def prove_run(
     as_json: Json = False,
 ) -> None:
     """Print, as JSON, every register line of a run with its proof in the newest seal, and that seal's statement."""
-    evidence = EvidenceRoot(Path(root))
-    if not evidence.register.is_file():
-        raise EvidenceError(f"{root}: no evidence root; --root names another")
+    evidence = EvidenceRoot(root).existing()
     seal, signature = _newest(evidence)
     events = {
         entry.line - 1: entry.event for entry in Register(evidence).records() if entry.data.get("run_id") == run_id

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, day_of
 from countersign.cli.output import print_json, print_lines, print_table, progress, say
 from countersign.clocks.instant import stamp
 from countersign.environment import utc_now
@@ -16,7 +16,7 @@ from countersign.findings.log import FindingsLog
 from countersign.findings.losses import record_losses
 from countersign.policy import Policy, load_policy
 from countersign.retention.check import check as check_kept
-from countersign.retention.holds import Answer, Approver
+from countersign.retention.holds import Answer
 from countersign.retention.holds import hold as approve_hold
 from countersign.retention.holds import purge as approve_purge
 from countersign.retention.holds import release as approve_release
@@ -27,19 +27,13 @@ from countersign.retention.restore import Restored, restore_into, verify_restore
 from countersign.retention.restore import restore as restore_day
 from countersign.retention.store import RetentionStore
 from countersign.runs.adoption import ConfigurationDesk
+from countersign.runs.approvals import Approver
 from countersign.runs.run import key_ring
 
 app = typer.Typer(no_args_is_help=True)
 
 
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not a day as YYYY-MM-DD") from error
-
-
-Days = Annotated[list[date], typer.Argument(help="Days as YYYY-MM-DD.", parser=_day, metavar="DAY…")]
+Days = Annotated[list[date], typer.Argument(help="Days as YYYY-MM-DD.", parser=day_of, metavar="DAY…")]
 By = Annotated[str, typer.Option("--as", help="Who approves: an owner, by the roster in force.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why.")]
 
@@ -175,7 +169,7 @@ def release(
 
 @app.command("purge")
 def purge(
-    before: Annotated[date, typer.Option("--before", help="The first day that stays.", parser=_day, metavar="DAY")],
+    before: Annotated[date, typer.Option("--before", help="The first day that stays.", parser=day_of, metavar="DAY")],
     by: By,
     reason: Reason,
     signing_key: SigningKeyFile = None,
@@ -200,7 +194,7 @@ def _say_answer(answer: Answer, became: str, *, as_json: bool) -> None:
 
 
 def restore(
-    day: Annotated[date, typer.Argument(help="The day as YYYY-MM-DD.", parser=_day, metavar="DAY")],
+    day: Annotated[date, typer.Argument(help="The day as YYYY-MM-DD.", parser=day_of, metavar="DAY")],
     to: Annotated[
         Path | None, typer.Option("--to", help="A folder that needs no register: for whoever has lost everything.")
     ] = None,

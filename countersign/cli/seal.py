@@ -12,6 +12,7 @@ from countersign.errors import SignatureError
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import seal_path
 from countersign.evidence.sealing import Sealer
+from countersign.evidence.timestamping import timestamp_seals
 from countersign.runs.adoption import ConfigurationDesk
 
 
@@ -32,8 +33,15 @@ def seal(
     evidence = EvidenceRoot(root)
     made = Sealer(evidence, key, clock=utc_now).seal(ConfigurationDesk(root).in_force().configuration.digest)
     path = seal_path(evidence, made.number)
+    timestamps = timestamp_seals(evidence, clock=utc_now)
     if as_json:
-        print_json({"number": made.number, "seal": made.digest, "path": str(path), "lines": made.lines})
+        said = {"number": made.number, "seal": made.digest, "path": str(path), "lines": made.lines}
+        failed = {str(number): why for number, why in timestamps.failed.items()}
+        print_json({**said, "timestamped": timestamps.made, "timestamp_failed": failed})
         return
     say(f"seal {made.number} of {made.lines} register lines: {path}")
     say(f"SHA-256 {made.digest}")
+    for number in timestamps.made:
+        say(f"seal {number} is timestamped")
+    for number, why in timestamps.failed.items():
+        say(f"seal {number} is not timestamped yet, the next `countersign seal` asks again: {why}")

@@ -7,14 +7,16 @@ import typer
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_index
 from countersign.cli.output import print_json, print_lines
 from countersign.clocks.instant import stamp
-from countersign.errors import EvidenceError, UnknownRunError
+from countersign.errors import EvidenceError
 from countersign.evidence.lines import Entry
 from countersign.evidence.log import AuditLog
+from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.log import FindingsLog
 from countersign.runs import pages
+from countersign.runs.fold import read_state
 from countersign.runs.handoff import handoff_document
-from countersign.runs.state import RunState, read_state
+from countersign.runs.state import RunState
 from countersign.runs.workpaper import workpaper_document
 
 
@@ -34,9 +36,7 @@ def show(
     if workpaper + handoff + log + evidence > 1:
         raise typer.BadParameter("one page at a time: --workpaper, --handoff, --log or --evidence")
     place, index = open_index(root)
-    run = index.run(run_id)
-    if run is None:
-        raise UnknownRunError(f"{run_id}: no such run in {root}; `countersign status` lists them")
+    run = index.known(run_id)
     path = place.log(run.day, run_id)
     if not path.is_file():
         raise EvidenceError(f"{run_id} was opened, but its log is not there; execute its payload again")
@@ -44,8 +44,9 @@ def show(
     state = read_state(run_id, entries, place.blobs)
     document, lines = _page(state, entries, handoff=handoff, log=log, evidence=evidence)
     if handoff:
-        added = _added(place, run_id)
-        document, lines = {**document, **added}, [*lines, *pages.addenda_page(added)]
+        added, register = _added(place, run_id), Register(place).standing()
+        document, lines = {**document, **added, "shown_on": register}, [*lines, *pages.addenda_page(added)]
+        lines += ["", f"SHOWN ON A {register}"]
     if as_json:
         print_json(document)
     else:

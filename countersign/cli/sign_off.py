@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from countersign.cli.approve import Determinations, print_receipts, read_determinations
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_existing
 from countersign.cli.output import print_json, say
-from countersign.errors import SourceError, UnknownRunError
+from countersign.errors import SourceError
 from countersign.runs.engine import Engine
 from countersign.runs.sign_offs import SignOffDesk
 from countersign.runs.statement import namespace_of
@@ -32,7 +32,7 @@ def request(
     as_json: Json = False,
 ) -> None:
     """Print what somebody would sign, byte for byte; sign the file with `ssh-keygen -Y sign` and `submit` both."""
-    engine = open_engine(root, policy)
+    engine = open_existing(root, policy)
     rundirs = [_rundir(engine, each) for each in (run_id, *(also or ()))]
     found = read_determinations(determinations) if determinations else ()
     statement = SignOffDesk(engine).request(rundirs, key, signer, decision, reason, found)
@@ -51,7 +51,7 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Take a signed statement for every run that it names. The same again is harmless."""
-    desk = SignOffDesk(open_engine(root, policy))
+    desk = SignOffDesk(open_existing(root, policy))
     receipts = desk.submit(_read(statement), _read(signature))
     if as_json:
         print_json({"sign_offs": [receipt.document() for receipt in receipts]})
@@ -60,10 +60,7 @@ def submit(
 
 
 def _rundir(engine: Engine, run_id: str) -> Path:
-    run = engine.index.run(run_id)
-    if run is None:
-        raise UnknownRunError(f"{run_id}: no such run in {engine.root.path}; `countersign status` lists them")
-    return engine.root.rundir(run.day, run_id)
+    return engine.root.rundir(engine.index.known(run_id).day, run_id)
 
 
 def _read(path: Path) -> bytes:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_existing
 from countersign.cli.output import print_json, print_lines, print_table, say
 from countersign.clocks.allowance import ClockKind, Pause, Tier
 from countersign.clocks.business import BusinessTime
@@ -81,7 +81,7 @@ def list_clocks(
 ) -> None:
     """List the clocks that run: whose they are, until when, and how much time is left as they count it."""
     limit = None if within is None else _span(within)
-    shown = [turn for turn in turns(open_engine(root, policy)) if turn.overdue or not overdue]
+    shown = [turn for turn in turns(open_existing(root, policy)) if turn.overdue or not overdue]
     if limit is not None:
         shown = [turn for turn in shown if turn.left is not None and turn.left <= limit]
     if as_json:
@@ -139,7 +139,7 @@ def pause_clock(
     as_json: Json = False,
 ) -> None:
     """Let a clock stand still from now on. Its owner may, whoever is due may not; a breach stays one."""
-    _changed(let_stand(open_engine(root, policy), run_id, kind, person, reason), "stands still", as_json)
+    _changed(let_stand(open_existing(root, policy), run_id, kind, person, reason), "stands still", as_json)
 
 
 @app.command("resume")
@@ -153,7 +153,7 @@ def resume_clock(
     as_json: Json = False,
 ) -> None:
     """Let a clock go on."""
-    _changed(let_go_on(open_engine(root, policy), run_id, kind, person, reason), "goes on", as_json)
+    _changed(let_go_on(open_existing(root, policy), run_id, kind, person, reason), "goes on", as_json)
 
 
 def _changed(clocks: Sequence[IndexedClock], now: str, as_json: bool) -> None:
@@ -176,7 +176,7 @@ def report_month(
         first = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC).date()
     except ValueError as error:
         raise typer.BadParameter(f"{month!r} is not like 2026-11", param_hint="--month") from error
-    found = monthly(open_engine(root, policy), first)
+    found = monthly(open_existing(root, policy), first)
     pauses = [
         {
             "run_id": one.run_id,

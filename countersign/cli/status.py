@@ -6,10 +6,12 @@ import typer
 
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_index
 from countersign.cli.output import print_json, print_table
-from countersign.errors import UnknownRunError
-from countersign.evidence.indexed import IndexedRun
+from countersign.evidence.indexed import OPENED, IndexedRun
 from countersign.evidence.root import EvidenceRoot
 from countersign.runs.deployments import never_deployed
+from countersign.runs.state import Status
+
+_STATUSES = (OPENED, *Status)
 
 
 def status(
@@ -21,15 +23,14 @@ def status(
     as_json: Json = False,
 ) -> None:
     """List the runs and what each waits for."""
+    if only is not None and only.upper() not in _STATUSES:
+        raise typer.BadParameter(f"{only!r} is none of {', '.join(_STATUSES)}", param_hint="--status")
     evidence, index = open_index(root)
     if run_id is None:
         listed = never_deployed(index) if undeployed else index.all_runs()
         runs = [run for run in listed if only is None or run.status == only.upper()]
     else:
-        found = index.run(run_id)
-        if found is None:
-            raise UnknownRunError(f"{run_id}: no such run in {root}")
-        runs = [found]
+        runs = [index.known(run_id)]
     if as_json:
         print_json({"runs": [_document(evidence, run) for run in runs]})
         return

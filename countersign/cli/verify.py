@@ -1,16 +1,23 @@
-"""`verify`: whether the evidence still says what it said, and how far to believe the answer."""
+"""`verify`: whether the evidence still says what it said, and how far to believe the answer.
 
+What is wrong with a run becomes a finding, where the root can be written.
+"""
+
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_index
 from countersign.cli.output import print_json, print_lines, print_table, progress
 from countersign.environment import utc_now
+from countersign.errors import CountersignError, EvidenceError
 from countersign.evidence.root import EvidenceRoot
+from countersign.findings.incidents import record_faults
 from countersign.findings.verification import check_findings
+from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.verification import RunFault, Verified, Verifier
 from countersign.sampling.verification import check_samples
 
@@ -35,7 +42,11 @@ def verify(
     policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
-    """Verify logs against their chain, register and seals, and all that can be decided again. Exit 1 on any fault."""
+    """Verify logs against their chain, register and seals, and all that can be decided again.
+
+    Exit 1 on any fault, 2 where there is nothing to verify. A fault of a run is recorded as a finding, SEV-1, unless
+    nothing can be written here, as on a read-only copy.
+    """
     if run_id is not None and everything:
         raise typer.BadParameter("name one run or --all, not both")
     with progress("verifying") as advance:
@@ -48,6 +59,7 @@ def verify(
         beside = (*check_findings(evidence), *check_samples(evidence))
         found = [RunFault(None, one.kind, one.where, one.detail) for one in beside]
         verified = replace(verified, faults=[*verified.faults, *found])
+    findings, unrecorded = _record(root, verified.faults)
     if as_json:
         faults = [
             {"run_id": fault.run_id, "kind": fault.kind, "where": fault.where, "detail": fault.detail}
@@ -61,18 +73,46 @@ def verify(
                 "self_attested_since": verified.since,
                 "configuration": "given" if verified.genesis_given else "self-asserted",
                 "demo_sign_offs": verified.demo,
+                "findings": findings,
+                "not_recorded": unrecorded,
+                "erased": [
+                    {"run_id": done.act.on["run_id"], "text": done.act.on["text"], "by": list(done.by)}
+                    for done in verified.erased
+                ],
+                "orphaned_blobs": verified.orphans,
             }
         )
     elif verified.ok:
         print_lines([f"{verified.checked} runs verified: {_TRUST[verified.trust]}", *_caveats(verified)])
-    else:
+    elif verified.faults:
         rows = [(fault.run_id, fault.kind, fault.where, f"expected: {fault.detail}") for fault in verified.faults]
         print_table(("run", "fault", "where", "detail"), rows)
         print_lines(
-            [f"NOT VERIFIED: {len(verified.faults)} faults in {verified.checked} runs. SEV-1: see ESCALATION.md"]
+            [
+                f"NOT VERIFIED: {len(verified.faults)} faults in {verified.checked} runs. SEV-1: see ESCALATION.md",
+                *(f"on record as {finding}" for finding in findings),
+                *([f"no finding was recorded: {unrecorded}"] if unrecorded else []),
+            ]
         )
+    if verified.empty:
+        raise EvidenceError(f"{root}: nothing to verify: the register is whole, and no run was ever opened")
     if not verified.ok:
         raise typer.Exit(1)
+
+
+def _record(root: Path, faults: Sequence[RunFault]) -> tuple[list[str], str | None]:
+    """The findings of runs that are at fault, and why there is none of any where that is so."""
+    first = {fault.run_id: fault.kind for fault in reversed(faults) if fault.run_id is not None}
+    if not first:
+        return [], "no fault is a run's own: keep this answer, it is the record" if faults else None
+    if not EvidenceRoot(root).writable:
+        return [], f"{root} cannot be written; verify the root itself, too"
+    try:
+        evidence, index = open_index(root)
+        runs = index.runs(first).values()
+        return record_faults(evidence, ConfigurationDesk(root).in_force(), first, runs), None
+    except (CountersignError, OSError) as error:
+        return [], str(error)
 
 
 def _caveats(verified: Verified) -> list[str]:
@@ -82,6 +122,15 @@ def _caveats(verified: Verified) -> list[str]:
         said.append("configuration self-asserted: nobody gave the genesis digest from outside (--genesis)")
     if verified.demo:
         said.append(f"demo: {verified.demo} sign-offs are signed with throw-away keys of a demonstration")
+    for done in verified.erased:
+        which = f"the text {done.act.on['text']} of {done.act.on['run_id']}"
+        said.append(
+            f"erased: {which}, by {' and '.join(done.by)} on {done.at:%Y-%m-%d}; what needs it is not judged again"
+        )
+    if verified.orphans:
+        said.append(
+            f"orphaned: {verified.orphans} blobs are named by no log, as a crash before the log's line leaves them"
+        )
     return said
 
 

@@ -1,6 +1,6 @@
 """Clocks: when the time that somebody has is used up, and how a clock stands at an instant.
 
-What belongs here: deadlines and judgements, pure: start, allowance, pauses and an instant in, an answer out. What does
+What belongs here: deadlines and courses, pure: start, allowance, pauses and an instant in, an answer out. What does
 not: who is due, what a breach leads to, and where any of it is written down.
 
 A deadline is the first instant at which the time is used up; whoever stops the clock just then has met it. Pauses put a
@@ -9,14 +9,13 @@ that begins once the time is used up changes nothing.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
 
-from countersign.clocks.allowance import Allowance, ClockKind, Pause, Unit
+from countersign.clocks.allowance import Allowance, Pause, Unit
 from countersign.clocks.business import SECOND, BusinessTime, Instants, to_datetime, to_instants
 
 Pauses = Sequence[tuple[Instants, Instants]]
@@ -25,47 +24,21 @@ Pauses = Sequence[tuple[Instants, Instants]]
 _HOUR = 3600 * SECOND
 
 
-class Standing(StrEnum):
-    """Whether a clock runs, was stopped in time, or was not."""
-
-    RUNNING = "running"
-    MET = "met"
-    BREACHED = "breached"
-
-
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """How a clock stands: `left` is counted as its allowance is, in business time or 24 by 7.
+class Course:
+    """When so much of a clock's time is used up, in microseconds; `paused` says that it stands still.
 
-    While a pause lasts, `deadline` is what it would be if the pause ended at the instant of judging.
+    While a pause lasts, each instant is what it would be if the pause ended at the instant of looking.
     """
 
-    standing: Standing
-    deadline: datetime
-    breached_at: datetime | None
-    left: timedelta
-    paused: bool
+    half_at: int
+    three_quarters_at: int
+    deadline: int
+    paused: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class ClockVersions:
-    """With what a clock was judged: digests of calendar and policy, and the release of the time zones."""
-
-    calendar: str
-    policy: str
-    tzdata: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedClock:
-    """A clock that was stopped. It is never computed again, so it keeps the answer and what the answer stands on."""
-
-    kind: ClockKind
-    started_at: datetime
-    stopped_at: datetime
-    deadline: datetime
-    breached_at: datetime | None
-    versions: ClockVersions
+    def breached(self, stopped: int | None, now: int) -> bool:
+        """Whether the time was used up before the clock was stopped, or before now."""
+        return self.deadline < (now if stopped is None else min(now, stopped))
 
 
 class _Course(Protocol):
@@ -108,46 +81,43 @@ def deadline(business: BusinessTime, allowance: Allowance, start: datetime, paus
     return to_datetime(int(due[0]))
 
 
-def judge(
+def courses(business: BusinessTime, allowance: Allowance, starts: Instants, pauses: Pauses = ()) -> list[Course]:
+    """The courses of clocks of one allowance. Raises CalendarError beyond the years."""
+    half, three_quarters = (shares_used(business, allowance, starts, percent, pauses) for percent in (50, 75))
+    due = deadlines(business, allowance, starts, pauses)
+    return [Course(*instants) for instants in np.stack([half, three_quarters, due], axis=1).tolist()]
+
+
+def course(
     business: BusinessTime,
     allowance: Allowance,
-    start: datetime,
-    pauses: Iterable[Pause] = (),
+    start: int,
+    pauses: Iterable[tuple[int, int | None]],
     *,
-    stopped: datetime | None = None,
-    now: datetime,
-) -> Judgement:
-    """How a clock stands `now`, or stood when it was stopped; what was recorded after that does not count."""
-    seen = max(start, now if stopped is None else stopped)
-    begun = [pause for pause in pauses if pause.begin <= seen]
-    as_seen = [Pause(pause.begin, min(pause.end or seen, seen), pause.reason, pause.by) for pause in begun]
-    due = deadline(business, allowance, start, as_seen)
-    if seen > due:
-        return Judgement(Standing.BREACHED, due, due, timedelta(0), paused=False)
+    stopped: int | None = None,
+    now: int,
+) -> Course:
+    """The course of a clock as it is seen `now`, or was when it was stopped; what came after that does not count.
+
+    The pauses ascend without overlap; the last one may have no end yet. Raises CalendarError beyond the years.
+    """
+    seen = max(start, now if stopped is None else min(now, stopped))
+    begun = [(begin, end) for begin, end in pauses if begin <= seen]
+    known = [(_one(begin), _one(seen if end is None else min(end, seen))) for begin, end in begun]
+    (found,) = courses(business, allowance, _one(start), known)
+    lasts = stopped is None and bool(begun) and begun[-1][1] is None
+    return replace(found, paused=lasts and seen <= found.deadline)
+
+
+def time_left(business: BusinessTime, allowance: Allowance, due: datetime, now: datetime) -> timedelta:
+    """The time until a deadline, in business time or 24 by 7 as the allowance is counted; none once it has passed."""
     course = _course(business, allowance)
-    left = course.spent(to_instants(due)) - course.spent(to_instants(seen))
-    return Judgement(
-        Standing.RUNNING if stopped is None else Standing.MET,
-        due,
-        None,
-        timedelta(microseconds=int(left[0])),
-        paused=stopped is None and any(pause.end is None or pause.end > seen for pause in begun),
-    )
+    left = course.spent(to_instants(due)) - course.spent(to_instants(min(now, due)))
+    return timedelta(microseconds=int(left[0]))
 
 
-def close(
-    kind: ClockKind,
-    business: BusinessTime,
-    allowance: Allowance,
-    start: datetime,
-    pauses: Iterable[Pause] = (),
-    *,
-    stopped: datetime,
-    versions: ClockVersions,
-) -> ClosedClock:
-    """Judge a clock for the last time."""
-    last = judge(business, allowance, start, pauses, stopped=stopped, now=stopped)
-    return ClosedClock(kind, start, stopped, last.deadline, last.breached_at, versions)
+def _one(instant: int) -> Instants:
+    return np.array([instant], np.int64)
 
 
 def _course(business: BusinessTime, allowance: Allowance) -> _Course:

@@ -18,7 +18,7 @@ from countersign.controls.wording import Reader, Says, first_quote, quote_naming
 from countersign.policy import Catalogue, Policy
 from countersign.revisions import same_revision
 
-VERSION = "rules/2"
+VERSION = "rules/3"
 
 Rule = Callable[[Facts], "Answer"]
 
@@ -95,7 +95,7 @@ def _no_approval(facts: Facts) -> Answer:
 
 def _standing_rejection(facts: Facts) -> Answer | None:
     for name, item in facts.standing_rejections:
-        approvers = ", ".join(sorted({str(approval.item.by) for approval in facts.approvals}))
+        approvers = ", ".join(sorted({_with_authority(approval) for approval in facts.approvals}))
         beside = f", beside the approval of {approvers}" if approvers else ""
         given = f" by {item.by}" if item.by else ""
         reason = f"a rejection{given} stands in {name}{beside}"
@@ -105,6 +105,11 @@ def _standing_rejection(facts: Facts) -> Answer | None:
     if facts.standing_rejections:
         return Answer.abstained(f"a rejection stands in {facts.standing_rejections[0][0]}, too short to be quoted")
     return None
+
+
+def _with_authority(approval: Approval) -> str:
+    """Who approved, and that they may not authorise: a rejection hides no second fault."""
+    return f"{approval.item.by} (who may not authorise)" if approval.standing.holds is False else str(approval.item.by)
 
 
 def _best(approvals: Sequence[Approval]) -> Approval:
@@ -307,13 +312,15 @@ def emergency_approved_in_time(facts: Facts) -> Answer:
 
 
 def approved_what_was_deployed(facts: Facts) -> Answer:
-    """ITGC-CM-05."""
+    """ITGC-CM-05: approved on an old revision is an exception, whoever approved; met needs an approval that counts."""
     revision = facts.change.revision
     every = _before_deployment(facts)
-    # a maker's approval of the final revision must not hide that everybody else's was given on an older one
+    counting = [approval for approval in every if _counts_for_nothing(facts, approval) is None]
+    # one that counts for nothing must not hide, on the final revision, that all others were given on an older one
     approvals = (
-        [approval for approval in every if approval.likeness is Likeness.DIFFERENT]
-        or [approval for approval in every if approval.likeness is Likeness.UNKNOWN]
+        [approval for approval in counting if approval.likeness is Likeness.DIFFERENT]
+        or counting
+        or [approval for approval in every if approval.likeness is not Likeness.SAME]
         or every
     )
     if not approvals:
@@ -325,10 +332,13 @@ def approved_what_was_deployed(facts: Facts) -> Answer:
     named = [(approval, approval.item.revision) for approval in approvals if approval.item.revision]
     for approval, given_on in named:
         if same_revision(given_on, revision):
-            return Answer.met(f"approved by {approval.item.by} on {given_on}", approval.name, approval.quote)
+            if nothing := _counts_for_nothing(facts, approval):
+                return Answer.abstained(f"no approval of the final revision counts: {nothing}")
+            reason = f"approved by {approval.item.by} on {given_on}{_on_trust(facts, approval)}"
+            return Answer.met(reason, approval.name, approval.quote)
     if len(named) < len(approvals):
         return Answer.abstained("an approval does not say which revision it was given on")
-    for approval in every:
+    for approval in counting:
         if approval.likeness is Likeness.UNKNOWN and same_revision(approval.item.revision or revision, revision):
             return Answer.abstained(
                 f"it cannot be told whether {approval.item.by!r}, who may have approved it, is a maker"
@@ -336,6 +346,15 @@ def approved_what_was_deployed(facts: Facts) -> Answer:
     last, given_on = named[-1]
     reason = f"approved only on superseded revisions, last {given_on}; deployed was {revision}"
     return Answer.exception(reason, last.name, last.quote)
+
+
+def _counts_for_nothing(facts: Facts, approval: Approval) -> str | None:
+    """Why ITGC-CM-01 or -02 would not take an approval for one, or None where it would, or where that is open."""
+    if approval.likeness is Likeness.SAME:
+        return f"{approval.item.by} is a maker of the change"
+    if approval.standing.holds is False:
+        return f"{approval.item.by} may not authorise changes of {facts.change.system}: {approval.standing.why}"
+    return None if approval.attested else _only_submitted(facts, approval).reason
 
 
 def deployer_is_not_author(facts: Facts) -> Answer:

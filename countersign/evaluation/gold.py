@@ -85,8 +85,10 @@ def load_gold(path: Path, catalogue: Catalogue, limits: Limits) -> Gold:
     """A gold set from JSON lines. Raises EvaluationError naming the line, also for a control without a label."""
     try:
         first, *lines = path.read_bytes().splitlines()
-    except (OSError, ValueError) as error:
-        raise EvaluationError(f"{path}: no gold set: {error}") from error
+    except OSError as error:
+        raise EvaluationError(f"{path}: no gold set: {error.strerror}") from error
+    except ValueError as error:
+        raise EvaluationError(f"{path}: no gold set, which has a line that names its version") from error
     head = _parsed(path, 1, first, limits, _Head)
     cases = [_labelled(path, number, line, catalogue, limits) for number, line in enumerate(lines, start=2)]
     if not cases:

@@ -7,9 +7,10 @@ import fcntl
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,6 +43,8 @@ class ChainFile:
     middle of a write as a torn tail.
     """
 
+    erasable = False
+
     def __init__(
         self, path: Path, *, blobs: Path | None = None, clock: Clock = utc_now, entropy: Entropy = random_bytes
     ) -> None:
@@ -71,8 +74,10 @@ class ChainFile:
     def records(self) -> Iterator[Entry]:
         """Every event from the first. Raises TamperedError at the first fault, EvidenceError for an unreadable file."""
         with self.reading() as file:
-            scan = Scan(file, self.resolve)
-            yield from scan
+            scan = self.scan(file)
+            for entry in scan:
+                self.require_erased(entry)
+                yield entry
         raise_for(self.path, scan)
 
     @property
@@ -87,7 +92,7 @@ class ChainFile:
             if tail.whole:
                 return tail
             file.seek(0)
-            scan = Scan(file, self.resolve)
+            scan = self.scan(file)
             list(scan)
             raise_for(self.path, scan)
             return Tail(scan.head, scan.seq, tail.size, whole=False)
@@ -127,6 +132,13 @@ class ChainFile:
         except OSError as error:
             raise EvidenceError(f"{self.path}: cannot be written: {error.strerror}") from error
 
+    def scan(self, lines: Iterable[bytes]) -> Scan:
+        """A pass over lines of this file."""
+        return Scan(lines, self.resolve, erasable=self.erasable)
+
+    def require_erased(self, entry: Entry) -> None:
+        """Raise where a text of an event was taken out and nothing says that it was allowed."""
+
     def _guard(self, heads: set[str]) -> None:
         """Raise where something else vouches for a head that is not among these: then the tail was acknowledged."""
 
@@ -137,7 +149,7 @@ class ChainFile:
         """Never cut, never glue to: a newline, then a `recovered` event that carries the damaged lines' SHA-256."""
         content = writer.read()
         ended = content.endswith(b"\n")
-        scan = Scan(io.BytesIO(content if ended else content + b"\n"), self.resolve)
+        scan = self.scan(io.BytesIO(content if ended else content + b"\n"))
         entries = list(scan)
         if scan.fault is not None and (ended or not scan.damage or not _only_recoveries(content, scan)):
             raise_for(self.path, scan)
@@ -170,20 +182,29 @@ class Writer:
 
     def entries(self) -> list[Entry]:
         """Every event so far, judged. Raises TamperedError."""
-        scan = Scan(io.BytesIO(self.read()), self._chain.resolve)
+        scan = self._chain.scan(io.BytesIO(self.read()))
         entries = list(scan)
         raise_for(self._chain.path, scan)
+        for entry in entries:
+            self._chain.require_erased(entry)
         return entries
 
-    def stage(self, draft: Draft) -> Entry:
-        """Chain one event to what is there and staged so far, without writing it; returns it as it will be read."""
-        line = encode(draft, prev=self._head, seq=self._seq + 1, at=self._clock(), entropy=self._entropy)
+    def _stage(self, draft: Draft, at: datetime | None = None) -> Encoded:
+        line = encode(draft, prev=self._head, seq=self._seq + 1, at=at or self._clock(), entropy=self._entropy)
         if line.blobs and self._chain.blobs is None:
             raise EvidenceError(f"{self._chain.path}: a text over the inline limit needs a blob folder")
         self._staged.append(line)
         self._head, self._seq = line.head, self._seq + 1
+        return line
+
+    def stage(self, draft: Draft, at: datetime | None = None) -> Entry:
+        """Chain one event to what is there and staged so far, without writing it; returns it as it will be read.
+
+        `at` is the instant of what it says, where that was decided for one; else the event is of now.
+        """
+        line = self._stage(draft, at)
         data, texts = dict(draft.data), dict(draft.texts)
-        return Entry(0, line.head, self._seq, line.ts, draft.event, draft.actor, data, texts, set())
+        return Entry(0, line.head, self._seq, line.ts, draft.event, draft.actor, data, texts)
 
     def commit(self) -> str:
         """One durable write of everything staged: blobs first, then the lines; returns the new head."""
@@ -200,7 +221,7 @@ class Writer:
     def append(self, drafts: Sequence[Draft]) -> str:
         """Stage and commit."""
         for draft in drafts:
-            self.stage(draft)
+            self._stage(draft)
         return self.commit()
 
     def heal(self, content: bytes) -> None:

@@ -31,6 +31,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
     update,
 )
@@ -292,6 +293,15 @@ class ClockIndex:
         """Every clock of a run, in the order in which they started."""
         return self._select(select(*_FIELDS).where(_clocks.c.run_id == run_id).order_by(_clocks.c.started_at))
 
+    def of_runs(self, run_ids: Iterable[str]) -> list[IndexedClock]:
+        """Every clock of these runs, and of runs whose clocks they took over, in the order in which they started."""
+        wanted, found = list(run_ids), list[IndexedClock]()
+        for start in range(0, len(wanted), _MOST_VALUES):
+            these = wanted[start : start + _MOST_VALUES]
+            chosen = or_(_clocks.c.run_id.in_(these), _clocks.c.taken_over_by.in_(these))
+            found += self._select(select(*_FIELDS).where(chosen).order_by(_clocks.c.started_at))
+        return found
+
     def overdue(self, now: int) -> list[IndexedClock]:
         """The clocks that run although their time is used up, as far as their instants were computed."""
         return self._select(select(*_FIELDS).where(_RUNNING, _clocks.c.deadline < now).order_by(_clocks.c.deadline))
@@ -356,7 +366,7 @@ class ClockIndex:
         with self._connect() as connection:
             return set(connection.execute(select(_clocks.c.run_id).where(_clocks.c.breached_at.is_not(None))).scalars())
 
-    def of_runs(self, run_ids: Iterable[str]) -> dict[str, list[IndexedClock]]:
+    def by_run(self, run_ids: Iterable[str]) -> dict[str, list[IndexedClock]]:
         """Every clock of these runs, by run, in the order in which they started."""
         wanted, found = list(run_ids), dict[str, list[IndexedClock]]()
         for start in range(0, len(wanted), _MOST_VALUES):

@@ -3,26 +3,32 @@
 What belongs here: files against digests. What does not: what a dataset's rows mean (`runs/published`), chains, seals.
 """
 
-import hashlib
 import os
 import re
 import stat
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
-from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.durable import digest_of_file
+from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault
 
 _VERSION = re.compile(r"([0-9a-f]{64})\.json")
 _BLOB = re.compile(r"([0-9a-f]{64})")
+_NAMED = re.compile(rb'"([0-9a-f]{64})"')
 _PARQUET = re.compile(r"day=.*\.parquet")
 
 
-def check_contents(root: EvidenceRoot, datasets: Container[tuple[str, str]]) -> Iterator[RootFault]:
-    """Everything wrong with the files but for the `datasets` registered by asset and day (`check_dataset`)."""
+def check_contents(
+    root: EvidenceRoot, datasets: Container[tuple[str, str]], erased: Container[str] = ()
+) -> Iterator[RootFault]:
+    """Everything wrong with the files but for the `datasets` registered by asset and day (`check_dataset`).
+
+    `erased` are the texts among the blobs in whose place a mark may lie.
+    """
     yield from _private(root.path)
     yield from _named_by_digest(root.policies, _VERSION)
-    yield from _named_by_digest(root.blobs, _BLOB)
+    yield from _named_by_digest(root.blobs, _BLOB, erased)
     yield from _named_by_digest(root.extracts, _BLOB)
     for path in sorted(root.datasets.glob("*/*")):
         day = path.name.removeprefix("day=").removesuffix(".parquet")
@@ -35,7 +41,7 @@ def check_dataset(root: EvidenceRoot, asset: str, day: str, digest: str) -> Iter
     path = root.datasets / asset / f"day={day}.parquet"
     if not path.is_file():
         yield RootFault("dataset_missing", str(path), "a file; the next materialisation of its day rebuilds it")
-    elif _digest(path) != digest:
+    elif digest_of_file(path) != digest:
         yield RootFault("dataset_differs", str(path), f"the SHA-256 that the register knows, {digest}")
 
 
@@ -45,11 +51,22 @@ def check_files(root: EvidenceRoot, files: Mapping[str, str]) -> Iterator[RootFa
         path = root.path / name
         if not path.is_file():
             yield RootFault("file_missing", str(path), "a file; restore it from the retention store")
-        elif _digest(path) != digest:
+        elif digest_of_file(path) != digest:
             yield RootFault("file_differs", str(path), f"the SHA-256 that the register knows, {digest}")
     for path in sorted(root.datasets.glob("*/month=*/**/*")):
         if path.is_file() and not path.name.startswith(".") and str(path.relative_to(root.path)) not in files:
             yield RootFault("file_unregistered", str(path), "a register line that names its digest")
+
+
+def orphaned_blobs(root: EvidenceRoot) -> list[str]:
+    """Blobs that no log, nor register or findings, names: what a crash between a blob and its line leaves."""
+    names = {path.name for path in root.blobs.iterdir() if _BLOB.fullmatch(path.name)} if root.blobs.is_dir() else set()
+    for path in (root.register, root.findings, *root.path.glob(f"runs/*/*/*/*/{LOG}")):
+        if names and path.is_file():
+            with path.open("rb") as file:
+                for line in file:
+                    names.difference_update(map(bytes.decode, _NAMED.findall(line)))
+    return sorted(names)
 
 
 def _private(folder: Path) -> Iterator[RootFault]:
@@ -71,16 +88,11 @@ def _private(folder: Path) -> Iterator[RootFault]:
                 yield RootFault("permissions", str(path), f"mode {mode}, not {status.st_mode & 0o777:04o}")
 
 
-def _named_by_digest(folder: Path, names: re.Pattern[str]) -> Iterator[RootFault]:
+def _named_by_digest(folder: Path, names: re.Pattern[str], erased: Container[str] = ()) -> Iterator[RootFault]:
     """Files whose content is not what their name says; a temporary one that a crash left starts with a dot."""
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         found = names.fullmatch(path.name)
         if found is None and not path.name.startswith("."):
             yield RootFault("stranger", str(path), "a name that is the SHA-256 of the content")
-        elif found is not None and path.is_file() and _digest(path) != found[1]:
+        elif found is not None and found[1] not in erased and path.is_file() and digest_of_file(path) != found[1]:
             yield RootFault("content_differs", str(path), "the content that its name says; restore it from a copy")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

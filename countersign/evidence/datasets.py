@@ -4,7 +4,6 @@ What belongs here: merging rows into a day's file, durably and in bounded memory
 """
 
 import fcntl
-import hashlib
 import os
 import tempfile
 import weakref
@@ -77,8 +76,9 @@ class Dataset:
         return {run_id for batch in self._batches(self.path(day), [KEY]) for run_id in batch.column(0).to_pylist()}
 
     def rows(self, day: date) -> int:
-        """How many rows a day's file has."""
-        return sum(batch.num_rows for batch in self._batches(self.path(day), [KEY]))
+        """How many rows a day's file has, by its own metadata."""
+        file = self._open(self.path(day))
+        return file.metadata.num_rows if file else 0
 
     def table(self, day: date) -> pa.Table:
         """Every row of a day's file. Raises EvidenceError for one that cannot be read."""
@@ -87,11 +87,8 @@ class Dataset:
     def keep_only(self, day: date, digest: str | None) -> None:
         """Remove a day's file unless its SHA-256 is this one. The caller holds `locked(day)`."""
         path = self.path(day)
-        if path.exists():
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-            if found != digest:
-                path.unlink()
+        if path.exists() and durable.digest_of_file(path) != digest:
+            path.unlink()
 
     def waiting(self) -> "Waiting":
         """Room for rows until they are merged."""
@@ -117,9 +114,8 @@ class Dataset:
             for group in chain(self._old_groups(path), _new_groups(chain([first], fresh))):
                 writer.write_table(group, row_group_size=_ROW_GROUP)
                 rows += group.num_rows
-        with temporary.open("r+b") as file:
-            os.fsync(file.fileno())
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        durable.sync_file(temporary)
+        digest = durable.digest_of_file(temporary)
         durable.publish(temporary, path)
         data = {"asset": self.asset, "day": day.isoformat(), "digest": digest, "rows": rows}
         return Draft("dataset", "countersign", data)
@@ -142,17 +138,29 @@ class Dataset:
 
     def _batches(self, path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of a file, none where there is no file."""
-        if not path.exists():
+        file = self._open(path)
+        if file is None:
             return
+        try:
+            yield from file.iter_batches(batch_size=_ROW_GROUP, columns=columns)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise _unreadable(path, error) from error
+
+    def _open(self, path: Path) -> pq.ParquetFile | None:
+        """A file with the columns of this dataset, or None where there is none."""
+        if not path.exists():
+            return None
         try:
             file = pq.ParquetFile(path)
             if not file.schema_arrow.equals(self.schema):
                 raise pa.ArrowInvalid("its columns are others")
-            yield from file.iter_batches(batch_size=_ROW_GROUP, columns=columns)
         except (OSError, pa.ArrowInvalid) as error:
-            raise EvidenceError(
-                f"{path}: cannot be read: {error}; delete it and it is rebuilt from the logs"
-            ) from error
+            raise _unreadable(path, error) from error
+        return file
+
+
+def _unreadable(path: Path, error: Exception) -> EvidenceError:
+    return EvidenceError(f"{path}: cannot be read: {error}; delete it and it is rebuilt from the logs")
 
 
 class Waiting:

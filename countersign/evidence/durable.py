@@ -106,11 +106,25 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a file's content, of any size, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_file(path: Path) -> None:
+    """Make the content of a finished file durable."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def keep_file(folder: Path, temporary: Path) -> str:
     """Move a finished file of any size under its own SHA-256 and return it; `folder` is on the same file system."""
-    with temporary.open("r+b") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        os.fsync(file.fileno())
+    digest = digest_of_file(temporary)
+    sync_file(temporary)
     temporary.chmod(FILE_MODE)
     publish(temporary, folder / digest)
     return digest

@@ -6,10 +6,13 @@ the file loses nothing; the next use rebuilds it. SQLite by default, any SQLAlch
 
 import io
 import os
+import sqlite3
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from sqlalchemy import (
@@ -26,10 +29,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from countersign.errors import TamperedError
-from countersign.evidence import durable
+from countersign.errors import EvidenceError, TamperedError, UnknownRunError
 from countersign.evidence.chain import Tail, Writer, read_tail
 from countersign.evidence.clock_index import ClockIndex
 from countersign.evidence.deployment_index import DeploymentIndex
@@ -54,6 +56,7 @@ class Index:
     """Questions about the whole root, answered from the register's lines."""
 
     def __init__(self, root: EvidenceRoot, register: Register, url: str | None = None) -> None:
+        self._root = root.path
         self._register = register
         self._engine = _engine(url or f"sqlite:///{root.index}")
         self.deployments = DeploymentIndex(self._connect)
@@ -117,6 +120,13 @@ class Index:
     def run(self, run_id: str) -> IndexedRun | None:
         """One run, or None."""
         return next(iter(self._select(select(_runs).where(_runs.c.run_id == run_id))), None)
+
+    def known(self, run_id: str) -> IndexedRun:
+        """One run. Raises UnknownRunError."""
+        run = self.run(run_id)
+        if run is None:
+            raise UnknownRunError(f"{run_id}: no such run in {self._root}; `countersign status` lists them")
+        return run
 
     def runs(self, run_ids: Iterable[str]) -> dict[str, IndexedRun]:
         """The known ones of these runs, by id."""
@@ -253,14 +263,24 @@ class Index:
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
-        with self._engine.begin() as connection:
+        with self._usable(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _alone(self) -> Iterator[Connection]:
         """A transaction that has the write lock from its start, since SQLite refuses to take it after a read."""
-        with self._engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
+        with self._usable(), self._engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
             yield connection
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            raise EvidenceError(
+                f"{self._engine.url.database}: the index cannot be used ({error.orig}); if it is damaged, delete it, "
+                "and the next command makes it anew from the register"
+            ) from error
 
 
 _HAS_WORK = and_(
@@ -274,15 +294,12 @@ def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url)
     engine = create_engine(url, connect_args={"timeout": 60})
-    if engine.url.database is not None and not os.path.exists(engine.url.database):  # noqa: PTH110  (a path of a URL)
-        # SQLite would let others read it; its other files take their mode from this one. Never on a file that is in
-        # use: to close it would drop the locks that other connections of this process hold on it.
-        os.close(os.open(engine.url.database, os.O_RDWR | os.O_CREAT, durable.FILE_MODE))
+    if engine.url.database not in (None, "", ":memory:"):
+        _make_database(Path(engine.url.database))
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's own recipe: transactions begin where we say
-        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
 
     @event.listens_for(engine, "begin")
@@ -290,6 +307,25 @@ def _engine(url: str) -> Engine:
         connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
     return engine
+
+
+def _make_database(path: Path) -> None:
+    """Have the file, private and in WAL mode, before anybody can open it.
+
+    Both are lasting and asked of a file in use they go wrong: SQLite refuses the change of mode at once, however long
+    others are waited for, and closing a file drops the locks that other connections of this process hold on it.
+    """
+    if path.exists():
+        return
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    try:
+        with closing(sqlite3.connect(temporary)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        with suppress(FileExistsError):  # another process was first
+            path.hardlink_to(temporary)
+    finally:
+        Path(temporary).unlink()
 
 
 def _read_from(file: BinaryIO, start: int) -> bytes:

@@ -9,9 +9,9 @@ from typing import BinaryIO, Literal
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import CountersignError, EvidenceError, TamperedError
 from countersign.evidence.chain import ChainFile
-from countersign.evidence.lines import ZERO, Fault, Scan
+from countersign.evidence.lines import ZERO, Entry, Fault, Scan
 from countersign.evidence.rawchain import Followed, follow
-from countersign.evidence.register import Register, newest_head
+from countersign.evidence.register import Register, erased_texts, newest_head
 from countersign.evidence.root import EvidenceRoot
 
 # `seal` and `witness` are for who judges the seals too: the verification of runs
@@ -31,6 +31,8 @@ class Report:
 
 class AuditLog(ChainFile):
     """`audit.jsonl` of a run, or any chained log that lies alone."""
+
+    erasable = True
 
     def __init__(
         self,
@@ -69,8 +71,13 @@ class AuditLog(ChainFile):
                 whole = self._follow(file, registered)
                 if whole is not None:
                     return Report(True, None, whole.events, whole.head, trust)
-                scan = Scan(file, self.resolve)
-                unresolved = _unresolved(scan, heads)
+                scan = self.scan(file)
+                erased: dict[str, Fault] = {}
+                unresolved = _unresolved(scan, heads, erased)
+                if erased:
+                    allowed = self._allowed()
+                    taken = next((fault for digest, fault in erased.items() if digest not in allowed), None)
+                    unresolved = unresolved or taken
                 known = registered
                 if self.root is not None and known != scan.head:
                     known = newest_head(self.root, self.run_id)
@@ -107,6 +114,17 @@ class AuditLog(ChainFile):
         yield registered
         yield newest_head(root, self.run_id)
 
+    def _allowed(self) -> set[str]:
+        """The texts, by their SHA-256, that the register says were erased."""
+        return erased_texts(self.root, self.run_id) if self.root else set()
+
+    def require_erased(self, entry: Entry) -> None:
+        if entry.erased and not self._allowed().issuperset(entry.erased.values()):
+            names = ", ".join(sorted(entry.erased))
+            raise TamperedError(
+                f"{self.path}: line {entry.line}: {names} is gone, and no register line erased it; SEV-1"
+            )
+
     def _guard(self, heads: set[str]) -> None:
         """Hold the run when the register vouched for a head that the torn log no longer has."""
         known = newest_head(self.root, self.run_id) if self.root else None
@@ -121,11 +139,18 @@ class AuditLog(ChainFile):
                 register.append("run_held", "countersign", run_id=self.run_id, reason=reason)
 
 
-def _unresolved(scan: Scan, heads: set[str]) -> Fault | None:
-    """Drain a scan, noting every head; the first event whose texts are neither there nor void by a recovery."""
+def _unresolved(scan: Scan, heads: set[str], erased: dict[str, Fault]) -> Fault | None:
+    """Drain a scan, noting every head; the first event whose texts are neither there nor void by a recovery.
+
+    `erased` learns every text that was taken out, by its SHA-256, with the fault that it is where nobody allowed it.
+    """
     waiting: Fault | None = None
     for entry in scan:
         heads.add(entry.head)
+        for name, digest in entry.erased.items():
+            erased[digest] = Fault(
+                entry.line, "text_erased", f"the text {name!r}, or a register line that it was erased"
+            )
         if waiting is not None and not (entry.event == "recovered" and entry.data.get("voids") == [entry.seq - 1]):
             return waiting
         waiting = None

@@ -21,6 +21,7 @@ from countersign.evidence.lines import ZERO, Draft, parse_line
 from countersign.evidence.root import EvidenceRoot
 
 ACTOR = "countersign"
+_ERASED = b'"event":"erased"'
 _FINDINGS_HEAD = b'"event":"findings_head"'
 
 
@@ -189,6 +190,11 @@ class Register(ChainFile):
                 tail = writer.tail
         return tail.size, tail.head
 
+    def standing(self) -> str:
+        """How far it goes, in words for whatever leaves the root: whoever keeps them can tell if it is cut back."""
+        tail = self.tail()
+        return f"register of {tail.size} bytes with the head {tail.head}"
+
     def environment(self) -> str:
         """SHA-256 of the first line, which no other evidence root has: its salt and its instant are its own."""
         with self.reading() as file:
@@ -215,6 +221,19 @@ def newest_head(root: EvidenceRoot, run_id: str) -> str | None:
             if event.get("run_id") == run_id:
                 found = ZERO if event.get("event") == "run_opened" else event.get("head", found)
             at = content.find(needle, at + len(needle))
+    return found
+
+
+def erased_texts(root: EvidenceRoot, run_id: str) -> set[str]:
+    """The SHA-256 of every text of a run that the register says was erased. Raises TamperedError for a broken line."""
+    found: set[str] = set()
+    with _mapped(root.register) as content:
+        at = content.find(_ERASED)
+        while at >= 0:
+            event = _event_around(at, content, root.register, "an erasure")
+            if event.get("event") == "erased" and event.get("run_id") == run_id:
+                found.update(event["digests"])
+            at = content.find(_ERASED, at + len(_ERASED))
     return found
 
 

@@ -1,5 +1,6 @@
 """The evidence root: where everything lies. What belongs here: paths and content-addressed keeping; no judgement."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
-from countersign.errors import EvidenceError
+from countersign.errors import EvidenceError, UnknownRunError
 from countersign.evidence import durable
 
 REGISTER = "register.jsonl"
@@ -27,10 +28,29 @@ class EvidenceRoot:
         absolute = Path(path).absolute()
         return next((cls(folder) for folder in absolute.parents if (folder / REGISTER).is_file()), None)
 
+    @classmethod
+    def of_run(cls, rundir: Path | str) -> "EvidenceRoot":
+        """The evidence root that a run's folder lies in. Raises UnknownRunError where it lies in none."""
+        root = cls.around(Path(rundir) / LOG)
+        if root is None:
+            raise UnknownRunError(f"{rundir}: not inside an evidence root; name a run's folder under <root>/runs")
+        return root
+
     def create(self) -> None:
         """Make the root and its fixed folders, private; harmless when they are there."""
         for folder in (self.path, self.blobs, self.extracts, self.policies, self.datasets):
             durable.make_folder(folder)
+
+    def existing(self) -> "EvidenceRoot":
+        """Itself, for whoever makes none. Raises EvidenceError where there is none."""
+        if not self.register.is_file():
+            raise EvidenceError(f"{self.path}: no evidence root; `countersign run` makes one, --root names another")
+        return self
+
+    @property
+    def writable(self) -> bool:
+        """Whether whoever asks may write here; not on a read-only copy."""
+        return os.access(self.path, os.W_OK)
 
     @property
     def register(self) -> Path:

@@ -7,9 +7,12 @@ A statement is RFC 8785 bytes. `range` are the roots of the perfect subtrees ove
 `root` follows and from which the next seal goes on without reading the lines before.
 """
 
+import fcntl
 import hashlib
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,7 @@ import rfc8785
 
 from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import TamperedError
+from countersign.evidence.durable import FILE_MODE
 from countersign.evidence.lines import ZERO
 from countersign.evidence.merkle import CompactRange
 from countersign.evidence.root import EvidenceRoot
@@ -136,6 +140,22 @@ def signature_path(root: EvidenceRoot, number: int) -> Path:
 def witness_path(root: EvidenceRoot, number: int, witness: str) -> Path:
     """The file of an observer's counter-signature."""
     return root.seals / f"{number:06}.json.{witness}.sig"
+
+
+def timestamp_path(root: EvidenceRoot, number: int) -> Path:
+    """The file of a timestamp over a seal's signature."""
+    return root.seals / f"{number:06}.tsr"
+
+
+@contextmanager
+def sealing_alone(root: EvidenceRoot) -> Iterator[None]:
+    """Nobody else adds to the seals of this root, or judges them, meanwhile."""
+    handle = os.open(root.seals / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def seal_numbers(root: EvidenceRoot) -> list[int]:

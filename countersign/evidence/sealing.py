@@ -1,13 +1,11 @@
 """Making seals: read what is new, state it, sign it, and let the register say so.
 
 Order of writes: statement → signature → register line. A number belongs to the first statement that was linked under
-it, and only that one is ever signed; a crash between any two is repaired by the next sealing. Locks in the order
-seals, findings, register. What does not belong here: judging what is there (`seals`).
+it, and only a signature of that one is ever kept; a crash between any two is repaired by the next sealing. Locks in the
+order seals, findings, register. What does not belong here: judging what is there (`seals`).
 """
 
-import fcntl
 import io
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -22,7 +20,16 @@ from countersign.evidence.lines import ZERO, Draft, Scan, parse_line
 from countersign.evidence.merkle import CompactRange
 from countersign.evidence.register import ACTOR, Register
 from countersign.evidence.root import EvidenceRoot
-from countersign.evidence.seal import Extent, Seal, first_changed, read_seal, seal_numbers, seal_path, signature_path
+from countersign.evidence.seal import (
+    Extent,
+    Seal,
+    first_changed,
+    read_seal,
+    seal_numbers,
+    seal_path,
+    sealing_alone,
+    signature_path,
+)
 from countersign.evidence.signature import sign
 from countersign.evidence.signers import SEAL
 
@@ -31,9 +38,7 @@ class Sealer:
     """Seals an evidence root with one key: a private key file, or a public one whose private half an agent has."""
 
     def __init__(self, root: EvidenceRoot, key: Path, *, clock: Clock) -> None:
-        if not root.register.is_file():
-            raise EvidenceError(f"{root.path}: no evidence root (register.jsonl is missing); name one with --root")
-        self._root = root
+        self._root = root.existing()
         self._key = key
         self._clock = clock
 
@@ -46,7 +51,11 @@ class Sealer:
         durable.make_folder(self._root.seals)
         # one instant, taken when every lock is held: the register's line says when the seal was made, and no later
         now = cache(self._clock)
-        with self._alone(), self._findings() as findings, Register(self._root, clock=now).writing() as register:
+        with (
+            sealing_alone(self._root),
+            self._findings() as findings,
+            Register(self._root, clock=now).writing() as register,
+        ):
             seals = [read_seal(self._root, number) for number in seal_numbers(self._root)]
             changed = first_changed(self._root.register, seals)
             if changed is not None:
@@ -55,8 +64,9 @@ class Sealer:
             if last is not None:
                 self._finish(last, register, findings)
             seal = self._state(last, register, findings, policy, stamp(now()))
+            signature = sign(seal.statement, key=self._key, namespace=SEAL)  # a key that cannot leaves nothing behind
             durable.create_file(seal_path(self._root, seal.number), seal.statement)
-            self._sign(seal, register)
+            self._keep(signature, seal, register)
         return seal
 
     def _state(
@@ -97,12 +107,11 @@ class Sealer:
             if self._state(before, register, findings, last.policy, last.at, ends) != last:
                 where = seal_path(self._root, last.number)
                 raise TamperedError(f"{where}: an unsigned statement that does not say what the root says (SEV-1)")
-            self._sign(last, register, finished=True)
+            self._keep(sign(last.statement, key=self._key, namespace=SEAL), last, register, finished=True)
         elif not any(_names(line, last) for line in _lines(register, last.register)):
             self._note(last, register, finished=True)
 
-    def _sign(self, seal: Seal, register: Writer, *, finished: bool = False) -> None:
-        signature = sign(seal.statement, key=self._key, namespace=SEAL)
+    def _keep(self, signature: bytes, seal: Seal, register: Writer, *, finished: bool = False) -> None:
         durable.create_file(signature_path(self._root, seal.number), signature)
         self._note(seal, register, finished=finished)
 
@@ -119,15 +128,6 @@ class Sealer:
             there = self._root.findings.exists()
             chain = ChainFile(self._root.findings, blobs=self._root.blobs, clock=self._clock)
             yield lock.enter_context(chain.writing()) if there else None
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        handle = os.open(self._root.seals / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, durable.FILE_MODE)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
 
 
 def _lines(file: Writer, after: Extent, end: int | None = None) -> list[bytes]:

@@ -25,9 +25,15 @@ from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import Seal, parse_seal, read_seal, seal_numbers, seal_path, signature_path, witness_path
 from countersign.evidence.signature import Signature, verify, verify_itself
 from countersign.evidence.signers import PIPELINE, SEAL, WITNESS
+from countersign.evidence.timestamping import FAILED, TIMESTAMPED, check_timestamp
 
 LATEST = timedelta(hours=25)
-_NOTES = ("sealed", "timestamped", "witnessed")  # what the register says of seals, which therefore comes after them
+_NOTES = (
+    "sealed",
+    TIMESTAMPED,
+    FAILED,
+    "witnessed",
+)  # what the register says of seals, which therefore comes after them
 _THREADS = 4
 _EVENT = b'{"prev":"'
 
@@ -66,6 +72,7 @@ class _Met:
     at: dict[int, tuple[str, int, str]] = field(default_factory=dict)
     notes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     witnessed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    timestamped: list[dict[str, Any]] = field(default_factory=list)
     first: tuple[str, str] | None = None
     uncovered: str | None = None
     bad: list[int] = field(default_factory=list)
@@ -84,7 +91,9 @@ def check_seals(
     root that is not in use any more.
     """
     if witness is not None and not witness.is_file():
-        raise EvidenceError(f"{witness}: no such file; --witness names a seal that was kept elsewhere")
+        raise EvidenceError(f"{witness}: no such file; it would be a seal that was kept elsewhere")
+    if allowed_signers is not None and not allowed_signers.is_file():
+        raise EvidenceError(f"{allowed_signers}: no such file; it would say who may seal, as ssh-keygen reads it")
     sealed = Sealed()
     with _standing_still(root):
         seals = list(_readable(root, sealed.faults))
@@ -106,12 +115,29 @@ def check_seals(
         before = seal
     sealed.faults += _missing(root, seals, register)
     sealed.since = register.first[1] if register.first else None
-    _count_witnesses(sealed, root, {seal.number: seal for seal in seals}, register, allowed_signers)
+    by_number = {seal.number: seal for seal in seals}
+    sealed.faults += _timestamps(root, by_number, register)
+    _count_witnesses(sealed, root, by_number, register, allowed_signers)
     if witness is not None:
         _against_witness(sealed, seals, witness)
-    if seals and now is not None:
-        sealed.faults += _late(root, register, now)
+    if seals and now is not None and (late := _late(root, register.uncovered, now)) is not None:
+        sealed.faults.append(late)
     return sealed
+
+
+def latest_is_late(root: EvidenceRoot, now: datetime) -> RootFault | None:
+    """The fault of lines that have waited too long for a seal, found from the newest seal on; None in a root without.
+
+    Raises TamperedError where that seal is none.
+    """
+    numbers = seal_numbers(root)
+    if not numbers:
+        return None
+    with ChainFile(root.register).reading() as file:
+        file.seek(read_seal(root, numbers[-1]).register.size)
+        events = (said for line in file if line.startswith(_EVENT) and (said := parse_line(line)) is not None)
+        waiting = next((said["ts"] for said in events if _is_event(said) and said["event"] not in _NOTES), None)
+    return _late(root, waiting, now)
 
 
 @contextmanager
@@ -154,6 +180,8 @@ def _meet(path: Path, sizes: set[int]) -> _Met:
             elif b'"event":"witnessed"' in line:
                 note = parse_line(line) or {}
                 met.witnessed[str(note.get("file"))] = note
+            elif b'"event":"timestamped"' in line:
+                met.timestamped.append(parse_line(line) or {})
             if met.uncovered is None and start >= last and (said := parse_line(line)) and "ts" in said:
                 if not _is_event(said):
                     met.bad.append(start)
@@ -240,12 +268,22 @@ def _missing(root: EvidenceRoot, seals: list[Seal], register: _Met) -> Iterator[
         yield RootFault("seal_missing", str(seal_path(root, number)), f"the seal {number}")
 
 
-def _late(root: EvidenceRoot, register: _Met, now: datetime) -> Iterator[RootFault]:
-    """Lines that have waited too long for a seal."""
-    since = register.uncovered
-    if since is not None and parse_instant(since) < now - LATEST:
-        detail = f"a seal over what the register says since {since}; `countersign seal` makes one"
-        yield RootFault("seal_late", str(root.seals), detail)
+def _timestamps(root: EvidenceRoot, seals: dict[int, Seal], register: _Met) -> Iterator[RootFault]:
+    """Tokens that are not what the register says of them; one that it does not know is what a crash left."""
+    for note in register.timestamped:
+        try:
+            check_timestamp(root, seals[note["number"]], note)
+        except (KeyError, OSError, EvidenceError) as error:
+            detail = f"a timestamp of seal {note.get('number')}: {error}"
+            yield RootFault("timestamp_differs", str(root.seals / str(note.get("file"))), detail)
+
+
+def _late(root: EvidenceRoot, since: str | None, now: datetime) -> RootFault | None:
+    """The fault of lines that have waited too long for a seal, the first of them since an instant."""
+    if since is None or parse_instant(since) >= now - LATEST:
+        return None
+    detail = f"a seal over what the register says since {since}; `countersign seal` makes one"
+    return RootFault("seal_late", str(root.seals), detail)
 
 
 def _count_witnesses(

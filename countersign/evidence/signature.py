@@ -56,7 +56,11 @@ def sign(message: bytes, *, key: Path, namespace: str) -> bytes:
     """
     check_names("countersign", namespace)
     _refuse_readable_by_others(key)
-    signature = _ssh_keygen(["-Y", "sign", "-q", "-n", namespace, "-f", str(key.absolute())], message)
+    try:
+        signature = _ssh_keygen(["-Y", "sign", "-q", "-n", namespace, "-f", str(key.absolute())], message)
+    except SignatureError as error:
+        help_with = "name a private key, or the .pub of one that the agent has"
+        raise SignatureError(f"{key}: it cannot sign ({error}); {help_with}") from error
     if Signature.parse(signature).namespace != namespace:
         raise SignatureError(f"{key}: ssh-keygen signed in another namespace than {namespace}")
     return signature
@@ -75,7 +79,10 @@ def verify(
         file.write(signature)
         file.flush()
         names = ["-I", principal, "-n", namespace, "-O", f"verify-time={ssh_time(at)}"]
-        _ssh_keygen(["-Y", "verify", *names, "-f", str(allowed_signers.absolute()), "-s", file.name], message)
+        try:
+            _ssh_keygen(["-Y", "verify", *names, "-f", str(allowed_signers.absolute()), "-s", file.name], message)
+        except SignatureError as error:
+            raise SignatureError(f"{error} It names the key {said.key.fingerprint}.") from error
     return said
 
 
@@ -117,6 +124,7 @@ def _ssh_keygen(arguments: Sequence[str], message: bytes) -> bytes:
     except subprocess.TimeoutExpired as error:
         raise SignatureError(f"ssh-keygen did not answer within {_SECONDS} s; was the key not touched?") from error
     if done.returncode:
-        said = [*done.stderr.decode("utf-8", "backslashreplace").strip().splitlines(), "no message"]
+        # of a key that may not sign it speaks on standard output
+        said = [*(done.stderr + done.stdout).decode("utf-8", "backslashreplace").strip().splitlines(), "no message."]
         raise SignatureError(f"ssh-keygen {arguments[1]}: {said[0]}")
     return done.stdout

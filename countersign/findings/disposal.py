@@ -11,7 +11,7 @@ from datetime import datetime
 from countersign.changes.people import People
 from countersign.findings.finding import Deficiency, Finding, FindingKind
 from countersign.findings.hands import Hands, not_shown_apart
-from countersign.runs.consent import OWNERS
+from countersign.runs.owners import OWNERS
 from countersign.runs.versions import Versions
 
 

@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from countersign.clocks.allowance import ClockKind, Tier
 from countersign.clocks.instant import from_micros, stamp, to_micros
 from countersign.evidence.indexed import IndexedClock
 from countersign.findings.finding import Findings
 from countersign.findings.ladder import OpenClock, Settings, Step, due_steps
 from countersign.findings.occurrences import subject_of, waits_for
-from countersign.policy import Policy
+from countersign.policy import Policy, Role
 from countersign.runs.daywork import Judgement
 from countersign.runs.engine import Engine
+from countersign.runs.owners import OWNERS
 
 MOST = 1000
 _MOST_ROWS = 50
@@ -54,7 +56,18 @@ def settings_of(policy: Policy) -> Settings:
 
 def channels_of(policy: Policy) -> Mapping[str, list[str]]:
     """The names of the routes to each role that has any."""
-    return {role: [route.name for route in routes] for role, routes in policy.escalation.routes.items() if routes}
+    return {role: [route.name for route in routes] for role, routes in policy.escalation.reached.items()}
+
+
+def unheard_roles(policy: Policy) -> list[Role]:
+    """The roles that are to be told of something and that no route leads to.
+
+    Told are whoever a clock waits for, owners of clocks and of findings, and who stands above any of them.
+    """
+    due = [policy.due_role(kind) for kind in ClockKind]
+    owners = [policy.target(kind, tier).owner for kind in ClockKind for tier in Tier]
+    told: list[Role] = [*due, *owners, *OWNERS, *policy.escalation.above.values()]
+    return [role for role in dict.fromkeys(told) if role not in policy.escalation.reached]
 
 
 def no_clock_overdue(engine: Engine) -> Judgement:

@@ -18,7 +18,7 @@ import rfc8785
 from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import TamperedError
 from countersign.evidence.lines import Entry
-from countersign.runs.state import without_voided
+from countersign.runs.fold import without_voided
 
 NOBODY = ""  # the channel of a role that has none
 _LOST_AFTER = timedelta(minutes=10)  # no channel takes so long; whoever began the attempt has died

@@ -9,7 +9,8 @@ from countersign.changes.people import Identity, Likeness, People
 from countersign.errors import CountersignError
 from countersign.evidence.log import AuditLog
 from countersign.evidence.root import LOG, EvidenceRoot
-from countersign.runs.state import RunState, apply, without_voided
+from countersign.runs.fold import apply, without_voided
+from countersign.runs.state import RunState
 
 Hands = Sequence[tuple[str, str]]
 """What somebody did, and how they are written there."""

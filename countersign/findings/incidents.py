@@ -1,34 +1,60 @@
 """Integrity incidents: a log that does not verify is a finding of its own, SEV-1.
 
-What belongs here: saying what is wrong with the runs that a check has found, and judging the findings themselves.
+What belongs here: saying what is wrong with the runs that a check has found, and judging the findings themselves. The
+same log spoiled otherwise is another incident, so what is wrong there now is part of what one is about.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
-from countersign.errors import CountersignError
+from countersign.environment import Clock, Entropy, random_bytes, utc_now
+from countersign.errors import CountersignError, TamperedError
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
+from countersign.evidence.log import AuditLog
+from countersign.evidence.root import EvidenceRoot
+from countersign.findings.finding import Occurrence
 from countersign.findings.hands import hands_of, roster_ids
 from countersign.findings.log import FindingsLog
 from countersign.findings.occurrences import integrity_incident
 from countersign.findings.verification import check_findings
 from countersign.runs.daywork import Judgement
 from countersign.runs.engine import Engine
+from countersign.runs.versions import Versions
 
 
 def record_incidents(engine: Engine, run_ids: Iterable[str]) -> list[str]:
-    """A finding for each of these runs whose log does not verify; returns the ids that were not on record.
-
-    What is wrong there now is part of what it is about: the same log spoiled otherwise is another finding.
-    """
-    policy, now = engine.current.policy, engine.clock()
-    wrong = [(run, fault) for run in engine.index.runs(run_ids).values() if (fault := _fault(engine, run)) is not None]
-    if not wrong or any(check_findings(engine.root)):
+    """A finding for each of these runs whose log does not verify; returns the ids that were not on record."""
+    root, now = engine.root, engine.clock()
+    runs = engine.index.runs(run_ids).values()
+    wrong = [(run, fault) for run in runs if (fault := _fault(root, run)) is not None]
+    if not wrong or any(check_findings(root)):
         return []  # nothing is written into a file that is itself at fault
-    log = FindingsLog(engine.root, clock=engine.clock, entropy=engine.entropy)
-    return log.open(
-        integrity_incident(run.run_id, run.system, fault, _hands(engine, run), now, policy) for run, fault in wrong
-    )
+    log = FindingsLog(root, clock=engine.clock, entropy=engine.entropy)
+    return log.open(_incident(root, engine.current, run, fault, now) for run, fault in wrong)
+
+
+def record_faults(
+    root: EvidenceRoot,
+    in_force: Versions,
+    faults: Mapping[str, str],
+    runs: Iterable[IndexedRun],
+    *,
+    clock: Clock = utc_now,
+    entropy: Entropy = random_bytes,
+) -> list[str]:
+    """A finding for each of these runs, of which a verification found these faults by name; returns every id.
+
+    A log that is whole can be wrong all the same, as where its gate decision does not follow. Raises TamperedError
+    where `findings.jsonl` is itself at fault, and whatever keeps the root from being written.
+    """
+    if fault := next(check_findings(root), None):
+        raise TamperedError(f"{fault.where} is itself at fault ({fault.kind}); restore it from a copy")
+    now = clock()
+    wrong = [(run, _fault(root, run) or f"{faults[run.run_id]}, at {run.head[:16]}") for run in runs]
+    incidents = [_incident(root, in_force, run, fault, now) for run, fault in wrong]
+    FindingsLog(root, clock=clock, entropy=entropy).open(incidents)
+    return [incident.id for incident in incidents]
 
 
 def with_findings(engine: Engine, logs: Judgement) -> Judgement:
@@ -40,13 +66,14 @@ def with_findings(engine: Engine, logs: Judgement) -> Judgement:
     return Judgement(False, says, (*faults, *logs.rows), logs.runs)
 
 
-def _hands(engine: Engine, run: IndexedRun) -> list[str]:
-    return roster_ids(engine.current.people, hands_of(engine.root, run.run_id) or ())
+def _incident(root: EvidenceRoot, in_force: Versions, run: IndexedRun, fault: str, now: datetime) -> Occurrence:
+    hands = roster_ids(in_force.people, hands_of(root, run.run_id) or ())
+    return integrity_incident(run.run_id, run.system, fault, hands, now, in_force.policy)
 
 
-def _fault(engine: Engine, run: IndexedRun) -> str | None:
+def _fault(root: EvidenceRoot, run: IndexedRun) -> str | None:
     """The first fault of a log, and after which head it stands, or None."""
-    log = engine.log_of(run.day, run.run_id)
+    log = AuditLog(root.log(run.day, run.run_id), root=root)
     if not log.path.exists():
         return None if run.head == ZERO else f"missing, with the head {run.head[:16]}"  # else opened, and never begun
     try:

@@ -98,6 +98,10 @@ class FindingsLog:
                 _record(writer, findings, [Draft("observed", observer, data, {"reason": reason})])
         return fresh
 
+    def register_standing(self) -> str:
+        """The register's size and head, in words for whoever is told something."""
+        return self._register.standing()
+
     def register_tail(self) -> None:
         """Let the register know the newest head, where a crash came between the two."""
         if self.path.exists() and self._chain.head != (newest_findings_head(self._register.path) or ZERO):

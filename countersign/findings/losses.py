@@ -26,8 +26,8 @@ def record_losses(log: FindingsLog, subjects: Iterable[str], now: datetime, poli
 
 def _not_disposed(findings: Findings, subject: str, now: datetime, policy: Policy) -> Occurrence:
     """The first finding of this subject that nobody has disposed of, on record or not."""
-    what, times = early_deletion(subject, now, (), policy), 0
+    what, times = early_deletion(subject, now, policy), 0
     while (known := findings.by_id.get(what.id)) is not None and known.disposed:
         times += 1
-        what = early_deletion(f"{subject}, again after {times} dispositions", now, (), policy)
+        what = early_deletion(f"{subject}, again after {times} dispositions", now, policy)
     return what

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from countersign.clocks.allowance import ClockKind
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
-from countersign.errors import ClockRefused, UnknownRunError
+from countersign.errors import ClockRefused
 from countersign.evidence.indexed import IndexedRun
-from countersign.evidence.root import LOG, EvidenceRoot
+from countersign.evidence.root import EvidenceRoot
 from countersign.findings.finding import Observed
 from countersign.findings.hands import hands_in, not_shown_apart
 from countersign.findings.log import FindingsLog
 from countersign.policy import Policy
 from countersign.runs.engine import Engine
+from countersign.runs.fold import read_state
 from countersign.runs.run import configured
-from countersign.runs.state import read_state
 
 MOST_WORDS = 10_000
 
@@ -49,10 +49,7 @@ def record_observation(
     The same again is harmless. Raises ClockRefused with the reason.
     """
     folder = Path(rundir)
-    root = EvidenceRoot.around(folder / LOG)
-    if root is None:
-        raise UnknownRunError(f"{folder}: not inside an evidence root; name a run's folder under <root>/runs")
-    engine = Engine(root.path, configured(policy), clock=clock, entropy=entropy)
+    engine = Engine(EvidenceRoot.of_run(folder).path, configured(policy), clock=clock, entropy=entropy)
     return observe(engine, folder.absolute().name, observer, outcome, reason)
 
 
@@ -75,10 +72,7 @@ def observe(engine: Engine, run_id: str, observer: str, outcome: str, reason: st
 def known_run(engine: Engine, run_id: str) -> IndexedRun:
     """A run as the register describes it now. Raises UnknownRunError."""
     engine.index.sync()
-    run = engine.index.run(run_id)
-    if run is None:
-        raise UnknownRunError(f"{run_id}: no such run in {engine.root.path}; `countersign status` lists them")
-    return run
+    return engine.index.known(run_id)
 
 
 def need_reason(reason: str, what: str) -> None:

@@ -49,11 +49,11 @@ def integrity_incident(
     return Occurrence(kind, subject, Severity.SEV_1, owner, run_id, system, tuple(hands), seen_at, due)
 
 
-def early_deletion(path: str, gone_at: datetime, deleted_by: Iterable[str], policy: Policy) -> Occurrence:
-    """Evidence that left its store before its time."""
+def early_deletion(path: str, gone_at: datetime, policy: Policy) -> Occurrence:
+    """Evidence that left its store before its time; who deleted it no store says."""
     due = hours_after(gone_at, policy.escalation.dispose_within_hours)
-    kind, late = FindingKind.EARLY_DELETION, tuple(deleted_by)
-    return Occurrence(kind, path, Severity.SEV_1, "control_owner", None, None, late, gone_at, due)
+    kind = FindingKind.EARLY_DELETION
+    return Occurrence(kind, path, Severity.SEV_1, "control_owner", None, None, (), gone_at, due)
 
 
 def incomplete_population(month: date, missing: str, seen_at: datetime, policy: Policy) -> Occurrence:

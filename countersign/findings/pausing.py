@@ -9,9 +9,9 @@ from countersign.clocks.instant import from_micros, to_micros
 from countersign.errors import ClockRefused
 from countersign.evidence.indexed import IndexedClock
 from countersign.evidence.lines import Draft
-from countersign.findings.course import Courses
 from countersign.findings.observation import known_run, need_reason
 from countersign.findings.occurrences import waits_for
+from countersign.runs.course import Courses
 from countersign.runs.engine import Engine
 
 
@@ -76,4 +76,4 @@ def _breached_at(engine: Engine, clock: IndexedClock) -> int | None:
         return clock.breached_at
     now = to_micros(engine.clock())
     course = Courses(engine.versions).of([clock], engine.index.clocks.pauses([clock.run_id]), now).get(clock.key)
-    return course.deadline if course is not None and course.deadline < now else None
+    return course.deadline if course is not None and course.breached(clock.stopped_at, now) else None

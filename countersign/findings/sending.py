@@ -6,6 +6,8 @@ is due (`ladder`), and waiting: what failed is tried again by a later pass.
 An attempt is taken under the lock of `findings.jsonl` before it is sent, so that no step goes twice over one channel,
 whoever else sends and wherever the process dies. If it dies between the two, nobody knows whether it was sent; the
 outcome is then `unknown`, the step is not sent again, and the ladder goes on to the next rung at once.
+
+Each message ends in the register's size and head, so that these are in more hands than the operator's, and the step.
 """
 
 import logging
@@ -70,8 +72,7 @@ def routes_of(policy: Policy) -> Routes:
     """The routes as the policy has them."""
     return {
         str(role): [Channel(route.name, route.address) for route in routes]
-        for role, routes in policy.escalation.routes.items()
-        if routes
+        for role, routes in policy.escalation.reached.items()
     }
 
 
@@ -121,7 +122,8 @@ class Sender:
 
     def _attempted(self, step: Step, channel: Channel) -> tuple[Outcome, str | None]:
         try:
-            took = self._deliver(channel.reveal(self._environment), step.title, f"{step.body}\n\n{step.id}")
+            body = f"{step.body}\n\nSent on a {self._log.register_standing()}.\n{step.id}"
+            took = self._deliver(channel.reveal(self._environment), step.title, body)
         except PolicyError as error:
             return Outcome.FAILED, str(error)
         except (

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from countersign.clocks.allowance import Unit
-from countersign.clocks.business import to_instants
+from countersign.clocks.clock import Course
 from countersign.clocks.instant import from_micros, to_micros
 from countersign.evidence.indexed import IndexedClock
-from countersign.findings.course import Course, Courses
 from countersign.findings.occurrences import subject_of, waits_for
+from countersign.runs.course import Courses
 from countersign.runs.engine import Engine
 
 
@@ -65,16 +65,8 @@ def _turn(
         tuple(engine.current.people.holding(role, now)),
         from_micros(clock.started_at),
         None if deadline is None else from_micros(deadline),
-        None if deadline is None else _left(courses, clock, from_micros(deadline), now),
+        None if deadline is None else courses.left(clock, from_micros(deadline), now),
         business,
         overdue,
         course is not None and course.paused,
     )
-
-
-def _left(courses: Courses, clock: IndexedClock, deadline: datetime, now: datetime) -> timedelta:
-    """The time until a deadline as the clock counts it; none once it has passed."""
-    if deadline <= now or courses.allowance(clock).unit is Unit.HOURS:
-        return max(deadline - now, timedelta(0))
-    due, seen = courses.business(clock.configuration).spent(to_instants(deadline, now)).tolist()
-    return timedelta(microseconds=due - seen)

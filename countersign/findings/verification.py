@@ -12,7 +12,7 @@ from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seals import RootFault
 from countersign.findings.finding import Findings, apply
-from countersign.runs.state import without_voided
+from countersign.runs.fold import without_voided
 
 
 def check_findings(root: EvidenceRoot) -> Iterator[RootFault]:

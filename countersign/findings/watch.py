@@ -14,13 +14,13 @@ from itertools import groupby
 from typing import Protocol
 
 from countersign.clocks.allowance import ClockKind, Tier
+from countersign.clocks.clock import Course
 from countersign.clocks.instant import from_micros, stamp, to_micros
 from countersign.clocks.zones import TZDATA_VERSION
 from countersign.errors import BusyError, CountersignError, TamperedError
 from countersign.evidence.clock_index import NEVER
 from countersign.evidence.indexed import ClockKey, IndexedClock
 from countersign.evidence.lines import Draft
-from countersign.findings.course import Course, Courses
 from countersign.findings.due import channels_of, steps_now
 from countersign.findings.finding import Occurrence
 from countersign.findings.hands import Hands, hands_in, hands_of, roster_ids
@@ -28,8 +28,10 @@ from countersign.findings.ladder import OpenClock, Step, clock_step
 from countersign.findings.log import ACTOR, Addition, FindingsLog
 from countersign.findings.occurrences import BLOCK, EXCEPTION, breach, noticed, waits_for
 from countersign.findings.sending import Sent
+from countersign.runs.course import Courses
 from countersign.runs.engine import Engine, chunks
-from countersign.runs.state import RunState, read_state
+from countersign.runs.fold import read_state
+from countersign.runs.state import RunState
 
 CHUNK = 1000
 AT_ONCE = 100  # runs whose logs are open at a time: a process may have few descriptors
@@ -156,7 +158,7 @@ class Watch:
                 continue
             if clock.finding is not None and clock.breached_at is not None:
                 yield _Breach(clock, clock.breached_at, clock.finding, None)  # it was late when it was taken over
-            elif course.deadline < min(seen, clock.stopped_at or seen):
+            elif course.breached(clock.stopped_at, seen):
                 what = self._occurrence(clock, course)
                 yield _Breach(clock, course.deadline, what.id, what)
 
@@ -331,7 +333,7 @@ def _is_over(clock: IndexedClock, course: Course | None, late: set[ClockKey]) ->
         return False
     if clock.recorded or clock.key in late:
         return True
-    return clock.breached_at is None and clock.stopped_at <= course.deadline
+    return clock.breached_at is None and not course.breached(clock.stopped_at, clock.stopped_at)
 
 
 def _left(clock: IndexedClock, course: Course | None, next_at: int, *, late: bool = False) -> dict[str, object]:

@@ -14,6 +14,7 @@ from countersign.policy.document import (
     Wording,
 )
 from countersign.policy.escalation import Escalation, Route
+from countersign.policy.kept import read_kept
 from countersign.policy.load import load_calendar, load_catalogue, load_policy, read_calendar
 from countersign.policy.retention import LocalStoreSpec, Retention, S3StoreSpec, Span, StoreSpec
 from countersign.policy.roster import Delegation, Person, SigningKey, noreply_login
@@ -59,4 +60,5 @@ __all__ = [
     "load_policy",
     "noreply_login",
     "read_calendar",
+    "read_kept",
 ]

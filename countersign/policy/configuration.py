@@ -5,6 +5,7 @@ the register says.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,15 +20,21 @@ from countersign.policy.load import load_calendar, load_catalogue, load_demo_sig
 from countersign.policy.roster import SigningKey
 from countersign.policy.section import Kept
 
+SCHEMA = "countersign/configuration/1"
+
 
 @dataclass(frozen=True)
 class Configuration:
-    """One version of policy, catalogue, business calendar and, in a demonstration, its keys."""
+    """One version of policy, catalogue, business calendar and, in a demonstration, its keys.
+
+    `kept_as` is the manifest of one that was read from an evidence root, where it may be of an older schema.
+    """
 
     policy: Policy
     catalogue: Catalogue
     calendar: Calendar
     demo_signers: DemoSigners | None = None
+    kept_as: Mapping[str, str] | None = None
 
     @property
     def documents(self) -> dict[str, Kept | Calendar]:
@@ -48,8 +55,10 @@ class Configuration:
 
     @cached_property
     def manifest(self) -> dict[str, str]:
-        """SHA-256 of each document, and of the parts of the policy that people ask after by themselves."""
-        documents = {name: document.digest for name, document in self.documents.items()}
+        """SHA-256 of each document, and of the parts of the policy that people ask after by themselves; its schema."""
+        if self.kept_as is not None:
+            return dict(self.kept_as)
+        documents = {"schema": SCHEMA, **{name: document.digest for name, document in self.documents.items()}}
         return {**documents, "roster": self.policy.digest_of("people"), "systems": self.policy.digest_of("systems")}
 
     @cached_property

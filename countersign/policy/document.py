@@ -21,6 +21,7 @@ from countersign.policy.roster import Day, Person, one_owner_each
 from countersign.policy.sample import Sample
 from countersign.policy.section import Kept, Pattern, Section
 from countersign.policy.systems import Authority, System, Template
+from countersign.policy.timestamp import TimestampSpec
 from countersign.policy.words import UNASSIGNED, Key, Kind, Role
 
 
@@ -146,6 +147,7 @@ class Policy(Kept):
     emergency_approval: Target
     retention: Retention
     retention_store: StoreSpec | None = None
+    timestamp: TimestampSpec | None = None
     escalation: Escalation = Escalation()
     limits: Limits = Limits()
     wording: Wording

@@ -48,6 +48,11 @@ class Escalation(Section):
     repeated_blocks: RepeatedBlocks = RepeatedBlocks()
     dispose_within_hours: int = Field(default=720, ge=1, le=8784)
 
+    @property
+    def reached(self) -> dict[Role, list[Route]]:
+        """The routes to each role that has any."""
+        return {role: routes for role, routes in self.routes.items() if routes}
+
     @model_validator(mode="after")
     def _coherent(self) -> "Escalation":
         addresses: dict[str, str] = {}

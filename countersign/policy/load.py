@@ -12,6 +12,7 @@ from countersign.clocks.calendar import Calendar
 from countersign.errors import PolicyError
 from countersign.policy.demo import DemoSigners
 from countersign.policy.document import Catalogue, Policy
+from countersign.policy.section import first_fault
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -34,13 +35,11 @@ def _read(path: Path, document: type[_Document]) -> _Document:
         content = _StrictLoader(path.read_text(encoding="utf-8")).get_single_data()
         return document.model_validate_json(json.dumps(content))
     except FileNotFoundError as error:
-        raise PolicyError(f"{path}: not found; name it with --policy or run where it lies") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise PolicyError(
-            f"{path}: {where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
+            f"{path}: not found; name a file that is there (the policy by --policy), or run where it lies"
         ) from error
+    except ValidationError as error:
+        raise PolicyError(f"{path}: {first_fault(error)}") from error
     except (OSError, ValueError, yaml.YAMLError, TypeError, RecursionError) as error:
         raise PolicyError(f"{path}: cannot be read: {error}") from error
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import re2
 import rfc8785
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 
 class Section(BaseModel):
@@ -31,6 +31,13 @@ class Kept(Section):
     def digest_of(self, part: str) -> str:
         """SHA-256 of the RFC 8785 bytes of one field."""
         return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json", include={part})[part])).hexdigest()
+
+
+def first_fault(error: ValidationError) -> str:
+    """What a document has wrong first: its field and why, in one line."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
 
 
 def _compilable(pattern: str) -> str:

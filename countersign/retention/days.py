@@ -35,6 +35,7 @@ _READ = frozenset(
         b"breached",
         b"extract",
         b"sealed",
+        b"timestamped",
         b"witnessed",
     )
 )
@@ -148,7 +149,7 @@ def _take(
             now.extracts.add(said["digest"])
         case b"sealed":
             now.seals.add(int(said["number"]))
-        case b"witnessed":
+        case b"timestamped" | b"witnessed":
             now.witnesses.add(PurePath(said["file"]).name)
         case _:
             pass

@@ -12,6 +12,7 @@ from itertools import islice
 import orjson
 
 _EVENT = b'{"prev":"'
+_TEXTS = b'"texts":{'
 _ATTACHED = re.compile(rb'"\$blob":"([0-9a-f]{64})"')
 
 
@@ -55,7 +56,8 @@ def join(events: Iterable[bytes], texts: Iterable[bytes]) -> Iterator[bytes]:
     left = iter(texts)
     for line in events:
         yield line
-        yield from islice(left, _texts_of(_parsed(line)))
+        if _TEXTS in line:
+            yield from islice(left, _texts_of(_parsed(line)))
 
 
 def _parsed(line: bytes) -> dict[str, object]:

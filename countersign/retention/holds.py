@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from countersign.clocks.instant import stamp
-from countersign.errors import CountersignError, RetentionRefused
-from countersign.evidence.keyring import KeyRing
-from countersign.evidence.lines import Draft
-from countersign.retention.approvals import GOOD_FOR, Act, Approval, approve, require_good, require_owner, two_of
+from countersign.errors import RetentionRefused
 from countersign.retention.keep import Archive, alone
-from countersign.retention.ledger import ACTOR, HELD, PURGED, RELEASED, Done, KeptDay, Ledger
+from countersign.retention.ledger import HELD, PURGED, RELEASED, KeptDay, Ledger
 from countersign.retention.store import RetentionStore
-from countersign.runs.consent import OWNERS
+from countersign.runs.approvals import Act, Approver, Done, require_owner, settle, why_not_by_two
+from countersign.runs.owners import OWNERS
 from countersign.runs.versions import VersionStore
 
 
@@ -33,15 +31,6 @@ class Answer:
     def waits_for(self) -> str | None:
         """What is missing, in words."""
         return None if self.done else f"another of the roles {', '.join(OWNERS)} than {', '.join(self.by)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Approver:
-    """Who approves, why, and with which keys at hand."""
-
-    by: str
-    reason: str
-    keys: KeyRing
 
 
 def hold(archive: Archive, store: RetentionStore, days: Iterable[date], approver: Approver) -> Answer:
@@ -136,41 +125,13 @@ def _approved(
     if not needed:
         require_owner(act, approver.by, versions, now)
         return [], True
-    given = [approval for approval, _ in ledger.waiting.get(act.canonical, []) if _stands(archive, approval)]
-    given = [approval for approval in given if now - approval.at <= GOOD_FOR]
-    drafts = []
-    if approver.by not in {approval.by for approval in given}:
-        environment = archive.register.environment()
-        given.append(approve(act, approver.by, approver.reason, versions, approver.keys, environment, now))
-        drafts.append(given[-1].draft())
-    by = two_of(given, versions)
-    if by:
-        drafts.append(Draft(act.what, ACTOR, {**act.on, "by": by}))
-    if drafts:
-        archive.register.append_many(drafts)
-    return by or sorted({approval.by for approval in given}), bool(by)
-
-
-def _stands(archive: Archive, approval: Approval) -> bool:
-    try:
-        require_good(approval, archive.versions, archive.register.environment())
-    except RetentionRefused:
-        return False
-    return True
+    waiting = [approval for approval, _ in ledger.waiting.get(act.canonical, [])]
+    return settle(act, approver, waiting, versions, archive.register, now)
 
 
 def unapproved(archive: Archive, ledger: Ledger) -> Iterator[tuple[Done, str]]:
     """Acts in the register that two people did not approve, each judged by the configuration of then; and why not."""
     versions, environment = VersionStore(archive.root), archive.register.environment()
     for done in ledger.done:
-        good: list[Approval] = []
-        why = "nobody approved it"
-        for approval, configuration in done.approvals:
-            try:
-                require_good(approval, versions.at(configuration), environment)
-            except CountersignError as error:
-                why = str(error)
-            else:
-                good += [approval] if done.at - approval.at <= GOOD_FOR else []
-        if not two_of(good, archive.versions):
-            yield done, f"only {good[0].by!r} approved it" if good else why
+        if why := why_not_by_two(done, versions, archive.versions, environment):
+            yield done, why

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from countersign.clocks.instant import local_day
 from countersign.environment import Clock, Entropy, random_bytes
-from countersign.errors import BusyError, CountersignError, EvidenceError, StoreError
+from countersign.errors import BusyError, CountersignError, StoreError
 from countersign.evidence import durable
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.register import Register
@@ -49,9 +49,7 @@ class Archive:
     def __init__(
         self, root: EvidenceRoot, versions: Versions, *, clock: Clock, entropy: Entropy = random_bytes
     ) -> None:
-        if not root.register.is_file():
-            raise EvidenceError(f"{root.path}: no evidence root (register.jsonl is missing); name one with --root")
-        self.root = root
+        self.root = root.existing()
         self.versions = versions
         self.policy = versions.policy
         self.clock = clock

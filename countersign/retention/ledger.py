@@ -15,14 +15,14 @@ from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import TamperedError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import Draft, parse_line
-from countersign.retention.approvals import APPROVED, Act, Approval
+from countersign.runs.approvals import ACTOR, APPROVED, Act, Approval, Done
+from countersign.runs.erasure import ERASED
 
-ACTOR = "countersign"
 HALVES = ("chain", "texts")
 PACKED, HELD, RELEASED, PURGED, RESTORED = "packed", "retention_held", "retention_released", "purged", "restored"
 _CONFIGURED = ("root_opened", "configuration_adopted")
 _EVENT = re.compile(rb'\{"prev":"[0-9a-f]{64}","seq":\d+,"ts":"[^"]*","event":"(\w+)"')
-_READ = frozenset(name.encode() for name in (PACKED, HELD, RELEASED, PURGED, RESTORED, APPROVED, *_CONFIGURED))
+_READ = frozenset(name.encode() for name in (PACKED, HELD, RELEASED, PURGED, RESTORED, APPROVED, ERASED, *_CONFIGURED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +66,17 @@ class KeptDay:
         return Draft(PACKED, ACTOR, data)
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """An act that the register says was done at an instant, by these people, with the approvals that came before it.
-
-    Each approval comes with the digest of the configuration that was in force then.
-    """
-
-    act: Act
-    at: datetime
-    by: tuple[str, ...]
-    approvals: tuple[tuple[Approval, str], ...]
-
-
 @dataclass(slots=True)
 class Ledger:
-    """Every day that was ever kept, what was done by two people, and the approvals of what was not done yet."""
+    """Every day that was ever kept, what was done by two people, and the approvals of what was not done yet.
+
+    `erased` are the texts that two people took out of each run since, by SHA-256 with their ids.
+    """
 
     days: dict[date, KeptDay] = field(default_factory=dict)
     done: list[Done] = field(default_factory=list)
     waiting: dict[bytes, list[tuple[Approval, str]]] = field(default_factory=dict)
+    erased: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def standing(self) -> list[KeptDay]:
         """The days that have to be in the store, ascending."""
@@ -142,11 +133,11 @@ def _take(ledger: Ledger, name: str, event: dict[str, Any], texts: dict[str, str
         if date.fromisoformat(event["day"]) not in ledger.days:
             raise ValueError("it was not kept")
     elif name == APPROVED:
-        act = Act(event["act"], event["on"])
-        approval = Approval(
-            act, event["actor"], at, texts.get("reason", ""), texts.get("statement"), texts.get("signature")
-        )
+        approval = Approval.read(event, event["actor"], at, texts)
+        act = approval.act
         ledger.waiting.setdefault(act.canonical, []).append((approval, in_force))
+    elif name == ERASED:
+        ledger.erased.setdefault(event["run_id"], {}).update(dict.fromkeys(event["digests"], event["text"]))
     else:
         act = Act(name, {"days": event["days"]})
         approvals = ledger.waiting.pop(act.canonical, [])

@@ -7,7 +7,6 @@ under a disk that is not mounted is not taken for a store that lost everything.
 """
 
 import fcntl
-import hashlib
 import os
 import struct
 import tempfile
@@ -47,7 +46,7 @@ class LocalStore:
             with suppress(FileExistsError):
                 durable.create_file(self._folder / _MARK, b"")
             if path.exists():
-                if _digest_of(path) != digest:
+                if durable.digest_of_file(path) != digest:
                     raise StoreError(f"{path}: other content is kept under this key (SEV-1)")
                 until = max(until, _until(path) or until)
             _set_immutable(_lock(path), on=False)
@@ -137,11 +136,6 @@ def _until(path: Path) -> datetime | None:
         return parse_instant(_lock(path).read_text("ascii"))
     except (FileNotFoundError, ValueError):
         return None
-
-
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _copy(content: Path, path: Path) -> None:

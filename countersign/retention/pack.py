@@ -138,7 +138,7 @@ class _Packer:
         self._named_bytes(f"keys/seal-{number:06}.pub", f"{key.kind} {key.text}\n".encode("ascii"))
 
     def witness(self, name: str) -> None:
-        """A counter-signature of a seal, by somebody else."""
+        """What somebody else says of a seal: a counter-signature, a timestamp."""
         self._chain_file(f"seals/{name}", self._root.seals / name)
 
     def configurations(self, digests: set[str]) -> None:
@@ -151,7 +151,7 @@ class _Packer:
                 self._fault(f"policies/{digest}.json", "missing")
         for digest in sorted(names):
             path = self._root.policies / f"{digest}.json"
-            if path.exists():  # a roster or a list of systems has a digest, and is kept within its policy
+            if path.exists():  # roster and systems are kept within their policy, and a schema is no document
                 self._chain_file(f"policies/{digest}.json", path)
 
     def run(self, run: ConcludedRun) -> None:

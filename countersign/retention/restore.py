@@ -8,7 +8,8 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -19,9 +20,11 @@ from countersign.evidence import durable
 from countersign.evidence.lines import Draft
 from countersign.evidence.root import FINDINGS, LOG, REGISTER
 from countersign.retention.keep import Archive, alone, scratch_in
-from countersign.retention.ledger import ACTOR, HALVES
+from countersign.retention.ledger import HALVES
 from countersign.retention.store import RetentionStore
 from countersign.retention.unpack import TREE, About, Unpacked, unpack, unpacked
+from countersign.runs.approvals import ACTOR
+from countersign.runs.erasure import take_out
 from countersign.runs.published import Published
 from countersign.runs.verification import RunFault, Verifier, read_account
 
@@ -45,13 +48,16 @@ def restore(archive: Archive, store: RetentionStore, day: date) -> Restored:
     Raises EvidenceError for a day that is not kept, TamperedError where the store gives other bytes than the register
     knows.
     """
-    kept = archive.ledger().days.get(day)
+    ledger = archive.ledger()
+    kept = ledger.days.get(day)
     if kept is None or kept.purged:
         raise EvidenceError(f"{day}: is not in the store; `countersign retention status` lists what is")
+    if kept.store != store.name:
+        raise EvidenceError(f"{day}: is in {kept.store}; the policy names {store.name} (RUNBOOK.md, `other_store`)")
     with _saying(day), alone(archive.root.path), scratch_in(archive.root.path) as scratch:
-        for half, stored in kept.objects.items():
-            _fetch(store, stored.key, stored.version, stored.sha256, scratch / half)
-        restored = _place(scratch, archive.root.path, into_root=True)
+        wanted = [(half, stored.key, stored.version, stored.sha256) for half, stored in kept.objects.items()]
+        _fetch_all(store, wanted, scratch)
+        restored = _place(scratch, archive.root.path, ledger.erased, into_root=True)
     data = {"day": day.isoformat(), "placed": restored.placed, "differing": restored.differing[:100]}
     archive.register.append_many([Draft("restored", ACTOR, data)])
     return restored
@@ -66,9 +72,9 @@ def restore_into(folder: Path, store: RetentionStore, day: date) -> Restored:
     found = {half: _only_pack(store, day, half) for half in HALVES}
     durable.make_folder(folder)
     with _saying(day), alone(folder), scratch_in(folder) as scratch:
-        for half, (key, version) in found.items():
-            _fetch(store, key, version, key.removesuffix(".tar")[-64:], scratch / half)
-        return _place(scratch, folder, into_root=False)
+        digests = {half: key.removesuffix(".tar")[-64:] for half, (key, _) in found.items()}
+        _fetch_all(store, [(half, *found[half], digests[half]) for half in HALVES], scratch)
+        return _place(scratch, folder, {}, into_root=False)
 
 
 def verify_restored(archive: Archive, restored: Restored) -> list[RunFault]:
@@ -84,6 +90,16 @@ def _only_pack(store: RetentionStore, day: date, half: str) -> tuple[str, str]:
     if len({key for key, _ in found}) != 1:
         raise EvidenceError(f"{store.name}: has {len(found)} packs of {day} ({half}); the register says which counts")
     return found[0]
+
+
+def _fetch_all(store: RetentionStore, wanted: Iterable[tuple[str, str, str, str]], folder: Path) -> None:
+    """Both halves at once: each with its name, key, version and SHA-256."""
+    with ThreadPoolExecutor(len(HALVES)) as threads:
+        begun = [
+            threads.submit(_fetch, store, key, version, digest, folder / half) for half, key, version, digest in wanted
+        ]
+        for done in begun:
+            done.result()
 
 
 def _fetch(store: RetentionStore, key: str, version: str, digest: str, path: Path) -> None:
@@ -105,17 +121,25 @@ def _saying(day: date) -> Iterator[None]:
         raise EvidenceError(f"{day}: not restored: {error.filename}: {error.strerror}; restore it again") from error
 
 
-def _place(scratch: Path, target: Path, *, into_root: bool) -> Restored:
-    """Everything into scratch and on disk first, so that a name is only given to whole files."""
+def _place(scratch: Path, target: Path, erased: Mapping[str, Mapping[str, str]], *, into_root: bool) -> Restored:
+    """Everything into scratch and on disk first, so that a name is only given to whole files.
+
+    What was erased since the day was packed stays so: a pack under lock still has it, and a root does not get it back.
+    """
     about = unpack(scratch / HALVES[0], scratch / HALVES[1], scratch)
+    for half in HALVES:
+        (scratch / half).unlink()  # so that the sync need not write what nobody reads any more
+    for run_id, texts in erased.items():
+        for log in (scratch / TREE).glob(f"runs/*/*/*/{run_id}/{LOG}"):
+            take_out(log, scratch / TREE / "blobs", texts)
     durable.sync_file_system(scratch)
     restored, count, tree = Restored(about.day), 0, scratch / TREE
     if into_root:
         shutil.rmtree(tree / "keys", ignore_errors=True)  # a root has the keys that its seals name in these seals
     for file in unpacked(scratch):
         if file.name in (REGISTER, FINDINGS):
-            _place_lines(file, about, target, restored)
-            file.at.unlink()
+            _place_lines(file, tree / file.name, about, target, restored)
+            (tree / file.name).unlink()
         elif file.name.endswith(f"/{LOG}"):
             restored.runs.append(file.name.split("/")[-2])
         count += not (into_root and file.name.startswith("keys/"))
@@ -143,27 +167,22 @@ def _place_file(source: Path, path: Path, name: str, restored: Restored) -> None
     try:
         path.hardlink_to(source)  # unlike a rename, it never replaces
     except FileExistsError:
-        _count(restored, name, same=path.is_file() and _digest_of(path) == _digest_of(source))
+        _count(restored, name, same=path.is_file() and durable.digest_of_file(path) == durable.digest_of_file(source))
 
 
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _place_lines(file: Unpacked, about: About, target: Path, restored: Restored) -> None:
+def _place_lines(file: Unpacked, lines: Path, about: About, target: Path, restored: Restored) -> None:
     """A day's lines of a file that goes on: appended where they follow, compared where they are."""
     start, end = about.register if file.name == REGISTER else about.findings
     path = target / file.name
     size = path.stat().st_size if path.exists() else 0
     if size >= end:
         _count(restored, file.name, same=_digest_of_part(path, start, end) == file.sha256)
-    elif size == start or _has_some(path, start, size, file.at):
-        _append(file.at, size - start, path, size)
+    elif size == start or _has_some(path, start, size, lines):
+        _append(lines, size - start, path, size)
     else:
         name, suffix = file.name.split(".")
         beside = f"{name}-{about.day.isoformat()}.{suffix}"
-        _place_file(file.at, target / beside, beside, restored)
+        _place_file(lines, target / beside, beside, restored)
 
 
 def _has_some(path: Path, start: int, size: int, lines: Path) -> bool:

@@ -6,6 +6,7 @@ What belongs here: joining the halves, in memory that does not grow with the day
 
 import hashlib
 import io
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,8 @@ from countersign.retention.tar import Member, members
 
 TREE = "tree"
 _FOUND = "found"
+_LOG, _FAULT = f"/{LOG}", b'"fault":'
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _OURS = frozenset((REGISTER, FINDINGS, "seals", "keys", "policies", "runs", "blobs", "extracts", "datasets"))
 _SMALL = _BUFFER = 1 << 20
 _WRITERS, _TOGETHER, _MOST_BEGUN = 2, 16, 8  # so at most 144 MiB wait for the disk
@@ -43,11 +46,10 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """A file of the root as a pack has it: `at` holds its bytes."""
+    """A file of the root as a pack has it, by its name there, which it has in the tree too."""
 
     name: str
     sha256: str
-    at: Path
 
 
 def unpack(proof: Path, texts: Path, folder: Path) -> About:
@@ -61,12 +63,11 @@ def unpack(proof: Path, texts: Path, folder: Path) -> About:
         proof.open("rb", buffering=_BUFFER) as chain_file,
         texts.open("rb", buffering=_BUFFER) as texts_file,
         durable.new_file(folder / _FOUND) as found,
-        _Threads() as threads,
+        _Threads(tree, found) as threads,
     ):
         reader = _Reader(chain_file, texts_file, folder / MANIFEST)
         for name, pieces in reader.files():
-            size, digest = threads.write(tree / name, pieces)
-            found.write(manifest_line(name, size, digest))
+            threads.write(name, pieces)
         threads.wait()
         found.seek(0)
         return _compare(folder / MANIFEST, found, proof)
@@ -77,16 +78,21 @@ def unpacked(folder: Path) -> Iterator[Unpacked]:
     with (folder / _FOUND).open("rb") as found:
         for line in found:
             said = orjson.loads(line)
-            yield Unpacked(said["path"], said["sha256"], folder / TREE / said["path"])
+            yield Unpacked(said["path"], said["sha256"])
 
 
 class _Threads:
-    """Small files are made by a few threads, since each waits for the disk; a large one is written as it is read."""
+    """Small files are hashed and made by a few threads, since each waits for the disk; a large one as it is read.
 
-    def __init__(self) -> None:
+    `found` gets a line of each file, in the order in which they came.
+    """
+
+    def __init__(self, tree: Path, found: BinaryIO) -> None:
+        self._tree = str(tree)
+        self._found = found
         self._pool = ThreadPoolExecutor(_WRITERS)
-        self._batch: list[tuple[Path, list[bytes]]] = []
-        self._begun: deque[Future[None]] = deque()
+        self._batch: list[tuple[str, list[bytes]]] = []
+        self._begun: deque[Future[list[bytes]]] = deque()
 
     def __enter__(self) -> "_Threads":
         return self
@@ -94,29 +100,48 @@ class _Threads:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def write(self, path: Path, pieces: Iterator[bytes]) -> tuple[int, str]:
-        """Size and SHA-256 of a file that is there once `wait` returned. Raises what an earlier file met."""
-        hashed = _Hashed(pieces)
-        beginning = list(hashed.up_to(_SMALL))
-        if hashed.size > _SMALL:
-            _write(path, chain(beginning, hashed))
+    def write(self, name: str, pieces: Iterator[bytes]) -> None:
+        """A file that is there once `wait` returned. Raises what an earlier file met."""
+        beginning = list(_up_to(pieces, _SMALL))
+        if sum(map(len, beginning)) > _SMALL:
+            self.wait()
+            hashed = _Hashed(chain(beginning, pieces))
+            _write(Path(self._tree, name), hashed)
+            self._found.write(manifest_line(name, hashed.size, hashed.sha256.hexdigest()))
         else:
-            self._batch.append((path, beginning))
+            self._batch.append((name, beginning))
             if len(self._batch) == _TOGETHER:
                 self._begin()
-        return hashed.size, hashed.sha256.hexdigest()
 
     def _begin(self) -> None:
-        self._begun.append(self._pool.submit(_write_all, self._batch))
+        self._begun.append(self._pool.submit(self._make, self._batch))
         self._batch = []
         while len(self._begun) > _MOST_BEGUN:
-            self._begun.popleft().result()
+            self._found.writelines(self._begun.popleft().result())
+
+    def _make(self, files: list[tuple[str, list[bytes]]]) -> list[bytes]:
+        """The files, and the line of each."""
+        lines = []
+        for name, pieces in files:
+            content = b"".join(pieces)
+            _make_small(f"{self._tree}/{name}", content)
+            lines.append(manifest_line(name, len(content), durable.digest_of(content)))
+        return lines
 
     def wait(self) -> None:
         """Every file is written."""
         self._begin()
         while self._begun:
-            self._begun.popleft().result()
+            self._found.writelines(self._begun.popleft().result())
+
+
+def _up_to(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """All pieces, or as many as are more than a size."""
+    for piece in pieces:
+        yield piece
+        size -= len(piece)
+        if size < 0:
+            return
 
 
 class _Hashed:
@@ -132,13 +157,6 @@ class _Hashed:
             self.sha256.update(piece)
             self.size += len(piece)
             yield piece
-
-    def up_to(self, size: int) -> Iterator[bytes]:
-        """All pieces, or as many as are more than a size."""
-        for piece in self:
-            yield piece
-            if self.size > size:
-                return
 
 
 class _Reader:
@@ -205,9 +223,19 @@ def _lines_of(member: Member) -> Iterator[bytes]:
         yield rest
 
 
-def _write_all(files: list[tuple[Path, list[bytes]]]) -> None:
-    for path, pieces in files:
-        _write(path, pieces)
+def _make_small(path: str, content: bytes) -> None:
+    """`_write` in as few calls as there can be: strings for paths, no buffer, and a log's own folder before it."""
+    if path.endswith(_LOG):
+        make_folder(Path(path[: -len(_LOG)]))
+    try:
+        handle = os.open(path, _NEW, durable.FILE_MODE)
+    except FileNotFoundError:
+        make_folder(Path(path).parent)
+        handle = os.open(path, _NEW, durable.FILE_MODE)
+    try:
+        durable.write_all(handle, content)
+    finally:
+        os.close(handle)
 
 
 def _write(path: Path, pieces: Iterable[bytes]) -> None:
@@ -240,9 +268,14 @@ def _compare(manifest: Path, found: BinaryIO, where: Path) -> About:
             if first["format"] != FORMAT:
                 raise ValueError(f"the format {first['format']!r} is not known")
             for line in said:
-                expected = orjson.loads(line)
-                if "sha256" in expected and _without_fault(expected) != found.readline():
-                    raise ValueError(f"{expected['path']} is not what the manifest says")
+                if _FAULT not in line:
+                    expected = line
+                elif "sha256" in (said_of := orjson.loads(line)):
+                    expected = _without_fault(said_of)
+                else:
+                    continue
+                if expected != found.readline():
+                    raise ValueError(f"{orjson.loads(line)['path']} is not what the manifest says")
             if more := found.readline():
                 raise ValueError(f"{orjson.loads(more)['path']} is not in the manifest")
             return About(date.fromisoformat(first["day"]), _span(first["register"]), _span(first["findings"]))

@@ -12,7 +12,7 @@ from typing import Any
 
 from countersign.clocks.instant import stamp
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
-from countersign.errors import AdoptionRefused, EvidenceError, SignatureError
+from countersign.errors import AdoptionRefused, EvidenceError
 from countersign.evidence.index import Index
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.keyring import KeyRing
@@ -22,7 +22,6 @@ from countersign.evidence.root import EvidenceRoot
 from countersign.policy import Configuration
 from countersign.runs.consent import (
     NAMESPACE,
-    OWNERS,
     Consent,
     enough,
     require_good,
@@ -30,6 +29,7 @@ from countersign.runs.consent import (
     standing_consents,
     what_is_signed,
 )
+from countersign.runs.owners import OWNERS, sign
 from countersign.runs.signatures import RosterKeys
 from countersign.runs.versions import Versions, VersionStore
 
@@ -66,10 +66,8 @@ class ConfigurationDesk:
     """Shows and adopts configurations of an evidence root that is there. Raises EvidenceError where there is none."""
 
     def __init__(self, path: Path, *, clock: Clock = utc_now, entropy: Entropy = random_bytes) -> None:
-        self._root = EvidenceRoot(path)
+        self._root = EvidenceRoot(path).existing()
         self._clock = clock
-        if not self._root.register.is_file():
-            raise EvidenceError(f"{path}: no evidence root; `countersign run` makes one, --root names another")
         self._register = Register(self._root, clock=clock, entropy=entropy)
         self._index = Index(self._root, self._register)
         self._index.sync()
@@ -122,16 +120,10 @@ class ConfigurationDesk:
     ) -> Consent:
         """An owner's consent, signed with their own key where that is asked for or at hand."""
         previous, environment = before.configuration.digest, self._register.environment()
-        content = what_is_signed(configuration, previous, by, reason, environment, stamp(now))
-        roster_keys = RosterKeys(before.configuration)
-        try:
-            signature = keys.sign(content, roster_keys.of(by, NAMESPACE), NAMESPACE)
-        except SignatureError as error:
-            if before.policy.sign_off.signature == "required":
-                raise AdoptionRefused(f"{by!r} cannot sign: {error}") from error
-            return Consent(by, configuration.digest, previous, reason, None, None)
-        consent = Consent(by, configuration.digest, previous, reason, content.decode(), signature.decode())
-        require_good(consent, before, roster_keys, environment, now)
+        content = what_is_signed(configuration.manifest, previous, by, reason, environment, stamp(now))
+        words = sign(content, by, NAMESPACE, before, keys, AdoptionRefused)
+        consent = Consent(by, configuration.digest, previous, reason, words)
+        require_good(consent, before, environment, now)
         return consent
 
     def differences(self, configuration: Configuration) -> list[Difference]:

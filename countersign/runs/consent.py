@@ -4,74 +4,59 @@ What belongs here: the form of a consent and the two questions about it: is this
 does not: putting a configuration in force (`adoption`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
 import rfc8785
 
-from countersign.changes.people import Likeness
 from countersign.clocks.instant import parse_instant
-from countersign.errors import AdoptionRefused, SignatureError
+from countersign.errors import AdoptionRefused
+from countersign.evidence.durable import digest_of
 from countersign.evidence.lines import Draft, Entry
 from countersign.evidence.register import Register
-from countersign.policy import Configuration, Role
-from countersign.runs.signatures import RosterKeys
+from countersign.runs.owners import OWNERS, SignedWords, require_signed, two_of
 from countersign.runs.versions import Versions, VersionStore
 
 SCHEMA = "countersign/adoption/1"
 NAMESPACE = "configuration@countersign"
 CONSENTED = "configuration_consented"
-OWNERS: tuple[Role, ...] = ("control_owner", "process_owner")
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """One owner's consent to put a configuration in force after another; `content` and `signature` as they were signed.
-
-    Where the policy in force asks for no signature both are None.
-    """
+    """One owner's consent to put a configuration in force after another, with the words that they signed, if any."""
 
     by: str
     configuration: str
     previous: str
     reason: str
-    content: str | None
-    signature: str | None
+    words: SignedWords | None
 
     def draft(self) -> Draft:
         """The register's line of it."""
-        texts = {"reason": self.reason}
-        if self.content is not None and self.signature is not None:
-            texts |= {"statement": self.content, "signature": self.signature}
+        texts = {"reason": self.reason} | (self.words.texts() if self.words else {})
         return Draft(CONSENTED, self.by, {"configuration": self.configuration, "previous": self.previous}, texts)
 
     @classmethod
     def read(cls, entry: Entry) -> "Consent":
         """The consent in a register line."""
-        texts = entry.texts
-        return cls(
-            entry.actor,
-            entry.data["configuration"],
-            entry.data["previous"],
-            texts["reason"],
-            texts.get("statement"),
-            texts.get("signature"),
-        )
+        data, texts = entry.data, entry.texts
+        words = SignedWords.among(texts)
+        return cls(entry.actor, data["configuration"], data["previous"], texts["reason"], words)
 
 
 def what_is_signed(
-    configuration: Configuration, previous: str, by: str, reason: str, environment: str, decided_at: str
+    manifest: Mapping[str, str], previous: str, by: str, reason: str, environment: str, decided_at: str
 ) -> bytes:
     """RFC 8785 bytes of a consent; `environment` is the evidence root it is for."""
     return rfc8785.dumps(
         {
             "schema": SCHEMA,
             "environment": environment,
-            "configuration": configuration.digest,
-            "manifest": configuration.manifest,
+            "configuration": digest_of(rfc8785.dumps(dict(manifest))),
+            "manifest": dict(manifest),
             "previous": previous,
             "by": by,
             "reason": reason,
@@ -88,46 +73,28 @@ def require_owner(by: str, in_force: Versions, at: datetime) -> None:
         raise AdoptionRefused(f"{by!r} has none of the roles {', '.join(OWNERS)} that adopt a configuration")
 
 
-def require_good(consent: Consent, in_force: Versions, keys: RosterKeys, environment: str, at: datetime) -> None:
+def require_good(consent: Consent, in_force: Versions, environment: str, at: datetime) -> None:
     """Raise AdoptionRefused unless a consent stands, judged by the configuration in force at an instant.
 
     `at` is when the register saw it.
     """
     require_owner(consent.by, in_force, at)
-    if consent.content is None or consent.signature is None:
-        if in_force.policy.sign_off.signature == "required":
-            raise AdoptionRefused(f"the consent of {consent.by!r} is not signed")
-        return
-    _require_about(consent, environment, at)
-    try:
-        keys.verify(consent.content.encode(), consent.signature.encode(), person=consent.by, namespace=NAMESPACE, at=at)
-    except SignatureError as error:
-        raise AdoptionRefused(f"the signature of {consent.by!r} does not stand: {error}") from error
 
+    def expected(said: Mapping[str, Any]) -> bytes:
+        if said["configuration"] != consent.configuration:
+            raise ValueError("another configuration")
+        return what_is_signed(
+            said["manifest"], consent.previous, consent.by, consent.reason, environment, said["decided_at"]
+        )
 
-def _require_about(consent: Consent, environment: str, at: datetime) -> None:
-    """Raise AdoptionRefused unless the signed words say what the register's line says."""
-    try:
-        said: dict[str, Any] = orjson.loads(consent.content or "")
-        named = [said[name] for name in ("schema", "environment", "configuration", "previous", "by", "reason")]
-        decided_at = parse_instant(said["decided_at"])
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise AdoptionRefused(f"what {consent.by!r} signed is no consent: {error!r}") from error
-    expected = [SCHEMA, environment, consent.configuration, consent.previous, consent.by, consent.reason]
-    if named != expected or decided_at > at:
-        raise AdoptionRefused(f"what {consent.by!r} signed is about something else")
+    require_signed(consent.words, consent.by, NAMESPACE, expected, in_force, at, AdoptionRefused)
 
 
 def enough(consents: Sequence[Consent], in_force: Versions) -> bool:
     """Whether these owners may put a configuration in force: two people, or one where nothing has to be signed."""
     if in_force.policy.sign_off.signature == "optional":
         return bool(consents)
-    return any(_are_two(one.by, other.by, in_force) for one in consents for other in consents)
-
-
-def _are_two(one: str, other: str, in_force: Versions) -> bool:
-    people = in_force.people
-    return people.compare(people.identify(one), people.identify(other)) is Likeness.DIFFERENT
+    return bool(two_of((consent.by for consent in consents), in_force))
 
 
 def standing_consents(entries: Iterable[Entry], configuration: str, previous: str) -> list[Consent]:
@@ -160,11 +127,10 @@ def adoption_faults(register: Register, versions: VersionStore) -> Iterator[str]
             if previous != in_force:
                 yield f"line {entry.line}: a successor of the configuration in force, {in_force}"
             before = versions.at(in_force)
-            keys = RosterKeys(before.configuration)
             good = []
             for consent, at in consents_to(consents, configuration, previous):
                 try:
-                    require_good(consent, before, keys, environment, at)
+                    require_good(consent, before, environment, at)
                     good.append(consent)
                 except AdoptionRefused as refusal:
                     yield f"line {entry.line}: {refusal}"

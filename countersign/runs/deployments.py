@@ -25,7 +25,8 @@ from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
 from countersign.evidence.register import Refusal
 from countersign.runs.engine import Engine, Outcome
-from countersign.runs.state import Status, read_state
+from countersign.runs.fold import read_state
+from countersign.runs.state import Status
 from countersign.runs.steps import Arrival
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def _conflict(deployment: Deployment, before: RegisteredDeployment, source: str)
     return Refusal(source, deployment.where, change_id_of(deployment.id), reason, digest_of(deployment.content))
 
 
-def settle(index: "Index", arrivals: Iterable[Arrival]) -> dict[str, Arrival]:
-    """Arrivals by the run that each is, to be asked under the register's lock.
+def settle(index: "Index", arrivals: Iterable[Arrival]) -> list[tuple[str, Arrival]]:
+    """Arrivals, each with the run that it is, to be asked under the register's lock.
 
     A payload that a source gave before is the run that it became then, whatever was joined since: reading it again
     opens nothing, and a payload that was corrected does not come back. A new one is joined with the deployments that
@@ -86,10 +87,10 @@ def settle(index: "Index", arrivals: Iterable[Arrival]) -> dict[str, Arrival]:
     arrived = list(arrivals)
     given = {arrival.payload.digest: arrival for arrival in arrived if arrival.trace is None}
     known = index.deployments.given_as(given)
-    settled = _given_before(index, given, known)
-    settled |= _given_first(index, [arrival for digest, arrival in given.items() if digest not in known])
-    followed = [arrival for arrival in arrived if arrival.trace is not None]
-    return settled | {arrival.payload.run_id: arrival for arrival in _still_follow(index, followed)}
+    first = _given_first(index, [arrival for digest, arrival in given.items() if digest not in known])
+    followed = _still_follow(index, [arrival for arrival in arrived if arrival.trace is not None])
+    fresh = [(arrival.payload.run_id, arrival) for arrival in (*first, *followed)]
+    return [*_given_before(index, given, known).items(), *fresh]
 
 
 def _given_before(index: "Index", given: Mapping[str, Arrival], known: Mapping[str, str]) -> dict[str, Arrival]:
@@ -106,13 +107,13 @@ def _given_before(index: "Index", given: Mapping[str, Arrival], known: Mapping[s
     return settled
 
 
-def _given_first(index: "Index", arrivals: Sequence[Arrival]) -> dict[str, Arrival]:
+def _given_first(index: "Index", arrivals: Sequence[Arrival]) -> Iterator[Arrival]:
     """Payloads that were never read before, joined with the deployments that are known."""
     traced = [
         replace(arrival, trace=Trace(arrival.payload.digest, revisions_of(arrival.payload.change)))
         for arrival in arrivals
     ]
-    return {whole.payload.run_id: whole for whole in _joined(index, traced)}
+    return _joined(index, traced)
 
 
 def _joined(index: "Index", arrivals: Sequence[Arrival]) -> Iterator[Arrival]:

@@ -33,7 +33,7 @@ def acting_for(
     objections = []
     for principal in standing.acting_for or (None,):
         against = None
-        for people in (current.people, assessed.people):
+        for people in dict.fromkeys((current.people, assessed.people)):
             against = against or _too_close(state, key, signer, principal, people, determined_on)
         if against is None:
             return principal

@@ -30,8 +30,9 @@ from countersign.evidence.register import Pause, Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.policy import Configuration
 from countersign.runs.attestation import Attestations
+from countersign.runs.fold import apply, read_state
 from countersign.runs.signatures import RosterKeys
-from countersign.runs.state import RunState, Status, Step, apply, read_state
+from countersign.runs.state import RunState, Status, Step
 from countersign.runs.steps import Arrival, failure, next_drafts
 from countersign.runs.versions import MapperFactory, VersionStore, genesis, require_adopted
 
@@ -289,13 +290,14 @@ class Engine:
         arrived = arrival.payload if arrival else None
         versions = self.versions.at(job.configuration)
         while True:
+            now = self.clock()  # of the decision and of its event, so that it can be taken again as it was
             try:
                 self._require_attested(state)
-                drafts = next_drafts(state, arrival, versions, self.clock())
+                drafts = next_drafts(state, arrival, versions, now)
             except Exception as error:  # whatever a step raises belongs into the log, not up the stack
                 drafts = [failure(state, error)]
             for draft in drafts:
-                apply(state, writer.stage(draft), self.root.blobs, arrived=arrived)
+                apply(state, writer.stage(draft, now), self.root.blobs, arrived=arrived)
             staged += drafts
             if drafts and drafts[-1].event == "model_asked":
                 self._keep_answer(job, writer)

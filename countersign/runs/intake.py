@@ -20,7 +20,6 @@ from countersign.errors import PayloadError, SourceError
 from countersign.evidence import durable
 from countersign.evidence.deployed import RegisteredDeployment
 from countersign.evidence.durable import digest_of
-from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
 from countersign.evidence.register import IntakeTotals, KeptExtract, Opening, Refusal
 from countersign.policy import Limits
@@ -54,7 +53,7 @@ class Intake:
 
 @dataclass(slots=True)
 class _Sorted:
-    """The items of a chunk by what they are."""
+    """The items of a chunk by what they are; arrivals by the digest of what was given."""
 
     arrivals: dict[str, Arrival] = field(default_factory=dict)
     deployments: list[Deployment] = field(default_factory=list)
@@ -193,10 +192,10 @@ def _sort(engine: Engine, source: Source, items: Sequence[Item]) -> _Sorted:
                     content = _written(value)
                     found.refusals.append(_refusal(source.name, where, error.change_id, str(error), content))
                     continue
-                if payload.run_id in found.arrivals:
+                if payload.digest in found.arrivals:
                     found.repeated += 1
                 else:
-                    found.arrivals[payload.run_id] = Arrival(payload, source.name, where, origin, None)
+                    found.arrivals[payload.digest] = Arrival(payload, source.name, where, origin, None)
     return found
 
 
@@ -256,10 +255,10 @@ def _open(engine: Engine, arrivals: Iterable[Arrival], refusals: Sequence[Refusa
     """Register what is new before its first step."""
     with engine.register.writing() as writer:
         engine.index.sync(writer)
-        settled = settle(engine.index, arrivals)
+        settled, conflicts = _by_run(settle(engine.index, arrivals))
         known = engine.index.runs(settled)
-        conflicts = [
-            _conflict(settled[run_id], run)
+        conflicts += [
+            _conflict(settled[run_id], run_id, run.digest)
             for run_id, run in known.items()
             if settled[run_id].trace is not None and run.digest != settled[run_id].payload.digest
         ]
@@ -278,6 +277,20 @@ def _open(engine: Engine, arrivals: Iterable[Arrival], refusals: Sequence[Refusa
             again = replace(arrival, supersedes=run.supersedes)
             jobs.append(replace(job_of(run), reason=_RESUMED, arrival=again))
     return _Opened(jobs, list(settled), conflicts)
+
+
+def _by_run(settled: Iterable[tuple[str, Arrival]]) -> tuple[dict[str, Arrival], list[Refusal]]:
+    """New payloads by their run, and those whose id an earlier one of them has under another digest."""
+    runs: dict[str, Arrival] = {}
+    conflicts = []
+    for run_id, arrival in settled:
+        first = runs.get(run_id, arrival)
+        both_new = first.trace is not None and arrival.trace is not None
+        if both_new and first.payload.digest != arrival.payload.digest:
+            conflicts.append(_conflict(arrival, run_id, first.payload.digest))
+        else:
+            runs[run_id] = arrival
+    return runs, conflicts
 
 
 def _job(opening: Opening, arrival: Arrival) -> Job:
@@ -323,9 +336,9 @@ def _unknown(engine: Engine, refusals: Iterable[Refusal]) -> list[Refusal]:
     return list(distinct.values())
 
 
-def _conflict(arrival: Arrival, run: IndexedRun) -> Refusal:
+def _conflict(arrival: Arrival, run_id: str, other: str) -> Refusal:
     digest = arrival.payload.digest
-    reason = f"{run.run_id} is the id of another payload, {run.digest}; a control incident, SEV-1, see ESCALATION.md"
+    reason = f"{run_id} is the id of another payload, {other}; a control incident, SEV-1, see ESCALATION.md"
     return Refusal(arrival.source, arrival.where, arrival.payload.change.id, reason, digest)
 
 

@@ -63,7 +63,7 @@ def workpaper_page(document: dict[str, Any]) -> list[str]:
             ("roster", versions["roster"]),
             ("systems", versions["systems"]),
             ("judged by", f"{versions['mapper']} at {document['assessed_at']}"),
-            ("log head", document["log_head"]),
+            *(() if document.get("draft") else (("log head", document["log_head"]),)),
         ]
     )
     return lines

@@ -51,7 +51,7 @@ def asked_of(entry: Entry) -> Asked:
         texts[_INSTRUCTIONS],
         texts[_EVIDENCE],
         tuple(data["controls"]),
-        json.loads(texts[_REDACTIONS]),
+        {} if _REDACTIONS in entry.erased else json.loads(texts[_REDACTIONS]),
     )
     said = Said(
         texts.get(_OUTPUT),

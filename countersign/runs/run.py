@@ -19,16 +19,16 @@ from countersign.environment import (
     random_bytes,
     utc_now,
 )
-from countersign.errors import UnknownRunError
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.log import AuditLog
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.policy import Configuration, Policy, complete, load_configuration
 from countersign.runs.determination import Determination
 from countersign.runs.engine import Engine
+from countersign.runs.fold import read_state
 from countersign.runs.intake import take_in_one
 from countersign.runs.sign_offs import Receipt, SignOffDesk
-from countersign.runs.state import RunState, Status, read_state
+from countersign.runs.state import RunState, Status
 from countersign.runs.versions import MapperFactory
 
 
@@ -115,9 +115,6 @@ def record_approval(
     record in the register.
     """
     folder = Path(rundir)
-    root = EvidenceRoot.around(folder / LOG)
-    if root is None:
-        raise UnknownRunError(f"{folder}: not inside an evidence root; name a run's folder under <root>/runs")
-    engine = Engine(root.path, configured(policy), clock=clock, entropy=entropy)
+    engine = Engine(EvidenceRoot.of_run(folder).path, configured(policy), clock=clock, entropy=entropy)
     keys = key_ring(Path(signing_key) if signing_key is not None else None)
     return SignOffDesk(engine, keys).record(folder, key, approver, decision, reason, determinations)

@@ -22,9 +22,10 @@ from countersign.policy import Key, Policy
 from countersign.runs.determination import Determination, determination_rows
 from countersign.runs.eligibility import acting_for
 from countersign.runs.engine import Engine
+from countersign.runs.fold import read_state
 from countersign.runs.matters import matter_of, why_alone
 from countersign.runs.signatures import RosterKeys, Signed
-from countersign.runs.state import RunState, SignOff, read_state
+from countersign.runs.state import RunState, SignOff
 from countersign.runs.statement import Statement, namespace_of, parse_statement
 
 

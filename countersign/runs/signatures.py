@@ -19,10 +19,16 @@ from countersign.policy import Configuration
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signature that stands: by which key, and whether that is one of the demonstration."""
+    """A signature that stands: by which key, whether that is one of the demonstration, and when the key is valid."""
 
     fingerprint: str
     demo: bool
+    valid_after: datetime
+    valid_before: datetime | None
+
+    def stands_at(self, at: datetime) -> bool:
+        """Whether the key, and with it the signature, is valid at an instant."""
+        return self.valid_after <= at and (self.valid_before is None or at < self.valid_before)
 
 
 class RosterKeys:
@@ -30,7 +36,7 @@ class RosterKeys:
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
-        self._seen: dict[tuple[str, str, str, str, datetime], Signed] = {}
+        self._stood: dict[tuple[str, str, str, str], Signed] = {}
 
     def of(self, person: str, namespace: str) -> list[PublicKey]:
         """The keys that somebody may sign with in a namespace, whether or not they are valid now."""
@@ -59,13 +65,15 @@ class RosterKeys:
     def verify(self, content: bytes, signature: bytes, *, person: str, namespace: str, at: datetime) -> Signed:
         """Verify that somebody signed, with a key that was valid at an instant. Raises SignatureError.
 
-        A statement about many runs is verified once a second of `at`: the same bytes give the same answer.
+        A statement about many runs is verified once: whether the same bytes stand at another instant is a matter of
+        the key's validity alone, and where that says no, ssh-keygen says why.
         """
         second = at.astimezone(UTC).replace(microsecond=0)
-        asked = (digest_of(content), digest_of(signature), person, namespace, second)
-        if asked not in self._seen:
-            self._seen[asked] = self._verify(content, signature, person, namespace, second)
-        return self._seen[asked]
+        asked = (digest_of(content), digest_of(signature), person, namespace)
+        stood = self._stood.get(asked)
+        if stood is None or not stood.stands_at(second):
+            stood = self._stood[asked] = self._verify(content, signature, person, namespace, second)
+        return stood
 
     def _verify(self, content: bytes, signature: bytes, person: str, namespace: str, at: datetime) -> Signed:
         with tempfile.NamedTemporaryFile(suffix=".allowed_signers") as file:
@@ -74,8 +82,10 @@ class RosterKeys:
             said = verify(
                 content, signature, principal=person, namespace=namespace, at=at, allowed_signers=Path(file.name)
             )
-        demo = {key.key: is_demo for key, is_demo in self._configuration.keys_of(person)}
-        return Signed(said.key.fingerprint, demo[f"{said.key.kind} {said.key.text}"])
+        own = self._configuration.keys_of(person)
+        keys = {PublicKey.parse(key.key): (key, demo) for key, demo in own if key.namespace == namespace}
+        key, demo = keys[said.key]
+        return Signed(said.key.fingerprint, demo, key.valid_after, key.valid_before)
 
     def void_since(self, key: PublicKey) -> datetime | None:
         """From when on this roster takes nothing by a key any more: the date of its compromise, or None."""

@@ -5,8 +5,9 @@ The same bytes are signed by `countersign approve` and by stock `ssh-keygen -Y s
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
 from typing import Any
 
 import orjson
@@ -46,7 +47,7 @@ class Matter:
     determinations: tuple[Determination, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
     """A sign-off of one run or of many alike. Times are UTC; `environment` is the evidence root it is for.
 
@@ -67,7 +68,7 @@ class Statement:
     decided_at: datetime
     expires_at: datetime
 
-    @property
+    @cached_property
     def content(self) -> bytes:
         """The bytes that are signed."""
         return rfc8785.dumps(
@@ -87,7 +88,7 @@ class Statement:
             }
         )
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of `content`, in hexadecimal."""
         return digest_of(self.content)
@@ -99,13 +100,22 @@ class Statement:
 
     def about(self, run_id: str) -> Matter | None:
         """What it says of one run, or None."""
-        return next((matter for matter in self.matters if matter.run_id == run_id), None)
+        return self._by_run.get(run_id)
+
+    @cached_property
+    def _by_run(self) -> Mapping[str, Matter]:
+        return {matter.run_id: matter for matter in self.matters}
+
+
+_MATTER_TEXTS = tuple(field.name for field in fields(Matter) if field.name != "determinations")
 
 
 def _plain(matter: Matter) -> dict[str, Any]:
-    return {**asdict(matter), "determinations": [asdict(one) for one in matter.determinations]}
+    texts = {name: getattr(matter, name) for name in _MATTER_TEXTS}
+    return {**texts, "determinations": [asdict(one) for one in matter.determinations]}
 
 
+@lru_cache(maxsize=512)  # every run that a statement is about asks for it, those of others between them
 def parse_statement(content: bytes) -> Statement:
     """Read a statement. Raises SignOffRefused unless it is one, in exactly the bytes that this module writes."""
     try:
@@ -142,7 +152,7 @@ def _well_typed(statement: Statement) -> bool:
     texts = [statement.environment, statement.decision, statement.checker, statement.role, statement.register_head]
     texts += [statement.reason or "", *statement.configuration, *statement.configuration.values()]
     for matter in statement.matters:
-        texts += [value for name, value in asdict(matter).items() if name != "determinations"]
+        texts += [getattr(matter, name) for name in _MATTER_TEXTS]
         texts += [value for one in matter.determinations for value in asdict(one).values()]
     return all(type(text) is str for text in texts) and type(statement.register_size) is int
 

@@ -4,7 +4,7 @@ What belongs here: what is checked, and faults by name. What does not: mending a
 index, and nothing needs the policy file: the versions of then lie in the evidence root.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import groupby
@@ -16,17 +16,20 @@ from countersign.controls import gate
 from countersign.controls.model.combined import claims_of, read
 from countersign.controls.quote import fold_quote
 from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
-from countersign.evidence.contents import check_contents, check_dataset, check_files
-from countersign.evidence.lines import ZERO
+from countersign.evidence.contents import check_contents, check_dataset, check_files, orphaned_blobs
+from countersign.evidence.lines import ZERO, Entry
 from countersign.evidence.log import AuditLog, Trust
 from countersign.evidence.register import Register
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault, Sealed, check_seals
+from countersign.runs.approvals import Done, why_not_by_two
 from countersign.runs.attestation import Attestations
 from countersign.runs.consent import adoption_faults
+from countersign.runs.erasure import Erasures
+from countersign.runs.fold import read_state
 from countersign.runs.handoff import handoff_event
 from countersign.runs.published import Published
-from countersign.runs.state import RunState, Status, read_state
+from countersign.runs.state import RunState, Status
 from countersign.runs.steps import asserted, verdict_rows
 from countersign.runs.versions import Versions, VersionStore
 from countersign.runs.workpaper import workpaper_event
@@ -75,15 +78,18 @@ class Account:
     genesis: str = ""
     in_force: str = ""
     datasets: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    erasures: Erasures = field(default_factory=Erasures)
     files: dict[str, str] = field(default_factory=dict)
 
-    def published(self, day: date) -> dict[str, set[str]]:
-        """By asset, the runs of a day that were there when its file was registered last."""
-        lines = {asset: line for (asset, of), (_, line) in self.datasets.items() if of == day.isoformat()}
-        return {
-            asset: {run.run_id for run in self.runs.values() if run.day == day and run.line < line}
-            for asset, line in lines.items()
-        }
+    def published(self) -> dict[str, dict[str, set[str]]]:
+        """By day and asset, the runs that were there when its file was registered last."""
+        days: dict[str, list[Registered]] = {}
+        for run in self.runs.values():
+            days.setdefault(run.day.isoformat(), []).append(run)
+        found: dict[str, dict[str, set[str]]] = {}
+        for (asset, day), (_, line) in self.datasets.items():
+            found.setdefault(day, {})[asset] = {run.run_id for run in days.get(day, ()) if run.line < line}
+        return found
 
 
 def read_account(register: Register) -> Account:
@@ -91,6 +97,7 @@ def read_account(register: Register) -> Account:
     account = Account()
     for entry in register.records():
         data = entry.data
+        account.erasures.take(entry, account.in_force)
         account.files.update(data.get("files", {}))
         if entry.event in ("root_opened", "configuration_adopted"):
             account.in_force = data["configuration"]
@@ -110,6 +117,32 @@ def read_account(register: Register) -> Account:
     return account
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the runs of a root stand on; `account` is None where its register says nothing that can be believed."""
+
+    account: Account | None
+    sealed: Sealed
+    faults: list[RunFault]
+
+    def chosen(self, run_ids: Iterable[str], where: Path) -> list[Registered]:
+        """These runs, by day and id. Raises UnknownRunError."""
+        known = self.account.runs if self.account else {}
+        for run_id in run_ids:
+            if run_id not in known:
+                raise UnknownRunError(f"{run_id}: no such run in {where}; `countersign status` lists them")
+        return sorted((known[run_id] for run_id in run_ids), key=lambda run: (run.day, run.run_id))
+
+
+@dataclass(slots=True)
+class ReadRun:
+    """A run as its log has it, and what is wrong with it; there is no state where the log cannot be followed."""
+
+    faults: list[RunFault]
+    entries: list[Entry] = field(default_factory=list)
+    state: RunState | None = None
+
+
 class Verifier:
     """Verifies the runs of one evidence root.
 
@@ -126,36 +159,30 @@ class Verifier:
         genesis: str | None = None,
         now: datetime | None = None,
     ) -> None:
-        self._root = EvidenceRoot(path)
-        if not self._root.register.is_file():
-            raise EvidenceError(f"{path}: no evidence root (register.jsonl is missing); name one with --root")
+        self._root = EvidenceRoot(path).existing()
         self._register = Register(self._root)
         self._versions = VersionStore(self._root)
         self._allowed_signers, self._witness, self._now = allowed_signers, witness, now
         self._genesis = genesis
         self._attestations = Attestations(self._versions, self._register.environment())
+        self._erasures = Erasures()
 
     def verify(self, run_ids: list[str] | None = None, progress: Callable[[int], None] | None = None) -> "Verified":
         """Verify these runs, or all of them with the register and every file. Raises UnknownRunError."""
-        sealed = check_seals(self._root, allowed_signers=self._allowed_signers, witness=self._witness, now=self._now)
-        faults = [_of_root(fault) for fault in sealed.faults]
-        try:
-            account = read_account(self._register)
-        except (EvidenceError, KeyError, ValueError, TypeError) as error:
-            return Verified(0, [RunFault(None, "register", str(self._root.register), str(error)), *faults])
-        self._attestations.in_force = account.in_force
-        faults += self._configurations(account)
+        ground = self.ground()
+        account, faults = ground.account, list(ground.faults)
+        if account is None:
+            return Verified(0, faults)
         known = account.runs
         if run_ids is None:
-            faults += map(_of_root, check_contents(self._root, account.datasets))
+            erased = {digest for done in account.erasures.done for digest in done.act.on["digests"]}
+            faults += map(_of_root, check_contents(self._root, account.datasets, erased))
             faults += map(_of_root, check_files(self._root, account.files))
             faults += self._unregistered(known)
-        for run_id in run_ids or ():
-            if run_id not in known:
-                raise UnknownRunError(f"{run_id}: no such run in {self._root.path}; `countersign status` lists them")
-        chosen = sorted((known[run_id] for run_id in run_ids or known), key=lambda run: (run.day, run.run_id))
+        chosen = ground.chosen(run_ids or known, self._root.path)
         days = None if run_ids is None else {run.day.isoformat() for run in chosen}
         faults += map(_of_root, self._take_out_unsound(account, days))
+        registered = account.published()
         for day, runs in groupby(chosen, key=lambda run: run.day):
             published = Published(self._root, day)
             for run in runs:
@@ -165,10 +192,39 @@ class Verifier:
                 faults += wrong
                 if progress:
                     progress(1)
-            faults += map(_of_root, published.compare(account.published(day), whole=run_ids is None))
-        trust = min((_vouched(sealed, run) for run in chosen), key=_STRENGTH.index, default=_STRENGTH[0])
+            there = registered.get(day.isoformat(), {})
+            faults += map(_of_root, published.compare(there, whole=run_ids is None))
+        trust = min((_vouched(ground.sealed, run) for run in chosen), key=_STRENGTH.index, default=_STRENGTH[0])
         demo = len(self._attestations.demo)
-        return Verified(len(chosen), faults, trust, sealed.since, demo, self._genesis is not None)
+        ids = {run.run_id for run in chosen}
+        gone = [done for done in account.erasures.done if done.act.on["run_id"] in ids]
+        orphans = len(orphaned_blobs(self._root)) if run_ids is None else 0
+        given = self._genesis is not None
+        return Verified(len(chosen), faults, trust, ground.sealed.since, demo, given, gone, orphans)
+
+    def ground(self) -> "Ground":
+        """What runs stand on: seals, register and configurations, and everything that is wrong with these."""
+        sealed = check_seals(self._root, allowed_signers=self._allowed_signers, witness=self._witness, now=self._now)
+        faults = [_of_root(fault) for fault in sealed.faults]
+        try:
+            account = read_account(self._register)
+        except (EvidenceError, KeyError, ValueError, TypeError) as error:
+            return Ground(None, sealed, [RunFault(None, "register", str(self._root.register), str(error)), *faults])
+        self._attestations.in_force = account.in_force
+        self._erasures = account.erasures
+        return Ground(account, sealed, [*faults, *self._configurations(account), *self._erased(account)])
+
+    def _erased(self, account: Account) -> Iterator[RunFault]:
+        """Whether two people approved each erasure."""
+        for done in account.erasures.done:
+            run_id, text = done.act.on["run_id"], done.act.on["text"]
+            try:
+                in_force = self._versions.at(account.in_force)
+                why = why_not_by_two(done, self._versions, in_force, self._register.environment())
+            except EvidenceError as error:
+                why = str(error)
+            if why is not None:
+                yield RunFault(run_id, "erasure_void", str(self._root.register), f"two people who erased {text}: {why}")
 
     def _configurations(self, account: Account) -> Iterator[RunFault]:
         """Whether the first configuration is the one given from outside, and each later one was adopted by owners."""
@@ -197,28 +253,43 @@ class Verifier:
 
     def verify_run(self, run: Registered, published: Published) -> Iterator[RunFault]:
         """Everything wrong with one run; the chain first, since nothing else counts without it."""
+        read = self.read_run(run)
+        if read.state is not None and read.state.closed_as is Status.COMPLETED:
+            published.take(read.state)
+        return iter(read.faults)
+
+    def read_run(self, run: Registered) -> "ReadRun":
+        """A run's log with everything that is wrong with it."""
         path = self._root.log(run.day, run.run_id)
         if not path.exists():
-            if run.head != ZERO:
-                yield RunFault(run.run_id, "log_missing", str(path), f"a log with the head {run.head}")
-            return
+            detail = f"a log with the head {run.head}"
+            return ReadRun([RunFault(run.run_id, "log_missing", str(path), detail)] if run.head != ZERO else [])
         log = AuditLog(path, root=self._root)
         report = log.check(registered=run.head)
         if report.fault is not None:
-            yield RunFault(run.run_id, report.fault.kind, f"{path}:{report.fault.line}", report.fault.detail)
-            return
+            where = f"{path}:{report.fault.line}"
+            return ReadRun([RunFault(run.run_id, report.fault.kind, where, report.fault.detail)])
+        read = ReadRun([])
         try:
-            entries = list(log.records())
-            state = read_state(run.run_id, entries, self._root.blobs)
+            read.entries = list(log.records())
+            state = read_state(run.run_id, read.entries, self._root.blobs)
             if report.head != run.head:
                 run = replace(run, head=report.head, status="")  # it went on since the register was read
-            yield from self._decided_again(run, state, path, {entry.head: entry.seq for entry in entries})
-            if state.closed_as is Status.COMPLETED:
-                published.take(state)
+            there = self._erasures.of(run.run_id).keys() - {
+                digest for entry in read.entries for digest in entry.erased.values()
+            }
+            for digest in sorted(there):
+                detail = f"a mark in place of the text {digest}; the same `countersign erase` finishes it"
+                read.faults.append(RunFault(run.run_id, "erasure_unfinished", str(path), detail))
+            order = {entry.head: entry.seq for entry in read.entries}
+            for fault in self._decided_again(run, state, path, order):  # one by one: what came before an error stays
+                read.faults.append(fault)
+            read.state = state
         except TamperedError as error:
-            yield RunFault(run.run_id, "inconsistent", str(path), str(error))
+            read.faults.append(RunFault(run.run_id, "inconsistent", str(path), str(error)))
         except CountersignError as error:
-            yield RunFault(run.run_id, "unreadable", str(path), str(error))
+            read.faults.append(RunFault(run.run_id, "unreadable", str(path), str(error)))
+        return read
 
     def _decided_again(
         self, run: Registered, state: RunState, path: Path, order: Mapping[str, int]
@@ -233,8 +304,8 @@ class Verifier:
             yield RunFault(run.run_id, "configuration_differs", where, detail)
             return
         yield from self._classified(state, versions, where)
-        if state.passed is None:
-            return
+        if state.passed is None or state.erased:
+            return  # what was decided on words that were erased was verified before they were, and cannot be again
         decision = gate.decide(state.change, versions.catalogue, versions.policy.change_ids, asserted(state))
         if decision.passed is not state.passed or verdict_rows(decision) != list(state.verdicts):
             detail = "a gate decision that follows from payload and assertions"
@@ -272,7 +343,7 @@ class Verifier:
 
 def _against_register(run: Registered, state: RunState, where: str) -> Iterator[RunFault]:
     """What the register says of a run otherwise than its log."""
-    if state.ingested and state.payload.digest != run.digest:
+    if state.ingested and state.digest != run.digest:
         yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
     # a run that could not be gone on with is FAILED in the register alone, since its log could not be written
     held = run.status == Status.FAILED and state.closed_as is None
@@ -318,7 +389,8 @@ class Verified:
 
     `trust` is how far the answer reaches for every one of them. What came after `since` nobody but whoever runs this
     root vouches for. `demo` counts sign-offs by keys of a demonstration. Without a genesis digest from outside the
-    configuration is self-asserted.
+    configuration is self-asserted. `erased` are the texts that two people took out of these runs. `orphans` counts
+    blobs that nothing names, which a crash leaves and nobody misses.
     """
 
     checked: int
@@ -327,8 +399,15 @@ class Verified:
     since: str | None = None
     demo: int = 0
     genesis_given: bool = False
+    erased: list[Done] = field(default_factory=list)
+    orphans: int = 0
 
     @property
     def ok(self) -> bool:
         """No fault, and something was there to check."""
-        return not self.faults
+        return not self.faults and not self.empty
+
+    @property
+    def empty(self) -> bool:
+        """Whether there was no run to check, and nothing wrong with the rest: that is no answer, and never a yes."""
+        return not self.faults and not self.checked

@@ -8,20 +8,16 @@ under which it was opened to its end, so that a later roster or catalogue change
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import orjson
-from pydantic import ValidationError
-
 from countersign.changes.people import People
-from countersign.clocks.calendar import Calendar
 from countersign.controls.assessment import Mapper
 from countersign.controls.model.combined import assessor
 from countersign.controls.model.interface import ModelFactory
 from countersign.controls.model.opening import open_model
 from countersign.controls.model.questions import Questions, questions_of
-from countersign.errors import EvidenceError, UnadoptedError
+from countersign.errors import UnadoptedError
 from countersign.evidence.lines import Draft
 from countersign.evidence.root import EvidenceRoot
-from countersign.policy import Catalogue, Configuration, DemoSigners, Policy
+from countersign.policy import Catalogue, Configuration, Policy, read_kept
 
 
 @dataclass(frozen=True)
@@ -78,24 +74,7 @@ class VersionStore:
 
     def at(self, digest: str) -> Versions:
         """The configuration of this digest. Raises EvidenceError when a part is not kept or cannot be read."""
-        return self._built.get(digest) or self._build(self._read(digest))
-
-    def _read(self, digest: str) -> Configuration:
-        try:
-            manifest = orjson.loads(self._root.version(digest))
-            configuration = Configuration(
-                Policy.model_validate_json(self._root.version(manifest["policy"])),
-                Catalogue.model_validate_json(self._root.version(manifest["catalogue"])),
-                Calendar.model_validate_json(self._root.version(manifest["calendar"])),
-                DemoSigners.model_validate_json(self._root.version(manifest["demo_signers"]))
-                if "demo_signers" in manifest
-                else None,
-            )
-        except (ValidationError, orjson.JSONDecodeError, KeyError, TypeError) as error:
-            raise EvidenceError(f"the configuration {digest} is of another form: {error}") from error
-        if configuration.digest != digest:
-            raise EvidenceError(f"the configuration {digest} is of another form: its parts make {configuration.digest}")
-        return configuration
+        return self._built.get(digest) or self._build(read_kept(digest, self._root.version))
 
     def _build(self, configuration: Configuration) -> Versions:
         people = People(configuration.policy)

@@ -18,7 +18,8 @@ from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.runs import handoff, workpaper
-from countersign.runs.state import RunState, Status, read_state
+from countersign.runs.fold import read_state
+from countersign.runs.state import RunState, Status
 
 _READ_AT_ONCE = 200
 Row = Callable[[RunState], dict[str, Any]]
@@ -76,6 +77,17 @@ class Views:
                 rows[dataset.asset] = dataset.rows(day)
         self._index.sync()
         return rows
+
+    def make_anew(self, day: date) -> None:
+        """Make a day's files anew from the logs, where there are any: what they were made from has changed.
+
+        Only after an erasure: nothing else ever changes under a row.
+        """
+        for dataset, _ in self._parts:
+            if dataset.path(day).exists():
+                with dataset.locked(day):
+                    dataset.keep_only(day, None)
+        self.publish(day)
 
     def _from_logs(self, day: date, run_ids: Sequence[str], dataset: Dataset, row: Row) -> Iterator[pa.RecordBatch]:
         """The rows of these runs, read from their logs."""

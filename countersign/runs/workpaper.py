@@ -215,9 +215,14 @@ def workpaper_document(state: RunState) -> dict[str, Any]:
     }
 
 
+def document_bytes(document: dict[str, Any]) -> bytes:
+    """A document as it is compared and hashed: JSON with sorted keys."""
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
 def document_digest(document: dict[str, Any]) -> str:
-    """SHA-256 of a document's JSON with sorted keys."""
-    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    """SHA-256 of a document's bytes."""
+    return hashlib.sha256(document_bytes(document)).hexdigest()
 
 
 def workpaper_event(state: RunState) -> Draft:

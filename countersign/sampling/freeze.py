@@ -26,15 +26,16 @@ from countersign.errors import SamplingError
 from countersign.evidence import durable
 from countersign.evidence.lines import Draft
 from countersign.runs.engine import Engine
-from countersign.sampling import completeness
 from countersign.sampling.columns import SCHEMA, Outcome, Stratum
-from countersign.sampling.completeness import CompletenessTest
+from countersign.sampling.completeness import nothing_came_late
 from countersign.sampling.files import write
 from countersign.sampling.frozen import FROZEN, Frozen, folder_of, read
 from countersign.sampling.gathering import Gathered, gather, judge, unchanged
 from countersign.sampling.listing import Header
 from countersign.sampling.month import Month
-from countersign.sampling.population import Assembly, Cut, Member, look
+from countersign.sampling.population import Cut, Member, look
+from countersign.sampling.rows import Assembly
+from countersign.sampling.verdict import CompletenessTest, complete
 
 POPULATION = "population"
 NOT_DEPLOYED = "not_deployed.txt"
@@ -49,7 +50,7 @@ class Preview:
 
     @property
     def complete(self) -> bool:
-        return completeness.complete(self.tests)
+        return complete(self.tests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _freeze(engine: Engine, folder: Path, cut: Cut, sources: Sequence[Source]) -
     gathered = gather(engine, cut)
     with _rows(folder, Assembly(engine, cut, gathered.source_digests(cut))) as (assembly, rows):
         tests = _judged(engine, cut, gathered, assembly, sources)
-        header = cut.header(complete=completeness.complete(tests))
+        header = cut.header(complete=complete(tests))
         files = write(folder, POPULATION, header, rows)
     files["completeness.json"] = _put(folder / "completeness.json", _document(header, tests))
     files[NOT_DEPLOYED] = _put(folder / NOT_DEPLOYED, _not_deployed(cut))
@@ -109,10 +110,10 @@ def _take_in(engine: Engine, folder: Path, cut: Cut, frozen: Frozen) -> tuple[st
     if not late:
         return ()
     arrived = [member for member in late if member.run.run_id not in known]
-    test = completeness.nothing_came_late(arrived)
+    test = nothing_came_late(arrived)
     members = tuple(replace(member, stratum=Stratum.LATE) for member in late)
     cut = replace(cut, members=members, not_deployed=())
-    header = cut.header(complete=completeness.complete([test]), adds_to=frozen.digest)
+    header = cut.header(complete=complete([test]), adds_to=frozen.digest)
     stem = f"late-{len(frozen.late) + 1}"
     with _rows(folder, Assembly(engine, cut, gather(engine, cut).source_digests(cut))) as (_, rows):
         files = write(folder, stem, header, rows)

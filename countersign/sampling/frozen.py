@@ -19,10 +19,10 @@ from countersign.errors import SamplingError, TamperedError, printable
 from countersign.evidence.register import events_of
 from countersign.evidence.root import EvidenceRoot
 from countersign.sampling.columns import DATASET, REPEATING, SCHEMA, Outcome, Stratum
-from countersign.sampling.completeness import CompletenessTest
 from countersign.sampling.files import digest_of_file
 from countersign.sampling.listing import Counts, Header
 from countersign.sampling.month import Month
+from countersign.sampling.verdict import CompletenessTest
 
 FROZEN = "population_frozen"
 

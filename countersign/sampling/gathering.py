@@ -14,10 +14,11 @@ from countersign.errors import SourceError
 from countersign.evidence.indexed import IndexedIntake
 from countersign.evidence.register import events_of
 from countersign.runs.engine import Engine, chunks
-from countersign.sampling import completeness
-from countersign.sampling.completeness import CompletenessTest
-from countersign.sampling.population import Assembly, Cut
+from countersign.sampling import completeness, source_completeness
+from countersign.sampling.population import Cut
+from countersign.sampling.rows import Assembly
 from countersign.sampling.sources import ReadAgain, read_again
+from countersign.sampling.verdict import CompletenessTest
 
 _AT_ONCE = 400  # values in one question to the index
 _ALWAYS, _FOR_EVER = "", "~"  # before and after every stamp
@@ -102,22 +103,27 @@ def judge(
     gapless = [re2.compile(pattern) for pattern in policy.population.gapless_ids]
     everything = {(run.system, run.change_id) for run in index.all_runs()} if gapless else set()
     names = [spec.name for spec in policy.sources if spec.name not in still]
-    recent = [line for line in gathered.extracts if line["ts"] >= cut.begin]
     return [
         completeness.outcomes_add_up(cut),
         completeness.deployments_have_changes(cut, index.deployments.without_change()),
-        completeness.source_to_register(cut, sources, known, refused, deployed),
-        completeness.register_to_source(cut.members, gathered.given, sources),
-        completeness.sources_agree(cut, sources),
-        completeness.rows_add_up(gathered.intakes, gathered.extracts),
+        source_completeness.source_to_register(cut, sources, known, refused, deployed),
+        source_completeness.register_to_source(cut.members, gathered.given, sources),
+        source_completeness.sources_agree(cut, sources),
+        source_completeness.rows_add_up(gathered.intakes, gathered.extracts),
         completeness.ids_are_whole(cut.members, everything, gapless),
         completeness.cut_off_is_clear(cut, assembly.astride, gathered.intakes, names),
-        completeness.exports_are_whole(recent, policy.population.export_caps),
+        source_completeness.exports_are_whole(_recent(gathered.extracts, cut.begin), policy.population.export_caps),
         completeness.everything_is_readable(
             assembly.unreadable, assembly.differing, _standing_refusals(engine, gathered.refused)
         ),
         completeness.clocks_are_watched(cut),
     ]
+
+
+def _recent(extracts: Sequence[dict[str, Any]], begin: str) -> list[dict[str, Any]]:
+    """The extracts since an instant, and the newest of each query before: one that never changes may be cut off too."""
+    before = {(line["source"], line["query"]): line for line in extracts if line["ts"] < begin}
+    return [*before.values(), *(line for line in extracts if line["ts"] >= begin)]
 
 
 def _standing_refusals(engine: Engine, refused: Sequence[Mapping[str, Any]]) -> list[str]:

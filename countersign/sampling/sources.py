@@ -68,7 +68,8 @@ def read_again(
     adopted = sorted((line for kind in kinds for line in events_of(engine.root.register, kind)), key=_seq)
     for reading in _readings(extracts):
         newest = max(reading, key=_seq)
-        if not between[0] <= newest["ts"] < between[1]:
+        broke_off = any(line["rows"] is None for line in reading)  # which is on record, and no reading to stand on
+        if broke_off or not between[0] <= newest["ts"] < between[1]:
             continue
         source = into.setdefault(newest["source"], ReadAgain(newest["source"]))
         try:

@@ -14,19 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from countersign.errors import CountersignError
+from countersign.errors import CountersignError, SignOffRefused
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.log import AuditLog
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import read_seal, seal_numbers, seal_path, signature_path
 from countersign.evidence.sealing import Sealer
 from countersign.evidence.seals import check_seals
+from countersign.evidence.signature import sign
 from countersign.policy import Policy
 from tests.conftest import POLICY, StepClock, payload_with
 from tests.crash.faults import Acknowledge, Ended, points, run
-from tests.domain.runs.conftest import SIGNERS, Bench
+from tests.domain.runs.conftest import SIGNERS, Bench, SignedBench, events
 from tests.evidence_script import script_faults
-from tests.keys import make_key
+from tests.keys import SIGNS, make_key, signed_policy
 
 FULL = os.environ.get("CRASH_TEST") == "full"
 START = datetime(2026, 11, 23, 14, tzinfo=UTC)
@@ -131,6 +132,58 @@ def test_a_run_from_payload_to_seal(tmp_path: Path, key: Path, policy: Policy, m
         shutil.rmtree(root.path, ignore_errors=True)
         ended = run(work, tmp_path, at=at, mode=mode)
         go_on(root, key, policy, clock, ended, f"{mode} at {at}")
+
+
+def test_one_signed_statement_about_two_runs(
+    tmp_path: Path, key: Path, keys: Path, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever part of it was taken, handing it in again completes it, and each run has it once."""
+    monkeypatch.setenv("COUNTERSIGN_POLICY", str(POLICY))
+    clock, required = StepClock(START), signed_policy(policy, keys)
+    payloads = [payload_with(system=f"system-{number}") for number in range(2)]
+    begun, place = tmp_path / "begun", tmp_path / "evidence"
+    bench = SignedBench(begun, required, clock, keys)
+    shutil.copytree(begun, place)  # a statement is for one root, wherever it lies
+    bench = SignedBench(place, required, clock, keys)
+    results = [bench.execute(payload) for payload in payloads]
+    content = bench.statement(*results).content
+    signature = sign(content, key=keys / "reviewer", namespace=SIGNS["reviewer"])
+    bench.forget_index()
+    shutil.rmtree(begun)
+    shutil.copytree(place, begun)
+
+    def work(acknowledge: Acknowledge) -> None:
+        desk = SignedBench(place, required, clock, keys).desk
+        acknowledge(" ".join(receipt.log_head for receipt in desk.submit(content, signature)))
+
+    for at, mode in every_point(work, tmp_path, 1, 61):
+        shutil.rmtree(place)
+        shutil.copytree(begun, place)
+        ended = run(work, tmp_path, at=at, mode=mode)
+        bench = SignedBench(place, required, clock, keys)
+        assert set(bench.kinds()) <= LEFT, (at, mode)
+        after = [bench.execute(payload) for payload in payloads]
+        if held := [result for result in after if (result.reason or "").startswith("held: ")]:
+            assert mode.startswith("EIO"), (at, mode)
+            with pytest.raises(SignOffRefused):
+                bench.desk.submit(content, signature)
+            assert {result.run_id for result in held} == {line["run_id"] for line in bench.registered("run_held")}
+            continue
+        if any("recovered" in events(result) for result in after):
+            # a torn sign-off was recovered, which is a new head: what was signed on the old one is signed again
+            with pytest.raises(SignOffRefused, match="has gone on since it was asked for"):
+                bench.desk.submit(content, signature)
+            assert ended.acknowledged == [], (at, mode)
+            due = [result for result in map(bench.execute, payloads) if result.pending == "independent_review"]
+            bench.submit(bench.statement(*due).content)
+        else:
+            receipts = bench.desk.submit(content, signature)
+            assert set(" ".join(ended.acknowledged).split()) <= {receipt.log_head for receipt in receipts}, (at, mode)
+        for payload in payloads:
+            result = bench.execute(payload)
+            assert result.state is not None
+            assert (result.pending, [*result.state.sign_offs]) == ("maker_checker", ["independent_review"]), (at, mode)
+        assert bench.faults() == [], (at, mode)
 
 
 def go_on(root: EvidenceRoot, key: Path, policy: Policy, clock: StepClock, ended: Ended, where: str) -> None:

@@ -16,6 +16,7 @@ ALL_PASS = {
     "every_deployment_has_a_change": True,
     "no_clock_overdue": True,
     "every_log_verifies": True,
+    "seals_hold": True,
 }
 UNGROUNDED = [
     {"control": "ITGC-CM-03", "text": "Load tests passed", "evidence": "tests", "quote": "500 users at once passed"}

@@ -33,6 +33,7 @@ CHECKS = {
     "change_record:totals_reconcile",
     "change_record:every_deployment_has_a_change",
     "audit_log:every_log_verifies",
+    "audit_log:seals_hold",
     "finding:no_clock_overdue",
     "retention_inventory:nothing_left_early",
 }

@@ -106,7 +106,10 @@ def test_a_month_is_frozen_sealed_and_drawn_in_one_run(month_end: Callable[..., 
     assert "| outcomes add up | holds |" in shown["completeness"]
     assert "| standard | 1 | 1 |" in shown["sample"]
     assert shown["by_day"].startswith("![by_day](data:image/svg+xml;base64,")
-    assert (end.deployment.root / "seals" / "000001.json.sig").is_file()
+    assert [path.name for path in sorted((end.deployment.root / "seals").glob("*.sig"))] == [
+        "000001.json.sig",  # before the draw, so that it could be drawn at all
+        "000002.json.sig",  # after it, so that a bundle can show it
+    ]
     assert (Path(shown["folder"]) / "sample.parquet").is_file()
 
 
@@ -120,6 +123,7 @@ def test_materialising_again_gives_the_same_rows(month_end: Callable[..., MonthE
         name: value for name, value in first.items() if name != "stands"
     }
     assert {path: path.read_bytes() for path in Path(first["folder"]).iterdir()} == contents
+    assert len(list((end.deployment.root / "seals").glob("*.sig"))) == 2
 
 
 def test_without_the_observers_nonce_it_ends_well_and_says_that_it_waits(month_end: Callable[..., MonthEnd]) -> None:

@@ -1,4 +1,4 @@
-"""Merged pull requests as changes, from the JSON that `gh pr list --state merged --json …` writes.
+"""Merged pull requests as changes, from the JSON that `gh pr list` writes.
 
 A payload here is what was there when the pull request was merged: later reviews, comments and checks are left out, so
 that a later export of the same pull request gives the same payload.
@@ -20,9 +20,10 @@ from countersign.policy import Limits, Policy
 _URL = re.compile(r"https://[^/]+/(?P<repository>[^/]+/[^/]+)/pull/\d+")
 _DECISIVE = ("APPROVED", "CHANGES_REQUESTED", "DISMISSED")
 _SETTLED = ("success", "failure", "error", "cancelled", "timed_out", "action_required", "startup_failure", "stale")
-FIELDS = (
-    "number,title,body,url,state,author,createdAt,mergedAt,mergedBy,mergeCommit,baseRefName,headRefOid,labels,"
-    "reviews,commits,comments,statusCheckRollup"
+# gh gives 30 pull requests unless it is told otherwise, and does not say that there are more
+EXPORT = (
+    "gh pr list --state merged --limit 100000 --json number,title,body,url,state,author,createdAt,mergedAt,mergedBy,"
+    "mergeCommit,baseRefName,headRefOid,labels,reviews,commits,comments,statusCheckRollup"
 )
 
 
@@ -56,7 +57,7 @@ class GithubSource:
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 number = pull_request.get("number") if isinstance(pull_request, dict) else None
                 lacks = f"lacks the field {error}" if isinstance(error, KeyError) else f"has an odd field: {error}"
-                reason = f"the pull request {lacks}; export with `gh pr list --state merged --json {FIELDS}`"
+                reason = f"the pull request {lacks}; export with `{EXPORT}`"
                 content = json.dumps(pull_request).encode()
                 yield Unreadable(where, str(number) if number is not None else None, reason, content)
 
@@ -72,7 +73,7 @@ class GithubSource:
         except PayloadError as error:
             raise SourceError(f"{self._path}: {error}; export it again, whole") from error
         if not isinstance(content, list):
-            raise SourceError(f"{self._path}: not a list; export with `gh pr list --state merged --json {FIELDS}`")
+            raise SourceError(f"{self._path}: not a list; export with `{EXPORT}`")
         return content
 
     def _item(self, where: str, pull_request: dict[str, Any]) -> Item:

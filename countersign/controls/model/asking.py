@@ -19,6 +19,10 @@ class Unanswered(Exception):
     """One attempt without an answer, for a reason that may pass; its text is ours, never the provider's."""
 
 
+class Refused(Exception):
+    """A provider does not take this very question, and would not the next time; its text is ours as well."""
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
     """One answer of a provider; `stop` is why it ended, None where that was of its own accord."""
@@ -31,7 +35,11 @@ class Completion:
 
 
 class Provider(Protocol):
-    """One attempt. Raises Unanswered where another may succeed, ModelUnavailable where it would not."""
+    """One attempt.
+
+    Raises Unanswered where another may succeed, Refused where none with this prompt would, ModelUnavailable where none
+    at all would.
+    """
 
     def complete(self, prompt: Prompt) -> Completion: ...
 
@@ -78,6 +86,10 @@ class PatientModel:
                 if attempt < self._spec.attempts:
                     self._pause(self._spec.backoff_seconds * 2 ** (attempt - 1))
                 continue
+            except Refused as error:
+                latency = self._elapsed_ms() - before
+                failures.append(str(error))
+                break
             latency = self._elapsed_ms() - before
             self._unanswered = 0
             return self._said(completion, parameters, attempt, tuple(failures), latency)

@@ -7,7 +7,7 @@ from threading import Lock
 
 from countersign.changes.classification import classify
 from countersign.controls.assessment import Case
-from countersign.controls.model.interface import Asked, Model, ModelFactory
+from countersign.controls.model.interface import Asked, Model, ModelFactory, Prompt
 from countersign.controls.model.prompt import build_prompt
 from countersign.policy import Catalogue, Control, Policy
 from countersign.policy.model import ModelSpec
@@ -26,10 +26,14 @@ class Questions:
 
     def ask(self, case: Case) -> Asked:
         """Ask about the controls that apply to a change. Raises ModelUnavailable."""
-        prompt = build_prompt(case.change, self._controls(case), self._spec.redactions)
+        prompt = self.prompt(case)
         with self._opening:
             self._model = self._model or self._open(self._spec)
         return Asked(self._spec.reader, prompt, self._model.ask(prompt))
+
+    def prompt(self, case: Case) -> Prompt:
+        """What is asked about a change; nobody is asked."""
+        return build_prompt(case.change, self._controls(case), self._spec.redactions)
 
     def _controls(self, case: Case) -> list[Control]:
         change_type = classify(case.change, self._policy, case.at).change_type

@@ -1,14 +1,17 @@
 """What the protocols have in common. What belongs here: reading a status and a field that may be anything."""
 
-from countersign.controls.model.asking import Unanswered
+from countersign.controls.model.asking import Refused, Unanswered
 from countersign.errors import ModelUnavailable
 from countersign.policy.model import ModelSpec
 
 _MAY_PASS = frozenset({408, 409, 425, 429})
+_NOT_THIS = frozenset({400, 413, 422})  # too long, or words that the provider will not read
 
 
-def failed_with(status: int, spec: ModelSpec) -> Unanswered | ModelUnavailable:
+def failed_with(status: int, spec: ModelSpec) -> Unanswered | Refused | ModelUnavailable:
     """What an HTTP status means. The body is left out: a refusal of a key may quote it."""
+    if status in _NOT_THIS:
+        return Refused(f"HTTP {status}")
     if status in _MAY_PASS or status >= 500:
         return Unanswered(f"HTTP {status}")
     return ModelUnavailable(

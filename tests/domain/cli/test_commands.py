@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from tests.conftest import POLICY, payload_with
 from tests.domain.changes.sources.servicenow_export import APPROVALS, CASES, CHANGES, SIZE, as_csv, as_json
-from tests.domain.cli.conftest import Cli, Write
+from tests.domain.cli.conftest import Cli, Write, unsigned_policy
 from tests.domain.runs.test_sign_offs import undecided
 
 _RUN = {"run_id", "change_id", "status", "pending", "reason", "rundir"}
@@ -94,7 +95,8 @@ def test_show_has_a_document_and_a_page_for_each_side_of_a_run(cli: Cli, write: 
         assert {"id", "result", "evidence", "quote", "reason"} <= control.keys()
         assert control["result"] in results
     handoff = cli("show", run_id, "--handoff", "--json").document
-    assert handoff["workpaper"]["conclusion"] == "Not tested: ITGC-CM-01, ITGC-CM-02"  # nobody trusts what is submitted
+    assert re.fullmatch(r"register of \d+ bytes with the head [0-9a-f]{64}", handoff["shown_on"])
+    assert handoff["workpaper"]["conclusion"] == "Not tested: ITGC-CM-01, ITGC-CM-02, ITGC-CM-05"  # only submitted
     log = cli("show", run_id, "--log", "--json").document["events"]
     assert (log[0]["event"], log[-1]["event"], [event["seq"] for event in log]) == (
         "ingested",
@@ -266,6 +268,19 @@ def test_a_determinations_file_that_is_none_is_unreadable(cli: Cli, write: Write
 def test_policy_check_says_that_nobody_is_told(cli: Cli) -> None:
     assert cli("policy", "check", "--json").document["routes"] == {}
     assert "no route is configured" in cli("policy", "check").out
+
+
+def test_policy_check_names_each_role_of_the_ladder_that_no_route_leads_to(cli: Cli, tmp_path: Path) -> None:
+    """Who is due, who owns a clock or a finding, and who stands above: a warning to nobody helps nobody."""
+    routes = "routes: {control_owner: [{name: mail, address: 'mailto://example.com'}], approver: []}"
+    policy = unsigned_policy(tmp_path / "routed")
+    policy.write_text(policy.read_text().replace("routes: {}", routes))
+    document = cli("policy", "check", "--policy", policy, "--json").document
+    assert document["routes"] == {"control_owner": ["mail"]}
+    assert document["without_route"] == ["reviewer", "approver", "observer", "process_owner"]
+    page = cli("policy", "check", "--policy", policy).out
+    assert "told of findings: control_owner over mail" in page
+    assert "no route leads to: reviewer, approver, observer, process_owner" in page
 
 
 def test_the_installed_command_ends_with_the_exit_code(root: Path) -> None:

@@ -30,7 +30,7 @@ def lines(write: Write, *rows: dict[str, Any]) -> Path:
 
 def test_what_was_deployed_without_a_change_and_what_never_was(cli: Cli, write: Write) -> None:
     changes = [undeployed("CHG-1"), undeployed("CHG-2", revision="5" * 40), payload_with(id="CHG-3", revision="6" * 40)]
-    assert cli("run", write("changes.json", changes)).code == 0
+    assert cli("run", write("changes.json", changes)).code == 1  # nothing says yet that it was deployed, or by whom
     rows = [_ROW, {**_ROW, "id": "D-2", "revision": "7" * 40}, {**_ROW, "id": "D-3", "environment": "test"}]
     answer = cli("intake", "deployments", lines(write, *rows), "--json")
     assert answer.code == 0

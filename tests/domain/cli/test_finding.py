@@ -6,6 +6,7 @@ import pytest
 
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.finding import Severity
+from countersign.findings.incidents import record_incidents
 from countersign.findings.log import FindingsLog
 from countersign.runs.engine import Engine
 from countersign.runs.intake import take_in_one
@@ -27,6 +28,35 @@ def finding_id(root: Path, engine: Engine) -> str:
 def test_without_a_root_there_is_nothing_to_list(cli: Cli, root: Path) -> None:
     assert cli("finding", "list").code == 2
     assert "no evidence root" in cli("finding", "list").err
+
+
+def test_what_verify_finds_wrong_with_a_run_is_a_finding(cli: Cli, root: Path, engine: Engine) -> None:
+    """The same one that the nightly check would open, and once, however often it is looked at."""
+    run = take_in_one(engine, payload_with(), source="given", where="test", origin="submitted")
+    log = run.rundir / "audit.jsonl"
+    log.write_bytes(log.read_bytes().replace(b'"maker"', b'"faker"'))
+    (incident,) = cli("verify", "--json").document["findings"]
+    assert record_incidents(engine, [run.run_id]) == []
+    assert f"on record as {incident}" in cli("verify", run.run_id).out
+    (listed,) = cli("finding", "list", "--json").document["findings"]
+    assert (listed["finding"], listed["kind"], listed["severity"]) == (incident, "integrity_incident", "SEV-1")
+    assert listed["run_id"] == run.run_id
+
+
+def test_what_verify_finds_wrong_with_the_root_itself_is_left_to_its_answer(cli: Cli, engine: Engine) -> None:
+    engine.root.blobs.joinpath("note.txt").touch(mode=0o600)
+    answer = cli("verify", "--json").document
+    assert ([fault["kind"] for fault in answer["faults"]], answer["findings"]) == (["stranger"], [])
+    assert "no finding was recorded: no fault is a run's own" in cli("verify").out
+
+
+def test_nothing_is_recorded_where_the_findings_are_at_fault_themselves(cli: Cli, root: Path, finding_id: str) -> None:
+    for path in (*root.glob("runs/*/*/*/*/audit.jsonl"), root / "findings.jsonl"):
+        path.write_bytes(path.read_bytes()[:-20])
+    before = (root / "findings.jsonl").read_bytes()
+    answer = cli("verify", "--json").document
+    assert (answer["findings"], "findings.jsonl is itself at fault" in answer["not_recorded"]) == ([], True)
+    assert (root / "findings.jsonl").read_bytes() == before
 
 
 def test_without_findings_it_says_so(cli: Cli, engine: Engine) -> None:

@@ -56,6 +56,7 @@ def test_a_payload_that_cannot_pass_ends_with_1_and_says_why(cli: Cli, write: Wr
         ("show", "RUN", "--log", "--evidence"),
         ("show", "RUN", "--handoff"),
         ("approve", "RUN", "independent_review"),
+        ("status", "--status", "FINISHED"),
         ("run",),
         ("run", "FOLDER/none.json"),
         ("run", "-", "FOLDER/none.json"),
@@ -96,10 +97,78 @@ def test_what_cannot_be_used_ends_with_2_and_one_message(
     assert not answer.out or json.loads(answer.out)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("advance",),
+        ("approve", _NO_RUN, "independent_review", "--as", "reviewer"),
+        ("erase", _NO_RUN, "reason", "--as", "control-owner", "--reason", "why"),
+        ("finding", "list"),
+        ("observe", _NO_RUN, "--as", "observer", "--outcome", "noted", "--reason", "seen"),
+        ("policy", "diff"),
+        ("prove", _NO_RUN),
+        ("reperform", _NO_RUN),
+        ("retention", "status"),
+        ("seal", "--key", "FILE"),
+        ("show", _NO_RUN),
+        ("sign-off", "request", _NO_RUN, "independent_review", "--as", "reviewer"),
+        ("sign-off", "submit", "FILE", "FILE"),
+        ("sla", "list"),
+        ("sla", "pause", _NO_RUN, "independent_review", "--as", "control-owner", "--reason", "why"),
+        ("sla", "report", "--month", "2026-11"),
+        ("sla", "resume", _NO_RUN, "independent_review", "--as", "control-owner", "--reason", "why"),
+        ("status",),
+        ("verify",),
+    ],
+    ids=lambda arguments: "-".join(arguments[:2]),
+)
+def test_only_what_takes_changes_in_makes_an_evidence_root(
+    cli: Cli, write: Write, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """A mistyped --root is an error that says so, never a new and empty root in which nothing is due."""
+    file = str(write("file", b"{}"))
+    answer = cli(*(part.replace("FILE", file) for part in arguments), "--root", tmp_path / "mistyped")
+    assert (answer.code, answer.out) == (2, "")
+    assert f"{tmp_path / 'mistyped'}: no evidence root" in answer.err
+    assert not (tmp_path / "mistyped").exists()
+
+
 def test_files_read_before_an_unreadable_one_are_still_reported(cli: Cli, write: Write) -> None:
     answer = cli("run", write("payload.json", payload_with()), "none.json", "--json")
     assert (answer.code, answer.document["totals"]["opened"]) == (2, 1)
     assert "none.json: cannot be read" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ("approve", _NO_RUN, "independent_review", "--as", "reviewer", "--determinations", "none.json"),
+            "none.json: cannot be read: No such file",
+        ),
+        (("evaluate", "--gold", "none.json"), "none.json: no gold set: No such file"),
+        (
+            (
+                "sla",
+                "due",
+                "maker_checker",
+                "--tier",
+                "standard",
+                "--from",
+                "2026-11-20T15:00:00Z",
+                "--calendar",
+                "none.yaml",
+            ),
+            "none.yaml: not found; name a file that is there",
+        ),
+        (("status", "--status", "FINISHED"), "COMPLETED"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else None,
+)
+def test_what_was_mistyped_is_named(cli: Cli, write: Write, arguments: tuple[str, ...], says: str) -> None:
+    run_id = begin(cli, write)
+    answer = cli(*(run_id if part == _NO_RUN else part for part in arguments))
+    assert (answer.code, says in answer.err) == (2, True), answer.err
 
 
 def test_a_closed_standard_input_is_unreadable_and_not_unexpected(cli: Cli) -> None:

@@ -1,12 +1,19 @@
 """Sealing and verifying from the command line."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from countersign.evidence import durable
+from countersign.evidence.root import EvidenceRoot
 from tests.conftest import payload_with
 from tests.domain.cli.conftest import Cli, Write
+from tests.domain.evidence.authority import authority, make_authority
+from tests.evidence_script import SCRIPT
 from tests.keys import make_key
 
 
@@ -35,11 +42,35 @@ def test_a_root_is_sealed_and_verified_up_to_the_seal(cli: Cli, sealed: dict[str
     assert "self-attested since" in cli("verify").out
 
 
+def test_a_blob_that_no_log_names_is_said_and_is_no_fault(cli: Cli, sealed: dict[str, Any], root: Path) -> None:
+    durable.keep_by_digest(EvidenceRoot(root).blobs, b"what a crash left")
+    assert "orphaned: 1 blobs are named by no log" in cli("verify").out
+    assert cli("verify", "--json").document["orphaned_blobs"] == 1
+
+
 def test_the_key_may_be_named_by_the_environment(
     cli: Cli, sealed: dict[str, Any], key: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COUNTERSIGN_SEAL_KEY", str(key))
     assert f"seal 2 of {sealed['lines'] + 1} register lines" in cli("seal").err
+
+
+def test_a_seal_is_timestamped_where_the_policy_says_so_and_made_where_the_authority_fails(
+    cli: Cli, write: Write, key: Path, tmp_path: Path
+) -> None:
+    cli("run", write("change.json", payload_with()))  # which writes the policy that is in force
+    policy = tmp_path / "configuration" / "policy.yaml"
+    with authority(make_authority(tmp_path / "authority")) as running:
+        policy.write_text(f"{policy.read_text()}\ntimestamp: {json.dumps(running.spec.model_dump())}\n")
+        assert cli("policy", "adopt", "--as", "process-owner", "--reason", "Seals are timestamped.").code == 0
+        assert cli("seal", "--key", key, "--json").document["timestamped"] == [1]
+        running.answers = 503
+        failed = cli("seal", "--key", key)
+        assert (failed.code, "seal 2 is not timestamped yet" in failed.err, "HTTP 503" in failed.err) == (0, True, True)
+        running.answers = None
+        assert "seal 2 is timestamped\nseal 3 is timestamped" in cli("seal", "--key", key).err
+    assert cli("verify").code == 0
+    assert cli("status").code == 0
 
 
 @pytest.mark.parametrize(
@@ -48,6 +79,7 @@ def test_the_key_may_be_named_by_the_environment(
         (("seal",), "no key to seal with"),
         (("seal", "--key", "nowhere"), "the key cannot be read"),
         (("verify", "--witness", "nowhere"), "no such file"),
+        (("verify", "--allowed-signers", "nowhere"), "nowhere: no such file"),
         (("seal", "--root", "nowhere", "--key", "nowhere"), "no evidence root"),
     ],
 )
@@ -65,6 +97,22 @@ def test_an_observer_of_the_roster_witnesses_a_seal(cli: Cli, sealed: dict[str, 
     assert cli("verify").code == 0
     refused = cli("witness", 1, "--as", "checker", "--key", key)
     assert (refused.code, "no observer of the roster" in refused.err) == (2, True)
+
+
+def test_a_root_without_a_run_is_no_yes(cli: Cli, write: Write, key: Path, root: Path, tmp_path: Path) -> None:
+    """Neither `verify` nor the script calls it verified, sealed or not; and what is wrong with it is still named."""
+    assert cli("verify").code == 2
+    cli("run", write("nothing.json", {}))
+    for _ in range(2):
+        empty = cli("verify", "--json")
+        assert (empty.code, empty.document["ok"], empty.document["checked"]) == (2, False, 0)
+        assert "nothing to verify" in empty.err
+        assert cli("verify", "--all").out == ""
+        script = subprocess.run([sys.executable, str(SCRIPT), str(root)], capture_output=True, text=True, check=False)
+        assert (script.returncode, script.stdout[:9]) == (1, "no runs, ")
+        cli("seal", "--key", key)
+    (root / "seals" / "000001.json").unlink()
+    assert cli("verify").code == 1
 
 
 def test_a_seal_that_was_changed_is_a_fault_of_verify(cli: Cli, sealed: dict[str, Any]) -> None:

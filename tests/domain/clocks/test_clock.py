@@ -1,6 +1,7 @@
 """How a clock stands; what always holds of deadlines; and the same deadlines found by walking."""
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from countersign.clocks.allowance import Allowance, ClockKind, Pause, Unit
+from countersign.clocks.allowance import Allowance, Pause, Unit
 from countersign.clocks.business import SECOND, BusinessTime, to_datetime, to_instants
 from countersign.clocks.calendar import Calendar
-from countersign.clocks.clock import ClockVersions, Standing, close, deadline, deadlines, judge, shares_used
+from countersign.clocks.clock import Course, course, deadline, deadlines, shares_used, time_left
+from countersign.clocks.instant import from_micros, to_micros
 from countersign.errors import CalendarError
 from tests.domain.clocks.offices import KOLKATA, LONDON, NEW_YORK, NEW_YORK_EARLY, NEW_YORK_NIGHTS, at, calendar, shown
 from tests.domain.clocks.stepping import calendars, cases, differences
@@ -27,94 +29,103 @@ def pause(begin: str, end: str | None) -> Pause:
     return Pause(at(NEW_YORK, begin), at(NEW_YORK, end) if end else None, "waiting for the vendor", "control-owner")
 
 
-def test_stopped_at_the_deadline_is_met_and_a_second_later_is_breached() -> None:
-    met = judge(NEW_YORK, FOUR, START, stopped=DUE, now=DUE)
-    assert (met.standing, met.deadline, met.breached_at, met.left) == (Standing.MET, DUE, None, timedelta(0))
-    late = judge(NEW_YORK, FOUR, START, stopped=DUE + SECOND_LATER, now=DUE)
-    assert (late.standing, late.deadline, late.breached_at, late.left) == (Standing.BREACHED, DUE, DUE, timedelta(0))
+def seen(now: datetime, pauses: Sequence[Pause] = (), *, stopped: datetime | None = None) -> Course:
+    """Four business hours from Friday 16:00 on, as they are seen at an instant."""
+    spans = [(to_micros(one.begin), None if one.end is None else to_micros(one.end)) for one in pauses]
+    end = None if stopped is None else to_micros(stopped)
+    return course(NEW_YORK, FOUR, to_micros(START), spans, stopped=end, now=to_micros(now))
 
 
-def test_a_clock_that_was_met_stays_so_and_keeps_what_was_left() -> None:
+def breached(its: Course, now: datetime, stopped: datetime | None = None) -> bool:
+    return its.breached(None if stopped is None else to_micros(stopped), to_micros(now))
+
+
+def test_stopped_at_the_deadline_is_met_and_a_microsecond_later_is_breached() -> None:
+    for stopped, late in ((DUE, False), (DUE + timedelta(microseconds=1), True)):
+        its = seen(DUE + timedelta(days=1), stopped=stopped)
+        assert (from_micros(its.deadline), breached(its, DUE + timedelta(days=1), stopped)) == (DUE, late)
+
+
+def test_a_clock_that_was_met_stays_so() -> None:
     stopped = at(NEW_YORK, "2026-11-23 10:30")
-    for days in (0, 1, 300):
-        stands = judge(NEW_YORK, FOUR, START, stopped=stopped, now=stopped + timedelta(days=days))
-        assert (stands.standing, stands.left) == (Standing.MET, timedelta(hours=1.5))
+    for now in (stopped, stopped + timedelta(days=1), stopped + timedelta(days=300)):
+        assert not breached(seen(now, stopped=stopped), now, stopped)
 
 
 def test_a_running_clock_counts_down_in_business_time() -> None:
     for now, left in (
-        ("2026-11-20 15:00", 4),  # before it began
         ("2026-11-20 16:00", 4),
         ("2026-11-20 16:30", 3.5),
         ("2026-11-20 23:00", 3),
         ("2026-11-22 12:00", 3),
         ("2026-11-23 11:00", 1),
         ("2026-11-23 12:00", 0),
+        ("2026-11-23 14:00", 0),
     ):
-        stands = judge(NEW_YORK, FOUR, START, now=at(NEW_YORK, now))
-        assert (stands.standing, stands.deadline, stands.left) == (Standing.RUNNING, DUE, timedelta(hours=left))
+        assert time_left(NEW_YORK, FOUR, DUE, at(NEW_YORK, now)) == timedelta(hours=left), now
 
 
 def test_elapsed_hours_count_down_by_night() -> None:
-    stands = judge(
-        NEW_YORK, Allowance(4, Unit.HOURS), at(NEW_YORK, "2026-11-20 22:00"), now=at(NEW_YORK, "2026-11-21 00:30")
-    )
-    assert (stands.left, shown(NEW_YORK, stands.deadline)) == (timedelta(hours=1.5), "Sat 2026-11-21 02:00")
+    allowance, start = Allowance(4, Unit.HOURS), at(NEW_YORK, "2026-11-20 22:00")
+    due = deadline(NEW_YORK, allowance, start)
+    assert shown(NEW_YORK, due) == "Sat 2026-11-21 02:00"
+    assert time_left(NEW_YORK, allowance, due, at(NEW_YORK, "2026-11-21 00:30")) == timedelta(hours=1.5)
 
 
 @pytest.mark.parametrize("days", [0, 3, 3000])
 def test_a_breach_happens_when_it_happens_whoever_looks_and_whenever(days: int) -> None:
     """Even when the calendar is long over."""
-    stands = judge(NEW_YORK, FOUR, START, now=DUE + SECOND_LATER + timedelta(days=days))
-    assert (stands.standing, stands.breached_at) == (Standing.BREACHED, DUE)
+    now = DUE + SECOND_LATER + timedelta(days=days)
+    assert (from_micros(seen(now).deadline), breached(seen(now), now)) == (DUE, True)
+    assert time_left(NEW_YORK, FOUR, DUE, now) == timedelta(0)
 
 
 def test_a_pause_that_lasts_holds_the_clock() -> None:
     """The deadline is the one that would stand if it ended now, and moves on; nothing is breached meanwhile."""
     waiting = [pause("2026-11-23 10:00", None)]
-    for now, due in (
+    for text, due in (
         ("2026-11-23 10:00", "Mon 2026-11-23 12:00"),
         ("2026-11-23 11:00", "Mon 2026-11-23 13:00"),
         ("2026-11-24 17:00", "Wed 2026-11-25 11:00"),
     ):
-        stands = judge(NEW_YORK, FOUR, START, waiting, now=at(NEW_YORK, now))
-        assert (stands.standing, stands.paused, shown(NEW_YORK, stands.deadline)) == (Standing.RUNNING, True, due)
-        assert stands.left == timedelta(hours=2)
+        now = at(NEW_YORK, text)
+        its = seen(now, waiting)
+        assert (its.paused, shown(NEW_YORK, from_micros(its.deadline)), breached(its, now)) == (True, due, False)
+        assert time_left(NEW_YORK, FOUR, from_micros(its.deadline), now) == timedelta(hours=2)
 
 
 def test_a_pause_that_is_over_has_put_the_deadline_off() -> None:
     over = [pause("2026-11-23 10:00", "2026-11-23 11:00")]
-    stands = judge(NEW_YORK, FOUR, START, over, now=at(NEW_YORK, "2026-11-23 12:30"))
-    assert (stands.standing, stands.paused, stands.left) == (Standing.RUNNING, False, timedelta(hours=0.5))
-    assert judge(NEW_YORK, FOUR, START, over, now=DUE + timedelta(hours=1, seconds=1)).standing == Standing.BREACHED
+    its = seen(at(NEW_YORK, "2026-11-23 12:30"), over)
+    assert (from_micros(its.deadline), its.paused) == (DUE + timedelta(hours=1), False)
+    later = DUE + timedelta(hours=1, seconds=1)
+    assert breached(seen(later, over), later)
 
 
 def test_what_was_recorded_after_the_stop_does_not_count() -> None:
     stopped = at(NEW_YORK, "2026-11-23 10:30")
-    stands = judge(NEW_YORK, FOUR, START, [pause("2026-11-23 10:31", None)], stopped=stopped, now=DUE)
-    assert (stands.standing, stands.deadline, stands.paused) == (Standing.MET, DUE, False)
+    its = seen(DUE, [pause("2026-11-23 10:31", None)], stopped=stopped)
+    assert (from_micros(its.deadline), its.paused) == (DUE, False)
+
+
+def test_a_pause_that_lasted_when_the_clock_was_stopped_counts_until_then() -> None:
+    stopped = at(NEW_YORK, "2026-11-23 10:30")
+    its = seen(DUE, [pause("2026-11-23 10:00", None)], stopped=stopped)
+    assert (from_micros(its.deadline), its.paused) == (DUE + timedelta(minutes=30), False)
 
 
 @pytest.mark.parametrize("end", [None, "2027-01-04 09:00"])
 def test_a_pause_never_unbreaches(end: str | None) -> None:
     late = at(NEW_YORK, "2026-11-23 12:30")
     after = Pause(late, at(NEW_YORK, end) if end else None, "too late", "control-owner")
-    assert judge(NEW_YORK, FOUR, START, [after], now=late + SECOND_LATER).breached_at == DUE
+    its = seen(late + SECOND_LATER, [after])
+    assert (from_micros(its.deadline), its.paused, breached(its, late + SECOND_LATER)) == (DUE, False, True)
 
 
 @pytest.mark.parametrize("end", [None, "2026-11-23 09:59"])
 def test_a_deadline_is_not_computed_over_a_pause_that_is_not_one(end: str | None) -> None:
     with pytest.raises(ValueError, match="is not one that is over"):
         deadline(NEW_YORK, FOUR, START, [pause("2026-11-23 10:00", end)])
-
-
-def test_a_closed_clock_keeps_what_it_was_judged_with() -> None:
-    versions = ClockVersions(NEW_YORK.calendar.digest, "policy digest", "2026f")
-    closed = close(ClockKind.MAKER_CHECKER, NEW_YORK, DAY, START, stopped=DUE, versions=versions)
-    assert (closed.deadline, closed.breached_at) == (at(NEW_YORK, "2026-11-23 16:00"), None)
-    assert (closed.started_at, closed.stopped_at, closed.versions) == (START, DUE, versions)
-    late = close(ClockKind.MAKER_CHECKER, NEW_YORK, FOUR, START, stopped=DUE + SECOND_LATER, versions=versions)
-    assert late.breached_at == DUE
 
 
 @pytest.mark.parametrize("value", [0, -1, 1_000_001])

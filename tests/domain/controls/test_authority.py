@@ -71,6 +71,15 @@ def test_one_approver_with_authority_is_enough() -> None:
     assert (found.result, found.assertion and found.assertion.evidence) == ("met", "second")
 
 
+def test_a_standing_rejection_does_not_hide_that_an_approver_had_no_authority() -> None:
+    items = approved("reviewer")["evidence"]
+    items["second"] = {**items["approval"], "by": "authoriser"}
+    items["no"] = {**items["approval"], "kind": "rejection", "text": "Changes requested: wrong limit.", "by": "checker"}
+    found = judge("ITGC-CM-01", asking(roles=["authoriser"]), evidence=items)
+    assert found.result == "exception"
+    assert found.reason.endswith("beside the approval of authoriser, reviewer (who may not authorise)")
+
+
 @pytest.mark.parametrize(
     ("control", "kind"), [("ITGC-CM-01", {}), ("ITGC-CM-02", {}), ("ITGC-CM-02", EMERGENCY), ("ITGC-CM-04", EMERGENCY)]
 )
@@ -119,3 +128,39 @@ def test_an_emergency_without_an_incident_is_judged_by_the_normal_rules() -> Non
     assert judge("ITGC-CM-01", SHIPPED, change_type="emergency", **late).result == "exception"
     assert judge("ITGC-CM-04", SHIPPED, change_type="emergency", **late).result == "not_applicable"
     assert judge("ITGC-CM-04", SHIPPED, **EMERGENCY, **late).result == "met"
+
+
+OLD: dict[str, str] = {"revision": "5555555555"}
+FINAL: dict[str, str] = {}
+
+
+@pytest.mark.parametrize(
+    ("approvals", "result", "says"),
+    [
+        ([("authoriser", FINAL)], "met", "approved by authoriser"),
+        ([("reviewer", FINAL)], "abstained", "no approval of the final revision counts: reviewer may not authorise"),
+        ([("reviewer", OLD)], "exception", "approved only on superseded revisions"),
+        ([("stranger", FINAL)], "met", "approved by stranger"),
+        ([("authoriser", OLD), ("reviewer", FINAL)], "exception", "approved only on superseded revisions"),
+        ([("authoriser", OLD), ("reviewer", OLD)], "exception", "approved only on superseded revisions"),
+        ([("authoriser", FINAL), ("reviewer", OLD)], "met", "approved by authoriser"),
+    ],
+    ids=lambda value: "_".join(by for by, _ in value) if isinstance(value, list) else None,
+)
+def test_only_what_could_authorise_was_approved(
+    approvals: list[tuple[str, dict[str, str]]], result: str, says: str
+) -> None:
+    """ITGC-CM-05 is met by no approval that ITGC-CM-01 takes for none; what is open there is said there."""
+    items = payload_with()["evidence"]
+    given = items.pop("approval")
+    items |= {f"approval {number}": {**given, "by": by, **more} for number, (by, more) in enumerate(approvals)}
+    found = judge("ITGC-CM-05", asking(roles=["authoriser"]), evidence=items)
+    assert (found.result, says in found.reason) == (result, True), found.reason
+
+
+@pytest.mark.parametrize(("source", "result"), [("github", "abstained"), ("trusted", "met")])
+def test_what_was_only_submitted_was_not_approved(source: str, result: str) -> None:
+    policy = asking(roles=["authoriser"]).model_copy(update={"trusted_submitters": ["trusted"]})
+    found = judge("ITGC-CM-05", policy, extracted=False, source=source, **approved("authoriser"))
+    assert found.result == result
+    assert "submitted" in found.reason

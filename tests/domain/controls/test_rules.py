@@ -355,7 +355,12 @@ CM_05: dict[str, Row] = {
         ev(approval=approval(revision="5555555555", by="maker <n@example.org>"), own=approval(by="maker")),
         "exception", "only on superseded revisions",
     ),
-    "only_the_author_approved": (ev(approval=approval(by="maker")), "met", "approved by maker on 4f2a9c1d7e"),
+    "only_the_author_approved": (
+        ev(approval=approval(by="maker")), "abstained", "no approval of the final revision counts: maker is a maker",
+    ),
+    "only_the_author_approved_an_old_one": (
+        ev(approval=approval(by="maker", revision="5555555555")), "exception", "only on superseded revisions",
+    ),
     "only_after_deployment": (ev(approval=approval(at=LATE)), "abstained", "no approval before the deployment"),
     "emergency_approved_later": ({**LIMIT, **ev(approval=approval(at=LATE))}, "met", "on 4f2a9c1d7e"),
 }  # fmt: skip

@@ -1,7 +1,9 @@
 import multiprocessing
 import sqlite3
+import stat
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from datetime import date
 from multiprocessing.synchronize import Barrier
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from countersign.errors import TamperedError
+from countersign.errors import EvidenceError, TamperedError
 from countersign.evidence.index import Index
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO, Draft
@@ -326,6 +328,23 @@ def test_processes_that_open_a_new_index_at_once_apply_every_line_once(stage: St
     assert len(Index(stage.root, stage.register).all_runs()) == 101
 
 
+def test_a_new_index_is_opened_by_many_at_once(tmp_path: Path) -> None:
+    """SQLite refuses a change to WAL mode at once where another connection looks: half of such openings failed."""
+    together = threading.Barrier(6)
+
+    def open_index(root: EvidenceRoot) -> None:
+        together.wait()
+        Index(root, Register(root))
+
+    with ThreadPoolExecutor(6) as threads:
+        for number in range(60):
+            root = EvidenceRoot(tmp_path / str(number))
+            root.path.mkdir()
+            list(threads.map(open_index, [root] * 6))
+            assert stat.S_IMODE(root.index.stat().st_mode) == 0o600
+            assert not list(root.path.glob(".*"))
+
+
 def test_connections_that_sync_at_once_never_apply_a_line_twice(stage: Stage) -> None:
     indexes = [Index(stage.root, stage.register) for _ in range(4)]
     raised: list[Exception] = []
@@ -369,3 +388,11 @@ def test_an_index_in_the_form_of_another_version_is_filled_anew(stage: Stage, in
         again.sync()
         assert dump(stage.root.index) == expected
         assert again.run(RUN) == index.run(RUN)
+
+
+def test_a_file_that_is_no_database_is_named_with_what_to_do(stage: Stage) -> None:
+    stage.root.index.write_bytes(b"spoiled" * 999)
+    with pytest.raises(
+        EvidenceError, match=r"index\.sqlite: the index cannot be used \(file is not a database\); .* delete"
+    ):
+        Index(stage.root, stage.register)

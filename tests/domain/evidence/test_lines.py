@@ -232,7 +232,7 @@ def test_an_event_whose_texts_are_not_all_there_at_the_end_is_incomplete() -> No
     scan = scanned(b"".join(lines_of(_THREE)[:2]))
     assert scan.fault is None
     assert scan.incomplete is not None
-    assert (scan.incomplete.texts, scan.incomplete.missing) == ({"where": "inbox/a.json"}, {"said"})
+    assert (scan.incomplete.texts, scan.incomplete.missing) == ({"where": "inbox/a.json"}, frozenset({"said"}))
 
 
 def blob_case(size: int) -> tuple[Encoded, str]:
@@ -245,7 +245,7 @@ def test_a_text_over_64_kib_lies_outside_and_is_read_through_its_digest() -> Non
     (blob,) = line.blobs
     assert len(line.content) < 1000
     (entry,) = Scan(line.content.splitlines(keepends=True), {hashlib.sha256(blob).hexdigest(): blob}.get)
-    assert (entry.texts, entry.missing) == ({"long": words, "short": "y"}, set())
+    assert (entry.texts, entry.missing) == ({"long": words, "short": "y"}, frozenset())
 
 
 def test_a_text_whose_line_is_just_64_kib_stays_inside() -> None:
@@ -267,7 +267,7 @@ def test_a_text_whose_line_is_just_64_kib_stays_inside() -> None:
 def test_a_blob_that_is_not_what_the_event_names_is_missing(found: bytes | None) -> None:
     line, _ = blob_case(BLOB_OVER)
     (entry,) = Scan(line.content.splitlines(keepends=True), lambda _: found)
-    assert (entry.missing, entry.texts) == ({"long"}, {"short": "y"})
+    assert (entry.missing, entry.texts) == (frozenset({"long"}), {"short": "y"})
 
 
 @pytest.mark.parametrize(
@@ -280,3 +280,29 @@ def test_a_forged_blob_with_a_good_digest_is_missing_and_raises_nothing(blob: by
     event["blobs"] = {"long": hashlib.sha256(blob).hexdigest()}
     (entry,) = Scan([json.dumps(event, separators=(",", ":")).encode() + b"\n"], lambda _: blob)
     assert entry.missing == {"long"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"seq":1,', b'"seq":true,'),
+        (b'"seq":1,', b'"seq":1.0,'),
+        (b'"seq":1,', b'"seq":2,'),
+        (b'"seq":1,"ts":"2026-11-23T14:00:00.000000Z"', b'"seq":1,"ts":5'),
+        (b'"event":"second"', b'"event":null'),
+        (b'"actor":"b"', b'"actor":["b"]'),
+        (b'"event":"second","actor":"b"', b'"actor":"b","event":"second"'),
+        (b'"event":"second","actor":"b"', b'"actor":"b"'),
+        (b'"event":"second"', b'"event":"recovered"'),
+        (b'"n":1', b'"texts":{"a":"none"}'),
+        (b'"n":1', b'"blobs":["a"]'),
+    ],
+)
+def test_what_is_only_nearly_usual_is_judged_in_full(old: bytes, new: bytes) -> None:
+    """The quick look takes nothing that the strict one would not; a recovery of nothing is a plain event."""
+    content = chained([Draft("first", "a"), Draft("second", "b", {"n": 1})])
+    assert content.count(old) == 1
+    scan = Scan(io.BytesIO(content.replace(old, new)))
+    list(scan)
+    assert (scan.fault is None) is (new == b'"event":"recovered"')
+    assert scan.fault is None or scan.fault.kind == "bad_event"

@@ -21,6 +21,7 @@ from countersign.evidence.signers import PIPELINE, SEAL, WITNESS, PublicKey, Sig
 from countersign.evidence.witnessing import countersign
 from tests.conftest import StepClock
 from tests.domain.evidence.conftest import Stage, opening
+from tests.evidence_script import script_faults
 from tests.keys import make_key
 
 POLICY = "c" * 64
@@ -211,11 +212,17 @@ def test_a_statement_that_somebody_laid_there_is_not_signed(sealing: Sealing, ch
     assert not sealing.paths(1)[1].exists()
 
 
-def test_without_its_key_nothing_is_acknowledged(sealing: Sealing) -> None:
-    with pytest.raises(SignatureError):
-        sealing.seal("nothing")
-    assert b"sealed" not in sealing.stage.root.register.read_bytes()
-    assert sealing.seal().number == 2
+@pytest.mark.parametrize("key", ["nothing", "no_key"])
+def test_a_key_that_cannot_sign_leaves_nothing_behind(sealing: Sealing, key: str) -> None:
+    """A mistyped --key is no crash: there is no statement that a later sealing would have to finish."""
+    (sealing.keys / "no_key").write_bytes(b"no key at all")
+    (sealing.keys / "no_key").chmod(0o600)
+    before = sealing.stage.root.register.read_bytes()
+    with pytest.raises(SignatureError, match=rf"{key}: (the key cannot be read|it cannot sign .*; name a private key)"):
+        sealing.seal(key)
+    assert sealing.stage.root.register.read_bytes() == before
+    assert seal_numbers(sealing.stage.root) == []
+    assert sealing.seal().number == 1
     assert sealing.kinds() == []
 
 
@@ -482,13 +489,19 @@ def test_a_counter_signature_that_is_not_the_registered_one_is_found(
     damage(witnessed(sealing, 1))
     for known in (None, signers):
         assert sealing.kinds(allowed_signers=known) == ["witness_signature"]
+        assert "content_differs" in {name for name, _, _ in script_faults(sealing.stage.root.path, known)}
 
 
 def test_a_counter_signature_by_a_key_that_is_nobodys_counts_for_nothing(sealing: Sealing, signers: Path) -> None:
     sealing.seal()
-    path = witnessed(sealing, 1)
+    path, root = witnessed(sealing, 1), sealing.stage.root.path
+    assert sealing.kinds(allowed_signers=signers) == []
+    assert script_faults(root, signers) == []
     lines = [line for line in signers.read_text().splitlines() if line.startswith(PIPELINE)]
-    signers.write_text("\n".join([*lines, ""]))
-    assert sealing.kinds(allowed_signers=signers) == ["witness_signature"]
+    without = signers.with_name("signers-without-the-witness")
+    without.write_text("\n".join([*lines, ""]))
+    assert sealing.kinds(allowed_signers=without) == ["witness_signature"]
+    assert [name for name, _, _ in script_faults(root, without)] == ["witness_signature"]
     assert sealing.kinds() == []
+    assert script_faults(root) == []
     assert path.is_file()

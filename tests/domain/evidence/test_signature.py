@@ -6,13 +6,14 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from countersign.errors import SignatureError
 from countersign.evidence.signature import Signature, sign, verify, verify_itself
 from countersign.evidence.signers import PIPELINE, SEAL, WITNESS, PublicKey, Signer, allowed_signers, take_string
-from tests.keys import make_key
+from tests.keys import SecurityKey, make_key
 
 AT = datetime(2026, 11, 23, 14, tzinfo=UTC)
 MESSAGE = b'{"number":1}'
@@ -44,6 +45,26 @@ def test_what_a_key_signed_verifies_and_names_its_key(keys: Path, tmp_path: Path
     signers = allow(tmp_path, Signer(PIPELINE, SEAL, public(keys / kind)))
     said = verify(MESSAGE, signature, principal=PIPELINE, namespace=SEAL, at=AT, allowed_signers=signers)
     assert said == Signature(public(keys / kind), SEAL) == verify_itself(MESSAGE, signature, namespace=SEAL)
+
+
+def test_what_a_security_key_signed_verifies_with_the_stock_tool_and_for_its_application_only(tmp_path: Path) -> None:
+    """The key is made in software; ssh-keygen checks flags, counter and application as those of a real one."""
+    key = SecurityKey()
+    known = PublicKey.parse(f"{key.public} somebody's token")
+    assert known == PublicKey.of_blob(key.blob)
+    asked: dict[str, Any] = {"principal": PIPELINE, "namespace": SEAL, "at": AT}
+    signers = allow(tmp_path, Signer(PIPELINE, SEAL, known))
+    for _ in range(2):  # the counter goes on
+        said = verify(MESSAGE, key.sign(MESSAGE, SEAL), allowed_signers=signers, **asked)
+        assert said == Signature(known, SEAL)
+    for signature in (
+        key.sign(MESSAGE, SEAL, application=b"ssh:other"),
+        key.sign(MESSAGE + b" ", SEAL),
+        key.sign(MESSAGE, WITNESS),
+        SecurityKey().sign(MESSAGE, SEAL),
+    ):
+        with pytest.raises(SignatureError):
+            verify(MESSAGE, signature, allowed_signers=signers, **asked)
 
 
 def test_a_later_step_of_the_same_statement_is_the_same_signature(keys: Path) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from countersign.clocks.allowance import ClockKind
+from countersign.evidence.register import Register
+from countersign.evidence.root import EvidenceRoot
 from countersign.findings.finding import Outcome, Severity
 from countersign.findings.ladder import OpenClock, Step, due_steps
 from countersign.findings.log import FindingsLog
@@ -163,6 +166,17 @@ def test_secrets_are_sent_to_their_channel_and_stand_nowhere_else(
     said = capfd.readouterr()
     assert SECRET not in office.log.path.read_text() + caplog.text + said.out + said.err
     assert not [record for record in caplog.records if record.name == "apprise"]
+
+
+def test_a_message_carries_the_registers_size_and_head(office: Office, hook: Received) -> None:
+    """They are those of the register as it was when the attempt was on record, so its next line is what follows."""
+    office.log.open([occurrence()])
+    office.tick()
+    register = Register(EvidenceRoot(office.log.path.parent))
+    for _, body in hook.messages:
+        said = re.search(r"Sent on a register of (\d+) bytes with the head ([0-9a-f]{64})\.", body)
+        assert said is not None
+        assert register.head_at(int(said[1])) == said[2]
 
 
 def test_a_secret_that_is_not_there_is_a_failure_that_names_it(office: Office, routes: Routes) -> None:

@@ -12,12 +12,13 @@ from countersign.errors import CountersignError, FindingRefused
 from countersign.evidence.chain import Writer
 from countersign.evidence.index import Index
 from countersign.evidence.lines import Draft
+from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Opening, Pause, Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.desk import FindingDesk
 from countersign.findings.disposal import Answer
 from countersign.findings.due import due_now
-from countersign.findings.incidents import record_incidents, with_findings
+from countersign.findings.incidents import record_faults, record_incidents, with_findings
 from countersign.findings.sending import Sender, routes_of
 from countersign.findings.watch import Watch
 from countersign.policy import Policy
@@ -323,3 +324,17 @@ def test_of_two_clocks_that_are_taken_over_the_earlier_start_counts(root: Path) 
     assert [ends[run].taken_over_by for run in (first, second, third)] == [third, third, None]
     assert ends[third].started_at == ends[second].started_at < ends[first].started_at
     assert [one.run_id for one in index.clocks.running()] == [third]
+
+
+def test_a_whole_log_whose_gate_decision_does_not_follow_is_an_incident_too(office: Office) -> None:
+    """A chain alone would not show it: only what a verification decides again does."""
+    run, root = office.bench.execute(), office.engine.root
+    known = office.engine.index.runs([run.run_id]).values()
+    once, twice = (
+        record_faults(root, office.engine.current, {run.run_id: "gate_forged"}, known, clock=office.bench.clock)
+        for _ in range(2)
+    )
+    assert once == twice == list(office.findings.by_id)
+    assert (
+        office.findings.by_id[once[0]].what.subject == f"audit_log, gate_forged, at {AuditLog(log_of(run)).head[:16]}"
+    )

@@ -14,11 +14,12 @@ from countersign.errors import BusyError, RetentionRefused, StoreError
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import Draft
 from countersign.policy import Policy, SigningKey
-from countersign.retention.approvals import NAMESPACE, Act, Approval, approve
-from countersign.retention.holds import Answer, Approver, hold, purge, release
+from countersign.retention.holds import Answer, hold, purge, release
 from countersign.retention.keep import alone
-from countersign.retention.ledger import ACTOR, HELD, RELEASED
+from countersign.retention.ledger import HELD, RELEASED
 from countersign.retention.local import LocalStore
+from countersign.runs.approvals import ACTOR, NAMESPACE, Act, Approval, Approver, approve
+from countersign.runs.owners import SignedWords
 from tests.conftest import StepClock
 from tests.domain.retention.conftest import DAY, NEXT, Keeping, worked_with
 from tests.keys import key_entry, make_key, signed_policy
@@ -311,23 +312,26 @@ def _forged(desk: Desk, owners: Path, case: str) -> Approval:
     at = keeping.clock.now + timedelta(days=1) if case == "from_tomorrow" else keeping.clock.now
     keys = KeyRing(owners / BOTH[1])
     good = approve(other, BOTH[1], "Because.", keeping.archive.versions, keys, environment, at)
+    words = good.words
+    assert words is not None
     match case:
         case "not_signed":
             return Approval(act, good.by, at, good.reason)
         case "of_no_form":
-            return Approval(act, good.by, at, good.reason, "{}", good.signature)
+            return Approval(act, good.by, at, good.reason, SignedWords("{}", words.signature))
         case "by_another_key":
             theirs = KeyRing(owners / BOTH[0])
             other_one = approve(act, BOTH[0], "Because.", keeping.archive.versions, theirs, environment, at)
-            return Approval(act, good.by, at, good.reason, good.statement, other_one.signature)
+            assert other_one.words is not None
+            return Approval(act, good.by, at, good.reason, SignedWords(words.statement, other_one.words.signature))
         case "for_another_reason":
-            return Approval(act, good.by, at, "Another.", good.statement, good.signature)
-    return Approval(act, good.by, at, good.reason, good.statement, good.signature)
+            return Approval(act, good.by, at, "Another.", words)
+    return Approval(act, good.by, at, good.reason, words)
 
 
 FORGED = {
     "not_signed": "is not signed",
-    "of_no_form": "is no approval",
+    "of_no_form": "is not of its form",
     "of_another_act": "is about something else",
     "of_another_root": "is about something else",
     "for_another_reason": "is about something else",

@@ -15,13 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.errors import EvidenceError, TamperedError
+from countersign.evidence import durable
 from countersign.evidence.lines import ZERO, Draft
+from countersign.evidence.register import Register
 from countersign.retention import pack as pack_module
 from countersign.retention.days import FinishedDay
 from countersign.retention.halves import Parting, join
 from countersign.retention.pack import Pack, pack
 from countersign.retention.tar import TarWriter, members
-from countersign.retention.unpack import unpack, unpacked
+from countersign.retention.unpack import TREE, unpack, unpacked
 from tests.domain.evidence.conftest import chained
 from tests.domain.retention.conftest import DAY, NEXT, Keeping
 
@@ -36,7 +38,7 @@ def opened(made: Pack, folder: Path) -> dict[str, bytes]:
     """The files of a pack as they were in the root."""
     folder.mkdir()
     unpack(made.chain.path, made.texts.path, folder)
-    return {file.name: file.at.read_bytes() for file in unpacked(folder)}
+    return {file.name: (folder / TREE / file.name).read_bytes() for file in unpacked(folder)}
 
 
 def test_the_same_evidence_gives_the_same_bytes(in_folder: Keeping, tmp_path: Path) -> None:
@@ -85,6 +87,15 @@ def test_a_file_that_no_root_has_is_not_unpacked(tmp_path: Path) -> None:
 def test_the_days_of_a_register_are_all_of_it(in_folder: Keeping, tmp_path: Path) -> None:
     days = [opened(packed(in_folder, tmp_path / f"pack{day}", day), tmp_path / f"files{day}") for day in range(2)]
     assert b"".join(files["register.jsonl"] for files in days) == in_folder.root.register.read_bytes()
+
+
+def test_a_timestamp_goes_with_the_day_that_registered_it(in_folder: Keeping, tmp_path: Path) -> None:
+    token = in_folder.root.seals / "000001.tsr"
+    durable.create_file(token, b"a token")
+    data = {"number": 1, "file": token.name, "sha256": durable.digest_of(b"a token"), "at": "2026-11-25T14:00:00Z"}
+    Register(in_folder.root, clock=in_folder.clock).append("timestamped", "countersign", **data)
+    in_folder.clock.move(days=2)
+    assert opened(packed(in_folder, tmp_path / "one", 2), tmp_path / "files")["seals/000001.tsr"] == b"a token"
 
 
 def test_no_word_from_outside_is_in_the_chain(in_folder: Keeping, tmp_path: Path) -> None:

@@ -10,9 +10,14 @@ import pytest
 
 from countersign.errors import EvidenceError, StoreError, TamperedError
 from countersign.evidence.chain import ChainFile
+from countersign.evidence.keyring import KeyRing
 from countersign.evidence.seals import check_seals
+from countersign.retention.local import LocalStore
 from countersign.retention.restore import _append, restore, restore_into, verify_restored
-from tests.conftest import payload_with
+from countersign.runs.approvals import Approver
+from countersign.runs.erasure import Eraser
+from countersign.runs.reperformance import Reperformer
+from tests.conftest import Counted, StepClock, payload_with
 from tests.domain.retention.conftest import DAY, NEXT, Keeping, loosen
 
 
@@ -32,6 +37,42 @@ def lose(keeping: Keeping, day: date = DAY) -> dict[str, bytes]:
     for path in [*root.glob("blobs/*"), *root.glob(f"seals/00000{1 if day == DAY else 2}*")]:
         path.unlink()
     return before
+
+
+def test_a_restored_day_does_not_bring_back_what_was_erased(keeping: Keeping) -> None:
+    """The pack stays as it was put, whole: nobody takes a text out of what is locked."""
+    keeping.kept()
+    run = keeping.bench.run.engine.index.all_runs(NEXT)[0]
+    log = keeping.root.log(run.day, run.run_id)
+    eraser = Eraser(keeping.root, keeping.archive.versions, clock=keeping.clock, entropy=Counted())
+    for owner in ("control-owner", "process-owner"):
+        eraser.approve(run, "evidence/approval", Approver(owner, "A court has ordered it.", KeyRing()))
+    erased = log.read_bytes()
+    assert keeping.check(read=True) == []
+    restored = restore(keeping.archive, keeping.store, NEXT)
+    assert (restored.differing, log.read_bytes()) == ([], erased)
+    lose(keeping, NEXT)
+    restored = restore(keeping.archive, keeping.store, NEXT)
+    assert (restored.differing, log.read_bytes()) == ([], erased)
+    assert verify_restored(keeping.archive, restored) == []
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_restored_day_is_performed_again_with_the_versions_that_came_back_with_it(
+    in_folder: Keeping, tmp_path: Path, elsewhere: bool
+) -> None:
+    in_folder.kept()
+    lose(in_folder)
+    shutil.rmtree(in_folder.root.policies)
+    if elsewhere:
+        folder = tmp_path / "elsewhere"
+        restore_into(folder, in_folder.store, DAY)
+    else:
+        folder = in_folder.root.path
+        restore(in_folder.archive, in_folder.store, DAY)
+    performer = Reperformer(folder)
+    found = [str(one.outcome) for one in performer.perform(performer.opened(DAY, DAY))]
+    assert (performer.faults, found) == ([], ["identical"] * 2)
 
 
 @pytest.mark.parametrize("day", [DAY, NEXT])
@@ -68,6 +109,14 @@ def test_a_file_where_a_folder_was_is_named_and_left(in_folder: Keeping, name: s
     shutil.rmtree(in_folder.root.path / name)
     (in_folder.root.path / name).write_bytes(b"")
     assert restore(in_folder.archive, in_folder.store, DAY).differing == [name]
+
+
+def test_a_day_that_another_store_has_is_not_looked_for_in_this_one(
+    in_folder: Keeping, tmp_path: Path, clock: StepClock
+) -> None:
+    in_folder.kept()
+    with pytest.raises(EvidenceError, match=r"2026-11-23: is in local:.*worm; the policy names local:.*other"):
+        restore(in_folder.archive, LocalStore(tmp_path / "other", clock=clock), DAY)
 
 
 def test_a_register_that_was_rewritten_is_named(in_folder: Keeping) -> None:
@@ -159,7 +208,7 @@ def test_a_disk_that_is_full_is_said_and_leaves_nothing_half(
     in_folder.kept()
     lose(in_folder)
     with monkeypatch.context() as full:
-        full.setattr("countersign.retention.unpack._write", _full)
+        full.setattr("countersign.retention.unpack._make_small", _full)
         with pytest.raises(
             EvidenceError, match=r"2026-11-23: not restored: .*No space left on device; restore it again"
         ):

@@ -12,18 +12,22 @@ import pytest
 
 from countersign.controls.assessment import Assessment, Mapper
 from countersign.controls.rules import Rules
+from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog
+from countersign.evidence.signature import sign
 from countersign.policy import Policy, complete
 from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.determination import Determination
 from countersign.runs.engine import Outcome
 from countersign.runs.run import Run, RunResult
 from countersign.runs.sign_offs import Receipt, SignOffDesk
-from countersign.runs.verification import RunFault, Verifier
+from countersign.runs.statement import Statement
+from countersign.runs.verification import RunFault, Verified, Verifier
 from countersign.runs.versions import MapperFactory
 from tests.conftest import POLICY, Counted, StepClock, payload_with
 from tests.evidence_script import script_faults
+from tests.keys import SIGNS
 
 SIGNERS = (("independent_review", "reviewer"), ("maker_checker", "checker"))
 
@@ -68,10 +72,13 @@ class Bench:
 
     def faults(self) -> list[RunFault]:
         """What the verifier finds; where that is nothing, the script that knows nothing of us must agree."""
-        faults = Verifier(self.root).verify().faults
+        faults = self.verify().faults
         if not faults:
             assert script_faults(self.root) == []
         return faults
+
+    def verify(self) -> Verified:
+        return Verifier(self.root).verify()
 
     def kinds(self) -> list[str]:
         return [fault.kind for fault in self.faults()]
@@ -96,6 +103,36 @@ class Bench:
     def forget_index(self) -> None:
         for path in self.root.glob("index.sqlite*"):
             path.unlink()
+
+
+class SignedBench(Bench):
+    """A bench whose policy requires signatures, with everybody's keys in a folder."""
+
+    def __init__(self, root: Path, policy: Policy, clock: StepClock, keys: Path) -> None:
+        self.keys = keys
+        super().__init__(root, policy, clock)
+
+    def fresh(self, **more: Any) -> Any:
+        run = super().fresh(**more)
+        self.desk = SignOffDesk(self.run.engine, KeyRing(folder=self.keys))
+        return run
+
+    def statement(
+        self, *results: RunResult, key: str = "independent_review", signer: str = "reviewer", **more: Any
+    ) -> Statement:
+        return self.desk.request([result.rundir for result in results], key, signer, **more)
+
+    def submit(self, content: bytes, key_of: str | Path = "reviewer", namespace: str | None = None) -> Any:
+        path = self.keys / key_of if isinstance(key_of, str) else key_of
+        return self.desk.submit(content, sign(content, key=path, namespace=namespace or SIGNS["reviewer"]))
+
+    def adopt(self, policy: Policy) -> None:
+        """Put another policy in force, with the signatures of both owners."""
+        desk = ConfigurationDesk(self.root, clock=self.clock)
+        for owner in ("control-owner", "process-owner"):
+            desk.adopt(complete(policy, POLICY), owner, "A test needs it.", KeyRing(folder=self.keys))
+        self.policy = policy
+        self.fresh()
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def test_the_first_configuration_is_the_genesis(bench: Bench, desk: Configuratio
     assert (line["event"], line["configuration"], line["manifest"]) == ("root_opened", first.digest, first.manifest)
     assert (bench.run.engine.genesis, bench.fresh().engine.genesis) == (True, False)
     assert desk.in_force().configuration.digest == first.digest
-    assert set(first.manifest) == {"policy", "catalogue", "calendar", "roster", "systems"}
+    assert set(first.manifest) == {"schema", "policy", "catalogue", "calendar", "roster", "systems"}
 
 
 def test_nothing_runs_with_a_configuration_that_is_not_adopted(bench: Bench, desk: ConfigurationDesk) -> None:

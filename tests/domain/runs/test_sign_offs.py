@@ -9,9 +9,9 @@ from countersign import Determination, Status, record_approval
 from countersign.errors import SignOffRefused, UnknownRunError
 from countersign.evidence.log import AuditLog
 from countersign.policy import Policy
+from countersign.runs.fold import read_state
 from countersign.runs.pages import workpaper_page
 from countersign.runs.run import RunResult
-from countersign.runs.state import read_state
 from countersign.runs.workpaper import workpaper_document
 from tests.conftest import payload_with
 from tests.domain.runs.conftest import SIGNERS, Bench, events, log_of, policy_with

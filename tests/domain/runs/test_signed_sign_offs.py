@@ -14,50 +14,22 @@ from countersign.evidence.signature import sign
 from countersign.policy import Policy, complete
 from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.consent import NAMESPACE
-from countersign.runs.run import RunResult, record_approval
+from countersign.runs.run import record_approval
 from countersign.runs.sign_offs import SignOffDesk
 from countersign.runs.state import Status
-from countersign.runs.statement import Statement, parse_statement
+from countersign.runs.statement import parse_statement
 from countersign.runs.workpaper import workpaper_document
 from tests.conftest import POLICY, StepClock, payload_with
-from tests.domain.runs.conftest import SIGNERS, Bench, Forger, log_of, policy_with
-from tests.keys import SIGNS, key_entry, make_key, signed_policy
+from tests.domain.runs.conftest import SIGNERS, Forger, SignedBench, log_of, policy_with
+from tests.keys import SIGNS, SecurityKey, key_entry, make_key, signed_policy
 
 REVIEW, APPROVAL = "independent_review", "maker_checker"
-
-
-class SignedBench(Bench):
-    """A bench whose policy requires signatures, with everybody's keys in a folder."""
-
-    def __init__(self, root: Path, policy: Policy, clock: StepClock, keys: Path) -> None:
-        self.keys = keys
-        super().__init__(root, signed_policy(policy, keys), clock)
-
-    def fresh(self, **more: Any) -> Any:
-        run = super().fresh(**more)
-        self.desk = SignOffDesk(self.run.engine, KeyRing(folder=self.keys))
-        return run
-
-    def statement(self, *results: RunResult, key: str = REVIEW, signer: str = "reviewer", **more: Any) -> Statement:
-        return self.desk.request([result.rundir for result in results], key, signer, **more)
-
-    def submit(self, content: bytes, key_of: str | Path = "reviewer", namespace: str | None = None) -> Any:
-        path = self.keys / key_of if isinstance(key_of, str) else key_of
-        return self.desk.submit(content, sign(content, key=path, namespace=namespace or SIGNS["reviewer"]))
-
-    def adopt(self, policy: Policy) -> None:
-        """Put another policy in force, with the signatures of both owners."""
-        desk = ConfigurationDesk(self.root, clock=self.clock)
-        for owner in ("control-owner", "process-owner"):
-            desk.adopt(complete(policy, POLICY), owner, "A test needs it.", KeyRing(folder=self.keys))
-        self.policy = policy
-        self.fresh()
 
 
 @pytest.fixture
 def bench(root: Path, policy: Policy, clock: StepClock, keys: Path, monkeypatch: pytest.MonkeyPatch) -> SignedBench:
     monkeypatch.setenv("COUNTERSIGN_POLICY", str(POLICY))
-    return SignedBench(root, policy, clock, keys)
+    return SignedBench(root, signed_policy(policy, keys), clock, keys)
 
 
 def with_key(policy: Policy, person: str, *entries: dict[str, Any]) -> Policy:
@@ -188,6 +160,18 @@ def test_a_statement_that_says_something_else_is_refused(bench: SignedBench, cas
     with pytest.raises(SignOffRefused, match=says):
         bench.submit(edit(bench.statement(result).content))
     assert log_of(result).read_bytes() == before
+
+
+def test_a_review_by_a_security_key_is_taken_and_verifies_inside_and_outside(bench: SignedBench) -> None:
+    token = SecurityKey()
+    entry = {"key": token.public, "namespace": SIGNS["reviewer"], "valid_after": "2026-01-01T00:00:00Z"}
+    bench.adopt(with_key(bench.policy, "reviewer", entry))
+    content = bench.statement(bench.execute()).content
+    with pytest.raises(SignOffRefused, match="does not stand"):
+        bench.desk.submit(content, SecurityKey().sign(content, SIGNS["reviewer"]))
+    (receipt,) = bench.desk.submit(content, token.sign(content, SIGNS["reviewer"]))
+    assert (receipt.by, receipt.repeated) == ("reviewer", False)
+    assert bench.faults() == []
 
 
 def test_a_statement_expires(bench: SignedBench) -> None:

@@ -16,11 +16,11 @@ from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.sampling import frozen
 from countersign.sampling.columns import SCHEMA
-from countersign.sampling.completeness import CompletenessTest
 from countersign.sampling.files import write
 from countersign.sampling.frozen import FROZEN, Frozen
 from countersign.sampling.listing import Header
 from countersign.sampling.month import Month
+from countersign.sampling.verdict import CompletenessTest
 
 OCTOBER = Month.parse("2026-10")
 AT = datetime(2026, 10, 14, 15, 9, 26, 535897, tzinfo=UTC)

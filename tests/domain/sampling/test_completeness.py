@@ -11,7 +11,8 @@ import pytest
 from countersign.evidence.durable import keep_by_digest
 from countersign.evidence.register import KeptExtract
 from countersign.runs.intake import record_broken_source, take_in_one
-from countersign.sampling.completeness import CompletenessTest, complete, looks_cut_off, rows_add_up
+from countersign.sampling.source_completeness import looks_cut_off, rows_add_up
+from countersign.sampling.verdict import CompletenessTest, complete
 from tests.domain.sampling.conftest import NOVEMBER, MonthEnd, a_change
 
 Make = Callable[..., MonthEnd]
@@ -137,8 +138,8 @@ def test_a_run_that_its_source_never_gave_is_named(month_end: Make) -> None:
 def test_two_sources_of_one_system_have_to_agree(month_end: Make) -> None:
     month = month_end(PULLS, OTHER_PULLS)
     month.bench.clock.now = month.bench.clock.now.replace(month=12, day=1, hour=12)
-    month.read("pulls", [a_pull(1), a_pull(2)])
-    month.read("mirror", [a_pull(2), a_pull(3)])
+    month.read("pulls", [a_pull(1), a_pull(2), a_pull(4, "2026-12-01T04:59:59Z")])
+    month.read("mirror", [a_pull(2), a_pull(3), a_pull(4, "2026-12-01T05:00:01Z")])
     month.over()
     assert month.failing() == {
         "sources_agree": (
@@ -161,7 +162,7 @@ def test_a_reading_that_broke_off_and_was_not_repeated_is_named(month_end: Make)
     [
         ({"read": 5}, "pulls at t: read 5, and accounted for 4"),
         ({"declared": 6}, "pulls at t: read 4 of 6 that it counts"),
-        ({"rows": 9}, "pulls: its extract has 9 rows, and 4 were read"),
+        ({"rows": 9}, "pulls: its extracts have [9] rows, and 4 were read"),
     ],
 )
 def test_a_reading_that_does_not_add_up_is_named(changes: dict[str, int], offender: str) -> None:
@@ -206,6 +207,16 @@ def test_an_export_of_exactly_a_hundred_rows_is_not_called_complete_until_a_long
     month.read("pulls", pulls)
     month.watch()
     assert month.failing() == {}
+
+
+def test_an_export_that_never_changes_may_be_cut_off_too(month_end: Make) -> None:
+    """It was read before the month, gives the same since, and so has nothing of the month."""
+    month = month_end(PULLS)
+    month.bench.clock.now = month.bench.clock.now.replace(month=10, day=20)
+    month.read("pulls", [a_pull(number, "2026-10-19T10:00:00Z") for number in range(1, 31)])
+    month.over()
+    (offender,) = month.failing()["exports_are_whole"]
+    assert "exactly 30 rows" in offender
 
 
 @pytest.mark.parametrize(

@@ -41,15 +41,15 @@ def test_the_bytes_that_are_hashed_stay_the_same() -> None:
 
 @given(population=ids, data=st.data())
 def test_the_order_of_the_input_does_not_matter(population: list[str], data: st.DataObject) -> None:
-    n = data.draw(st.integers(0, len(population)))
+    n = data.draw(st.integers(1, len(population)))
     shuffled = data.draw(st.permutations(population))
     assert draw(shuffled, n, SEED) == draw(population, n, SEED)
 
 
 @given(population=ids, data=st.data())
 def test_a_larger_sample_begins_with_the_smaller(population: list[str], data: st.DataObject) -> None:
-    larger = data.draw(st.integers(0, len(population)))
-    smaller = data.draw(st.integers(0, larger))
+    larger = data.draw(st.integers(1, len(population)))
+    smaller = data.draw(st.integers(1, larger))
     drawn = [item.change_id for item in draw(population, larger, SEED).items]
     assert [item.change_id for item in draw(population, smaller, SEED).items] == drawn[:smaller]
 
@@ -122,6 +122,12 @@ def test_memory_follows_the_sample_and_not_the_population() -> None:
 def test_every_change_is_as_likely_as_every_other() -> None:
     """A small run of `make sample-check`; its seeds are fixed, so it passes always or never."""
     assert 0.001 < chi_square_p(seeds=600, population=50, n=10) < 0.999
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_a_sample_of_nothing_is_refused(n: int) -> None:
+    with pytest.raises(SamplingError, match=f"n: {n} items are no sample"):
+        draw(["CHG-1"], n, seed(bytes(32), None, "optional"))
 
 
 def test_the_uniformity_check_sees_a_draw_that_favours_some() -> None:

@@ -11,7 +11,7 @@ from countersign.errors import SamplingError, TamperedError
 from countersign.evidence.register import events_of
 from countersign.sampling import frozen
 from countersign.sampling.month import Month
-from countersign.sampling.population import Assembly
+from countersign.sampling.rows import Assembly
 from tests.conftest import payload_with
 from tests.domain.sampling.conftest import AFTER, NOVEMBER, MonthEnd, a_change
 

@@ -53,7 +53,7 @@ def plain(value: Any) -> Any:
             return value
 
 
-@settings(deadline=None, derandomize=True, max_examples=150)
+@settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.lists(rows, max_size=5), st.integers(0, 3))
 def test_a_row_is_its_rfc_8785_bytes_wherever_its_batch_was_cut(given_rows: list[dict[str, Any]], cut: int) -> None:
     batch = pa.RecordBatch.from_pylist(given_rows, schema=EVERY_KIND).slice(cut)

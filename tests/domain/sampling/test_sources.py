@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from countersign.changes.sources.build import git_source
+from countersign.errors import SourceError
 from countersign.evidence.durable import keep_by_digest
 from countersign.evidence.register import KeptExtract
 from countersign.policy import Policy, complete
@@ -89,6 +90,17 @@ def test_an_extract_that_breaks_off_says_why(month_end: Make) -> None:
     month = month_end(PULLS)
     keep(month, "[")
     assert "export it again, whole" in (again(month)["pulls"].why_not or "")
+
+
+def test_an_extract_whose_reading_broke_off_is_left_out_once_a_whole_one_came(month_end: Make) -> None:
+    month = month_end(PULLS)
+    with pytest.raises(SourceError):
+        month.read("pulls", "[")
+    month.read("pulls", [a_pull(1)])
+    month.over()
+    found = again(month)["pulls"]
+    assert (found.extracts, found.why_not, len(found.changes)) == (1, None, 1)
+    assert month.failing() == {}
 
 
 def test_each_extract_is_read_with_the_policy_that_was_in_force_when_it_came(month_end: Make, policy: Policy) -> None:

@@ -10,10 +10,11 @@ import pytest
 
 from countersign.changes.payload import accept
 from countersign.changes.sources.build import github_source
+from countersign.changes.sources.github import EXPORT
 from countersign.changes.sources.interface import Item, Record, Skipped, Unreadable
 from countersign.errors import SourceError
 from countersign.policy import Policy
-from tests.conftest import items_of
+from tests.conftest import POLICY, items_of
 
 HEAD, OLD = "4f2a9c1d7e" + "0" * 30, "5" * 40
 BEFORE, AT, AFTER = "2026-11-20T09:00:00Z", "2026-11-20T10:00:00Z", "2026-11-20T10:00:01Z"
@@ -273,7 +274,10 @@ def test_an_export_without_a_field_is_refused_and_says_how_to_export(field: str,
     items = read(broken, pull_request())
     assert [type(item) for item in items] == [Unreadable, Record]
     assert isinstance(items[0], Unreadable)
-    assert f"lacks the field '{field}'; export with `gh pr list --state merged --json number," in items[0].reason
+    assert (
+        f"lacks the field '{field}'; export with `gh pr list --state merged --limit 100000 --json number,"
+        in items[0].reason
+    )
     assert items[0].change_id == (None if field == "number" else "7")
     assert json.loads(items[0].content) == broken
 
@@ -324,3 +328,9 @@ def test_state_differs_with_the_file(tmp_path: Path, policy: Policy) -> None:
     assert github_source(policy, path).state() == before
     path.write_text("[ ]")
     assert github_source(policy, path).state() != before
+
+
+def test_the_readme_exports_what_is_read_and_not_only_thirty() -> None:
+    readme = POLICY.with_name("README.md").read_text(encoding="utf-8")
+    assert EXPORT in readme.replace("\\\n", "")
+    assert " --limit " in EXPORT

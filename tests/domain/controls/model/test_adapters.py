@@ -11,7 +11,7 @@ from countersign.controls.model.interface import Prompt, Said
 from countersign.controls.model.opening import open_model
 from countersign.controls.model.reply import SCHEMA
 from countersign.errors import ModelUnavailable
-from tests.domain.controls.model.conftest import KEY, model_of, spec_of
+from tests.domain.controls.model.conftest import KEY, answer, claim, model_of, spec_of
 from tests.domain.controls.model.scripted import MODEL, Body, Elsewhere, Silence, Status, Step, Text, serving
 
 PROMPT = Prompt("prompt/1", "Read this.", "BEGIN x\nwords\nEND x")
@@ -108,7 +108,26 @@ def test_nobody_at_the_address(adapter: str) -> None:
     assert said.failure == "no answer: no connection"
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404])
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_question_that_is_not_taken_has_no_answer_and_is_not_put_again(adapter: str, status: int) -> None:
+    """A prompt that is too long for the model is no reason for anything else to stop."""
+    with serving(Status(status), Status(status), Text(answer([claim("ITGC-CM-03", "tests", "48 passed")]))) as script:
+        model = model_of(spec_of(adapter, script.url, unanswered_in_a_row=3))
+        said = [model.ask(PROMPT) for _ in range(3)]
+    assert [one.failure for one in said] == [f"no answer: HTTP {status}"] * 2 + [None]
+    assert (said[0].attempt, said[0].failures, said[0].text) == (1, (f"HTTP {status}",), None)
+    assert len(script.requests) == 3
+
+
+def test_one_that_takes_no_question_at_all_is_given_up(adapter: str) -> None:
+    with serving(*[Status(400)] * 2) as script:
+        model = model_of(spec_of(adapter, script.url, unanswered_in_a_row=2))
+        assert [model.ask(PROMPT).failure for _ in range(2)] == ["no answer: HTTP 400"] * 2
+        with pytest.raises(ModelUnavailable, match="no answer to 2 questions in a row"):
+            model.ask(PROMPT)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
 def test_what_asking_again_cannot_help_is_an_error_without_the_key(
     adapter: str, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,67 @@
+"""Signatures of people of the roster, asked about again at other instants."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from countersign.errors import SignatureError
+from countersign.evidence.signature import sign
+from countersign.policy import Policy, complete
+from countersign.runs.signatures import RosterKeys
+from tests.conftest import POLICY
+from tests.keys import SIGNS, signed_policy
+
+AFTER = datetime(2026, 11, 2, tzinfo=UTC)
+BEFORE = datetime(2026, 11, 20, tzinfo=UTC)
+INSTANTS = [
+    (AFTER - timedelta(seconds=1), False),
+    (AFTER, True),
+    (BEFORE - timedelta(seconds=1), True),
+    (BEFORE + timedelta(seconds=1), False),
+]
+NAMESPACE = SIGNS["reviewer"]
+
+
+@pytest.fixture
+def roster(policy: Policy, keys: Path) -> RosterKeys:
+    changes = {"valid_after": AFTER.isoformat(), "valid_before": BEFORE.isoformat()}
+    return RosterKeys(complete(signed_policy(policy, keys, **changes), POLICY))
+
+
+def stands(
+    roster: RosterKeys, signature: bytes, at: datetime, person: str = "reviewer", content: bytes = b"it"
+) -> bool:
+    try:
+        return bool(roster.verify(content, signature, person=person, namespace=NAMESPACE, at=at))
+    except SignatureError:
+        return False
+
+
+@pytest.mark.parametrize("first", [None, AFTER + timedelta(days=1)], ids=["asked_first", "stood_before"])
+@pytest.mark.parametrize(("at", "expected"), INSTANTS)
+def test_a_signature_stands_while_its_key_is_valid(
+    roster: RosterKeys, keys: Path, first: datetime | None, at: datetime, expected: bool
+) -> None:
+    signature = sign(b"it", key=keys / "reviewer", namespace=NAMESPACE)
+    assert first is None or stands(roster, signature, first)
+    assert stands(roster, signature, at) is expected
+    assert stands(roster, signature, AFTER)  # a refusal is no answer for another instant
+
+
+def test_what_stood_says_nothing_of_other_words_people_or_signatures(roster: RosterKeys, keys: Path) -> None:
+    signature = sign(b"it", key=keys / "reviewer", namespace=NAMESPACE)
+    assert stands(roster, signature, AFTER)
+    assert not stands(roster, signature, AFTER, content=b"other")
+    assert not stands(roster, signature, AFTER, person="second-reviewer")
+    assert not stands(roster, sign(b"it", key=keys / "checker", namespace=NAMESPACE), AFTER)
+
+
+def test_a_key_that_stood_is_not_asked_again_while_it_is_valid(
+    roster: RosterKeys, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signature = sign(b"it", key=keys / "reviewer", namespace=NAMESPACE)
+    assert stands(roster, signature, AFTER)
+    monkeypatch.setenv("PATH", "")  # no ssh-keygen any more
+    assert stands(roster, signature, BEFORE - timedelta(seconds=1))
+    assert not stands(roster, signature, BEFORE + timedelta(seconds=1))
