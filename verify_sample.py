@@ -205,19 +205,19 @@ class Bundle(verify_evidence.Root):
                 self.clean.setdefault(stratum, []).append((change, run))
 
     def check_rows(self):
-        """Every row is what its digest in the list is over; those of the sample are among them."""
-        digests = {run: (row, change) for listed in self.lists for run, (_, _, change, row) in listed.lines.items()}
+        """Every row is what its digest in a list is over; those of the sample are among them."""
+        due = {(run, change, row) for listed in self.lists for run, (_, _, change, row) in listed.lines.items()}
+        seen = set()
         with gzip.open(self.folder / "population.jsonl.gz") as every, self.drawn_rows().open("rb") as drawn:
-            for kept, rows in (({}, every), (self.rows, drawn)):
+            for rows in (every, drawn):
                 for raw in rows:
-                    row = json.loads(raw)
-                    kept[row["run_id"]] = row
-                    expected, change = digests.get(row["run_id"], ("a line in population.txt", row["change_id"]))
-                    same = sha256(raw.removesuffix(b"\n")) == expected and row["change_id"] == change
-                    self.note(same, "row_differs", f"{row['change_id']} ({row['run_id']})", f"the SHA-256 {expected}")
-                missing = digests.keys() - kept.keys() if kept is not self.rows else ()
-                for run in sorted(missing):
-                    self.faults.append(("row_missing", f"{digests[run][1]} ({run})", "a row of it"))
+                    row, digest = json.loads(raw), sha256(raw.removesuffix(b"\n"))
+                    run, change = row["run_id"], row["change_id"]
+                    self.note((run, change, digest) in due, "row_differs", f"{change} ({run})", "a row as it is listed")
+                    seen |= {(run, change, digest)} if rows is every else set()
+                    self.rows |= {run: row} if rows is drawn else {}
+        for run, change, digest in sorted(due - seen):
+            self.faults.append(("row_missing", f"{change} ({run})", f"a row with the SHA-256 {digest}"))
 
     def drawn_rows(self):
         """The sample's rows, of the last draw."""
@@ -280,6 +280,8 @@ def main():
     parser.add_argument("--allowed-signers", help="whose keys sign, as you were given it before")
     parser.add_argument("--seal", help="a seal of this root that you hold from before")
     options = parser.parse_args()
+    if not (options.bundle / "register.jsonl").is_file():
+        parser.error(f"{options.bundle}: no bundle; name the folder of one")
     bundle = Bundle(options.bundle, options.allowed_signers, options.seal)
     for name, where, expected in bundle.faults:
         print(f"{name}  {where}  expected: {expected}")

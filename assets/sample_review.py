@@ -62,13 +62,11 @@ def record_late(engine: Engine, log: FindingsLog) -> list[str]:
     return record_late_samples(engine, log, late)
 
 
-def _record_deviations(engine: Engine, log: FindingsLog, month: Month, observed: "Said") -> list[str]:
+def _record_deviations(engine: Engine, log: FindingsLog, month: Month, said: "Said") -> list[str]:
     """The same findings as where the results were taken, in case a crash came between the two."""
-    deviating = [
-        (name, one["deviations"], one["n"], one["conclusion"] == "not supported")
-        for name, one in observed.data["strata"].items()
-    ]
-    return record_deviations(engine, log, month.first, deviating, observed.at)
+    from countersign.sampling.review import Observed  # noqa: PLC0415  (brings pyarrow; definitions load without)
+
+    return record_deviations(engine, log, month.first, Observed(said).deviations, said.at)
 
 
 def _metadata(engine: Engine, review: "Review", observed: "Said | None", opened: list[str]) -> dict[str, Any]:

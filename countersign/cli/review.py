@@ -66,7 +66,8 @@ def observe_sample_submit(
 
 
 def _taken(engine: Engine, observed: Observed, as_json: bool) -> None:
-    found = record_observed(engine, observed)
+    log = FindingsLog(engine.root, clock=engine.clock, entropy=engine.entropy)
+    found = record_deviations(engine, log, observed.first_day, observed.deviations, observed.said.at)
     if as_json:
         print_json(
             {
@@ -110,16 +111,6 @@ def _further(observed: Observed) -> list[str]:
         elif one["conclusion"] == "not supported":
             said.append(f"{name}: no larger sample can help; what was found reaches the tolerable rate")
     return said
-
-
-def record_observed(engine: Engine, observed: Observed) -> list[str]:
-    """Findings for what an observer found; returns the ids that were not on record."""
-    deviating = [
-        (name, one["deviations"], one["n"], one["conclusion"] == "not supported")
-        for name, one in observed.strata.items()
-    ]
-    log = FindingsLog(engine.root, clock=engine.clock, entropy=engine.entropy)
-    return record_deviations(engine, log, observed.first_day, deviating, observed.said.at)
 
 
 def review(

@@ -65,6 +65,14 @@ class Observed:
         """By stratum what was found, and what it shows."""
         return dict(self.said.data["strata"])
 
+    @property
+    def deviations(self) -> list[tuple[str, int, int, bool]]:
+        """Each stratum with how many deviate of how many, and whether the rate that they leave open is intolerable."""
+        return [
+            (name, one["deviations"], one["n"], one["conclusion"] == "not supported")
+            for name, one in self.strata.items()
+        ]
+
 
 class ReviewDesk:
     """Takes results for the months of an engine's evidence root, under the configuration in force."""

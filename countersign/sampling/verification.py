@@ -68,8 +68,8 @@ def _drawn_again(
         return
     sample = read_sample(root, drawn)
     for name, ids in sample.drawn().items():
-        if not ids or sample.strata[name].population != population.strata()[name]:
-            continue  # an empty stratum; or the late ones, drawn before the last of them came
+        if sample.strata[name].population != population.strata()[name]:
+            continue  # the late ones, drawn before the last of them came
         again = [item.change_id for item in draw(population.clean_ids(name), len(ids), seeded).items]
         if again != ids:
             yield _fault(root, "sample_differs", drawn, f"the {len(ids)} lowest tickets of {name}")

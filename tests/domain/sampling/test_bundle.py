@@ -330,15 +330,16 @@ def test_a_seal_that_the_observer_holds_has_to_be_one_of_these(good: Path, tmp_p
 def test_what_came_late_is_checked_with_the_rest(bench: Observing, tmp_path: Path) -> None:
     bundled(bench, tmp_path / "first")
     bench.complete(deployed(20))
+    assert bench.complete(deployed(8)).status == "COMPLETED"  # it waited when the month was frozen
     finding = a_finding(bench)
-    late = [row for row in bench.rows("late") if row["change_id"] == "CHG-20"]
+    late = [row for row in bench.rows("late") if row["change_id"] in ("CHG-20", "CHG-8")]
     bench.freeze(late, complete=False, late=1)
     bench.seal()
     bench.draw(finding=finding)
     bench.seal()
     folder = export(bench.evidence, MONTH, tmp_path / "bundle").folder
     code, said = check(folder)
-    assert (code, said[0]) == (0, "2026-10: emergency 0 of 0, standard 2 of 6, late 1 of 1; seeded by the observer")
+    assert (code, said[0]) == (0, "2026-10: emergency 0 of 0, standard 2 of 6, late 2 of 2; seeded by the observer")
     assert said[1].startswith("INCOMPLETE: ")
     page = (folder / "index.html").read_text()
     assert "INCOMPLETE: something is missing" in page
@@ -353,6 +354,21 @@ def test_what_came_after_the_draw_is_in_no_bundle_of_it_but_said(bench: Observin
     assert check(folder)[0] == 0
     assert not (folder / WITHIN / "late-1.txt").exists()
     assert "INCOMPLETE: something is missing" in (folder / "index.html").read_text()
+
+
+def test_a_late_list_that_leaves_something_out_is_named(bench: Observing, tmp_path: Path) -> None:
+    bundled(bench, tmp_path / "first")
+    for number in (20, 21, 8):
+        bench.complete(deployed(number))
+    late = [row for row in bench.rows("late") if row["change_id"] == "CHG-20"]
+    bench.freeze(late, complete=False, late=1)
+    bench.seal()
+    bench.draw(finding=a_finding(bench))
+    bench.seal()
+    folder = export(bench.evidence, MONTH, tmp_path / "bundle").folder
+    assert {(kind, about.split(" ")[0]) for kind, about in bundle_faults(folder)} == {
+        ("population_lacks", "CHG-21"), ("population_lacks", "CHG-8"),
+    }  # fmt: skip
 
 
 def test_a_draw_without_an_observer_says_so_everywhere(worked: Worked, tmp_path: Path) -> None:
@@ -423,6 +439,12 @@ def test_a_bundle_is_of_a_sealed_draw_and_lands_where_nothing_is(bench: Observin
         export(bench.evidence, MONTH, to, scripts=tmp_path)
     with pytest.raises(SamplingError, match="there is something already"):
         export(bench.evidence, MONTH, to)
+
+
+def test_where_there_is_no_bundle_the_script_says_so(good: Path, tmp_path: Path) -> None:
+    command = [*ALONE, str(good / "verify_sample.py"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, f"{tmp_path}: no bundle; name the folder of one" in done.stderr) == (2, True)
 
 
 def test_the_script_stays_short_and_uses_nothing_but_python_and_the_other_script() -> None:
