@@ -79,10 +79,13 @@ def require_nonce(nonce: str) -> str:
 def draw(change_ids: Iterable[str], n: int, with_seed: Seed) -> Draw:
     """The n lowest tickets of a stratum, lowest first. Reads the ids once and keeps no more than n of them.
 
-    Raises SamplingError where n is not positive, where there are fewer than n, or an id stands among them twice.
+    Of an empty stratum nothing is drawn. Raises SamplingError where n is no sample of what there is, where there are
+    fewer than n, or an id stands among them twice.
     """
     if n < 1:
-        raise SamplingError(f"n: {n} items are no sample; it has at least one")
+        if n == 0 and not any(True for _ in change_ids):
+            return Draw(0, ())
+        raise SamplingError(f"n: {n} items are no sample of a stratum that is not empty; it has at least one")
     started = hashlib.sha256(with_seed.value + SEPARATOR)
 
     def ticket(change_id: str) -> bytes:

@@ -86,10 +86,7 @@ def draw_month(
     if said.nonce is not None:
         nonce = require_nonce_stands(said.nonce, frozen_at, published, register.environment(), versions)
     seeded = _seed(month, population, nonce, policy)
-    draws = {
-        name: draw(population.clean_ids(name), size["n"], seeded) if size["n"] else Draw(0, ())  # an empty stratum
-        for name, size in sizes.items()
-    }
+    draws = {name: draw(population.clean_ids(name), size["n"], seeded) for name, size in sizes.items()}
     data = {
         "month": str(month),
         "digest": population.digest,

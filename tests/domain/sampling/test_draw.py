@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.errors import SamplingError
-from countersign.sampling.draw import Seed, draw, seed
+from countersign.sampling.draw import Draw, Seed, draw, seed
 from tests.domain.sampling.uniformity import chi_square_p
 
 DIGEST = hashlib.sha256(b"a population").digest()
@@ -128,6 +128,10 @@ def test_every_change_is_as_likely_as_every_other() -> None:
 def test_a_sample_of_nothing_is_refused(n: int) -> None:
     with pytest.raises(SamplingError, match=f"n: {n} items are no sample"):
         draw(["CHG-1"], n, seed(bytes(32), None, "optional"))
+
+
+def test_an_empty_stratum_has_an_empty_sample() -> None:
+    assert draw([], 0, seed(bytes(32), None, "optional")) == Draw(0, ())
 
 
 def test_the_uniformity_check_sees_a_draw_that_favours_some() -> None:
