@@ -146,7 +146,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the observer's bundle of a month: the sample, all that proves it, the drawn logs, and how to check them."""
-    done = export_bundle(EvidenceRoot(root), month, to)
+    done = export_bundle(EvidenceRoot(root).existing(), month, to)
     if as_json:
         print_json({**_document(done.sample), "to": str(done.folder), "runs": done.runs, "seal": done.seal.number})
         return
