@@ -54,7 +54,7 @@ class NonceDesk:
         known = said.nonce
         if known is not None and known.actor == by and nonce in (None, known.data["nonce"]):
             return _repeated(known)
-        _refuse_second(known)
+        _refuse_too_late(said)
         chosen = require_nonce(self._engine.entropy(_BYTES).hex() if nonce is None else nonce)
         content = self._content(said.frozen, seal, by, chosen, stamp(self._engine.clock()))
         return self._take(sign(content, by, NAMESPACE, self._engine.current, self._keys, self._engine.clock()))
@@ -62,7 +62,7 @@ class NonceDesk:
     def request(self, month: Month, by: str) -> bytes:
         """What an observer would sign, with a placeholder for the nonce. Raises SampleRefused."""
         said, seal = self._sealed(month)
-        _refuse_second(said.nonce)
+        _refuse_too_late(said)
         require_observer(by, self._engine.current, self._engine.clock())
         return self._content(said.frozen, seal, by, PLACEHOLDER, stamp(self._engine.clock()))
 
@@ -86,7 +86,7 @@ class NonceDesk:
         environment = self._engine.register.environment()
         with self._engine.register.writing() as writer:
             said = read_month(writer.entries(), month)
-            _refuse_second(said.nonce)
+            _refuse_too_late(said)
             now, seal = self._engine.clock(), require_sealed(self._engine.root, said.frozen)
             content = _what_is_signed(said.frozen, seal, by, require_nonce(nonce), environment, fields["decided_at"])
             if signed.content != content or parse_instant(fields["decided_at"]) > now:
@@ -136,9 +136,13 @@ def _repeated(known: Said) -> NonceReceipt:
     )
 
 
-def _refuse_second(known: Said | None) -> None:
+def _refuse_too_late(said: MonthLines) -> None:
+    """Raise SampleRefused where a nonce would be the second, or come after the draw."""
+    known = said.nonce
     if known is not None:
         raise SampleRefused(
-            f"{known.data['month']}: {known.actor!r} gave a nonce for this population already, at {stamp(known.at)};"
+            f"{said.month}: {known.actor!r} gave a nonce for this population already, at {stamp(known.at)};"
             " a second one could be chosen by what it draws"
         )
+    if said.drawn is not None:
+        raise SampleRefused(f"{said.month}: it was drawn without a nonce, which the policy lets it be; none counts now")

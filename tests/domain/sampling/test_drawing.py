@@ -137,6 +137,8 @@ def test_where_it_may_be_left_out_the_digest_alone_draws_and_the_sample_says_so(
     assert sample.said.data["seed"] == seed(bytes.fromhex(population.digest), None, "optional").value.hex()
     assert {name: one.n for name, one in sample.strata.items()} == {"emergency": 3, "standard": 25, "late": 0}
     assert sample.manifest["plan"]["standard"]["formula"].startswith("the firms' table, many-times-a-day: n = 25")
+    with pytest.raises(SampleRefused, match="it was drawn without a nonce"):
+        bench.nonces.record(MONTH, "observer", NONCE)
 
 
 def test_the_policy_at_the_freeze_counts_and_not_a_later_one(bench: Observing) -> None:
