@@ -24,14 +24,15 @@ class KeyRing:
         self._agent = agent
 
     def sign(self, message: bytes, allowed: Sequence[PublicKey], namespace: str) -> bytes:
-        """Have one of the allowed keys sign. Raises SignatureError saying where it was looked for."""
+        """Have the first allowed key that is at hand sign. Raises SignatureError saying where it was looked for."""
         if self._key is not None:
             return sign(message, key=self._key, namespace=namespace)
         if not allowed:
             raise SignatureError(f"the roster has no key of theirs for {namespace}; add its public half there")
-        for path in self._files():
-            if _public_of(path) in allowed:
-                return sign(message, key=path, namespace=namespace)
+        files = {_public_of(path): path for path in self._files()}
+        for public in allowed:
+            if public in files:
+                return sign(message, key=files[public], namespace=namespace)
         if self._agent:
             for public in allowed:
                 signature = _by_agent(message, public, namespace)

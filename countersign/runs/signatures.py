@@ -39,9 +39,9 @@ class RosterKeys:
         self._stood: dict[tuple[str, str, str, str], Signed] = {}
 
     def of(self, person: str, namespace: str) -> list[PublicKey]:
-        """The keys that somebody may sign with in a namespace, whether or not they are valid now."""
-        keys = self._configuration.keys_of(person)
-        return [PublicKey.parse(key.key) for key, _ in keys if key.namespace == namespace]
+        """The keys that somebody may sign with in a namespace, the newest first, valid now or not."""
+        keys = [key for key, _ in self._configuration.keys_of(person) if key.namespace == namespace]
+        return [PublicKey.parse(key.key) for key in sorted(keys, key=lambda key: key.valid_after, reverse=True)]
 
     @cached_property
     def allowed_signers(self) -> bytes:

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from countersign.errors import SignatureError
+from countersign.evidence.keyring import KeyRing
 from countersign.evidence.signature import sign
 from countersign.policy import Policy, complete
 from countersign.runs.signatures import RosterKeys
 from tests.conftest import POLICY
-from tests.keys import SIGNS, signed_policy
+from tests.domain.runs.conftest import policy_with
+from tests.keys import SIGNS, key_entry, make_key, signed_policy
 
 AFTER = datetime(2026, 11, 2, tzinfo=UTC)
 BEFORE = datetime(2026, 11, 20, tzinfo=UTC)
@@ -65,3 +67,18 @@ def test_a_key_that_stood_is_not_asked_again_while_it_is_valid(
     monkeypatch.setenv("PATH", "")  # no ssh-keygen any more
     assert stands(roster, signature, BEFORE - timedelta(seconds=1))
     assert not stands(roster, signature, BEFORE + timedelta(seconds=1))
+
+
+def test_a_renewed_key_signs_although_the_one_before_lies_beside_it(policy: Policy, tmp_path: Path) -> None:
+    old, new = (make_key(tmp_path / name) for name in ("a-old", "b-new"))
+    entries = [
+        key_entry(old, NAMESPACE, valid_before=BEFORE.isoformat()),
+        key_entry(new, NAMESPACE, valid_after=BEFORE.isoformat()),
+    ]
+    people = [
+        {**person, "keys": entries} if person["id"] == "reviewer" else person
+        for person in policy.model_dump(mode="json")["people"]
+    ]
+    renewed = RosterKeys(complete(policy_with(policy, people=people), POLICY))
+    signature = KeyRing(folder=tmp_path).sign(b"it", renewed.of("reviewer", NAMESPACE), NAMESPACE)
+    assert stands(renewed, signature, BEFORE + timedelta(days=1))
