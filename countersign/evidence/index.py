@@ -178,11 +178,11 @@ class Index:
         return list(self._select(query if day is None else query.where(_runs.c.day == day.isoformat())))
 
     def with_work_left(self, day: date | None = None) -> list[str]:
-        """Ids, ascending, of runs that go on by themselves: opened only, failed, or signed and not yet taken up.
+        """Ids of runs that go on by themselves, in the order they were opened, which is mostly that of being signed.
 
-        Held ones do not.
+        Those are opened only, failed, or signed and not yet taken up; held ones do not.
         """
-        query = select(_runs.c.run_id).where(_HAS_WORK).order_by(_runs.c.run_id)
+        query = select(_runs.c.run_id).where(_HAS_WORK).order_by(_runs.c.opened_at, _runs.c.run_id)
         if day is not None:
             query = query.where(_runs.c.day == day.isoformat())
         with self._connect() as connection:

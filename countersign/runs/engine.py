@@ -178,7 +178,8 @@ class Engine:
         self.index.sync()
         chosen = self.index.with_work_left(day)
         if run_ids is not None:
-            chosen = sorted(set(chosen).intersection(run_ids))
+            among = set(run_ids)
+            chosen = [run_id for run_id in chosen if run_id in among]
         days = {day} if day is not None else set()
         for chunk in chunks(chosen, CHUNK):
             jobs = [job_of(run) for run in self.index.runs(chunk).values() if self._can_go_on(run)]

@@ -115,7 +115,7 @@ def _plain(matter: Matter) -> dict[str, Any]:
     return {**texts, "determinations": [asdict(one) for one in matter.determinations]}
 
 
-@lru_cache(maxsize=512)  # every run that a statement is about asks for it, those of others between them
+@lru_cache(maxsize=64)  # every run that a statement is about asks for it, those of a few others between them
 def parse_statement(content: bytes) -> Statement:
     """Read a statement. Raises SignOffRefused unless it is one, in exactly the bytes that this module writes."""
     try:

@@ -142,7 +142,7 @@ def test_a_superseded_run_has_no_work_left_and_keeps_no_day_open(index: Index, n
 def test_questions_are_asked_of_one_day_or_of_all(index: Index, note: Note) -> None:
     later = [opening(run_id(n), change_id=f"CHG-{n}", day=_NEXT_DAY) for n in (3, 2)]
     note(*later, pause(run_id(2)))
-    assert index.with_work_left() == [run_id(3), RUN]
+    assert index.with_work_left() == [RUN, run_id(3)]  # as they were opened
     assert index.with_work_left(_NEXT_DAY) == [run_id(3)]
     assert [run.run_id for run in index.all_runs()] == [RUN, run_id(3), run_id(2)]
     assert [run.run_id for run in index.all_runs(DAY)] == [RUN]
