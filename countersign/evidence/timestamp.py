@@ -77,8 +77,7 @@ def _post(url: str, body: bytes, elapsed_ms: Callable[[], int]) -> bytes:
     connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = connect(parts.hostname, parts.port, timeout=_SECONDS)
     try:
-        path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
-        connection.request("POST", path, body, {"Content-Type": "application/timestamp-query"})
+        connection.request("POST", parts.path or "/", body, {"Content-Type": "application/timestamp-query"})
         answer = connection.getresponse()
         if answer.status != 200:
             raise ValueError(f"it answered with HTTP {answer.status}")

@@ -41,7 +41,8 @@ class Timestamps:
 
 def timestamp_seals(root: EvidenceRoot, *, clock: Clock, elapsed_ms: Callable[[], int] = elapsed_ms) -> Timestamps:
     """Have every signed seal timestamped that wants it and was not; an authority that failed is asked no more."""
-    done, down = Timestamps(), dict[str, str]()
+    done = Timestamps()
+    down: dict[str, str] = {}
     authority_of = cache(lambda policy: authority(root, policy))
     timestamped = _timestamped(root.register)
     for number in seal_numbers(root):

@@ -18,8 +18,8 @@ def _address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("name an address such as https://timestamp.example.com/tsr")
-    if parts.username or parts.password or parts.fragment:
-        raise ValueError("holds more than an address; the policy is no place for a password")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("holds more than an address; policy and register are no place for a password or a key")
     return url
 
 

@@ -70,7 +70,7 @@ class Authority:
     @property
     def spec(self) -> TimestampSpec:
         certificate = (self.folder / "root.pem").read_text("ascii")
-        return TimestampSpec(url=f"http://127.0.0.1:{self.port}/tsr?for=tests", certificate=certificate)
+        return TimestampSpec(url=f"http://127.0.0.1:{self.port}/tsr", certificate=certificate)
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def test_every_seal_gets_a_token_that_openssl_verifies_too(
         signed = ["-data", str(signature_path(stamping.root, number)), "-in", str(token)]
         command = ["openssl", "ts", "-verify", *signed, "-CAfile", str(folder / "root.pem")]
         assert subprocess.run(command, check=False, capture_output=True).returncode == 0
-    assert running.asked == ["/tsr?for=tests"] * 2
+    assert running.asked == ["/tsr"] * 2
     assert stamping.faults() == ([], set())
 
 
@@ -240,6 +240,7 @@ def test_without_the_extra_it_says_what_to_install(running: Authority, monkeypat
         ({"url": "ftp://127.0.0.1/"}, "name an address"),
         ({"url": "https:///tsr"}, "name an address"),
         ({"url": "https://me:secret@127.0.0.1/"}, "no place for a password"),
+        ({"url": "https://127.0.0.1/tsr?key=secret"}, "no place for a password"),
         ({"certificate": "root.pem"}, "not PEM"),
         ({"certificate": ""}, "not PEM"),
     ],
