@@ -17,6 +17,7 @@ import pytest
 from countersign.errors import SampleRefused, SamplingError
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.signature import sign
+from countersign.evidence.witnessing import countersign
 from countersign.policy import Policy
 from countersign.runs.sign_offs import SignOffDesk
 from countersign.sampling import frozen
@@ -116,6 +117,18 @@ def good(worked: Worked, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_bundle_verifies_with_nothing_of_ours(good: Path) -> None:
     said = "2026-10: emergency 0 of 0, standard 2 of 6, late 0 of 0; seeded by the observer"
     assert check(good) == (0, [said, "no faults"])
+
+
+def test_a_seal_that_an_observer_counter_signed_is_no_fault_of_a_bundle(bench: Observing, tmp_path: Path) -> None:
+    """The counter-signature stays with the root and its observer: a bundle holds none, and needs none."""
+    bench.freeze(of_the_month(bench))
+    number = bench.seal().number
+    key = make_key(tmp_path / "witness")
+    countersign(bench.evidence, number, witness="observer", key=key, held=None, allowed_signers=None, clock=bench.clock)
+    bench.nonces.record(MONTH, "observer", NONCE)
+    bench.draw()
+    bench.seal()
+    assert bundle_faults(export(bench.evidence, MONTH, tmp_path / "bundle").folder) == set()
 
 
 def without(number: int) -> Callable[[Rows], Rows]:
