@@ -1,6 +1,7 @@
 """The monthly sample: frozen, sealed, and drawn as soon as it may be."""
 
 import base64
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from dagster import (
     AssetDep,
     AssetExecutionContext,
     AssetsDefinition,
+    BetaWarning,
     MaterializeResult,
     MetadataValue,
     PartitionsDefinition,
@@ -21,6 +23,7 @@ from countersign.errors import SampleRefused
 from countersign.evidence.sealing import Sealer
 from countersign.findings.incompleteness import record_incompleteness
 from countersign.runs.engine import Engine
+from countersign.sampling import pictures
 from countersign.sampling.month import Month
 from resources.evidence import Evidence, WallClock
 
@@ -39,12 +42,7 @@ def sample_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
     @asset(
         name=SAMPLE,
         partitions_def=months,
-        deps=[
-            # the month in which the days begin may be older than they are
-            AssetDep(
-                "audit_log", partition_mapping=TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
-            )
-        ],
+        deps=[AssetDep("audit_log", partition_mapping=_days_of_a_month())],
         group_name=GROUP,
         owners=[OWNER],
         kinds={"parquet"},
@@ -86,9 +84,16 @@ def _drawn(engine: Engine, month: Month, seal_key: str) -> "tuple[Sample | None,
     return sample, f"the sample {was}, {sample.seeded_by}-seeded"
 
 
+def _days_of_a_month() -> TimeWindowPartitionMapping:
+    """Every day of it that there is: the month in which the days begin may be older than they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BetaWarning)  # else it greets everybody who starts the product
+        return TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+
+
 def _publish(engine: Engine, month: Month, key: Path) -> None:
     """Seal the root where no seal covers everything that it says of the month: its digest, its nonce, its draw."""
-    from countersign.sampling.ledger import read_month, require_sealed  # noqa: PLC0415
+    from countersign.sampling.ledger import read_month, require_sealed  # noqa: PLC0415  (brings pyarrow; definitions load without)
 
     newest = read_month(engine.register.records(), month).lines[-1]
     try:
@@ -128,9 +133,8 @@ def _metadata(
 
 
 def _pictures(engine: Engine, frozen: "Frozen", sample: "Sample | None") -> dict[str, Any]:
-    from countersign.sampling import pictures  # noqa: PLC0415
-    from countersign.sampling.figures import figures  # noqa: PLC0415
-    from countersign.sampling.ledger import read_months  # noqa: PLC0415
+    from countersign.sampling.figures import figures  # noqa: PLC0415  (brings pyarrow; definitions load without)
+    from countersign.sampling.ledger import read_months  # noqa: PLC0415  (brings pyarrow; definitions load without)
 
     shown = figures(frozen, sample, read_months(engine.register.records()))
     drawn = {
