@@ -14,6 +14,7 @@ from countersign.evidence.signature import sign
 from countersign.policy import Key, load_configuration
 from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.engine import Engine
+from countersign.runs.intake import take_in
 from countersign.runs.sign_offs import SignOffDesk
 from countersign.runs.statement import namespace_of
 from pipeline_defs.build import build
@@ -124,6 +125,16 @@ class Deployment:
         signature = sign(statement, key=key, namespace=namespace_of(Key(key_name)))
         config = {"statement": statement.decode(), "signature": signature.decode()}
         return self.execute(instance, "record_sign_off", config={"ops": {"sign": {"config": config}}})
+
+    def complete(self, payload: dict[str, Any]) -> None:
+        """Take one change in and have both sign-offs given, in this process."""
+        (self.inbox / f"{payload['id']}.json").write_text(json.dumps(payload), encoding="utf-8")
+        engine = self.engine()
+        (source,) = self.evidence.sources(engine)
+        take_in(engine, source)
+        for key in ("independent_review", "maker_checker"):
+            assert self.sign_all(key) == 1
+            list(engine.advance())
 
     def sign_all(self, key: str, *, at: str = AT) -> int:
         """Sign everything that waits for this key, in this process; returns how many there were."""

@@ -85,13 +85,7 @@ def month_end(deployment: Deployment, instance: DagsterInstance, tmp_path: Path)
         content["sample"] |= {"nonce": nonce}
         content["trusted_submitters"] = ["inbox"]
         deployment.policy.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
-        (deployment.inbox / "CHG-1.json").write_text(json.dumps(in_october("CHG-1")))
-        engine = deployment.engine()
-        (source,) = deployment.evidence.sources(engine)
-        take_in(engine, source)
-        for key in ("independent_review", "maker_checker"):
-            assert deployment.sign_all(key) == 1
-            list(engine.advance())
+        deployment.complete(in_october("CHG-1"))
         return MonthEnd(deployment, instance, make_key(tmp_path / "seal"))
 
     return make

@@ -1,6 +1,5 @@
 """The review of a month as an asset: what was found, or due by when; late, it opens a finding by itself."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,6 @@ import yaml
 from dagster import DagsterInstance, RunRequest, ScheduleDefinition, build_schedule_context
 
 from countersign.evidence.keyring import KeyRing
-from countersign.runs.intake import take_in
 from countersign.sampling.drawing import draw_month
 from countersign.sampling.review import ReviewDesk
 from pipeline_defs.build import build
@@ -76,13 +74,7 @@ def month(deployment: Deployment, instance: DagsterInstance, tmp_path: Any) -> R
     entry = key_entry(make_key(keys / "observer"), "results@countersign")
     next(person for person in content["people"] if person["id"] == "observer")["keys"] = [entry]
     deployment.policy.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
-    (deployment.inbox / "CHG-1.json").write_text(json.dumps(in_october("CHG-1")))
-    engine = deployment.engine()
-    (source,) = deployment.evidence.sources(engine)
-    take_in(engine, source)
-    for key in ("independent_review", "maker_checker"):
-        assert deployment.sign_all(key) == 1
-        list(engine.advance())
+    deployment.complete(in_october("CHG-1"))
     return Reviewed(deployment, instance, keys)
 
 
