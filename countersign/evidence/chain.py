@@ -93,7 +93,7 @@ class ChainFile:
                 return tail
             file.seek(0)
             scan = self.scan(file)
-            list(scan)
+            scan.judge()
             raise_for(self.path, scan)
             return Tail(scan.head, scan.seq, tail.size, whole=False)
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
@@ -153,7 +154,7 @@ def encode(draft: Draft, *, prev: str, seq: int, at: datetime, entropy: Callable
 
 
 class Scan:
-    """A single pass over the raw lines of a log, in constant memory: iterate it for entries, then ask it.
+    """A single pass over the raw lines of a log, in constant memory: iterate or `judge` it, then ask it.
 
     It stops at the first fault. `torn` says that the last line has no newline, `damage` is the SHA-256 of the last
     lines where they are unreadable (`damaged_lines`; more than one where a recovery was torn too), `incomplete` the
@@ -189,14 +190,14 @@ class Scan:
         pending: list[tuple[str, str]] = []
         damaged: _Damage | None = None
         sha256 = hashlib.sha256
-        for number, raw in enumerate(self._raw_lines, start=1):
+        for number, raw in enumerate(self._raw_lines, start=self.lines + 1):
             self.lines = number
             value = parse_line(raw)
             if value is None and not raw.endswith(b"\n"):
                 self.torn = True
                 break
             if value is not None and "prev" in value:
-                if damaged is not None or not self._plainly_next(value):
+                if damaged is not None or not _plainly_next(value, self.head, self.seq):
                     self.fault = self._misplaced(number, value, damaged)
                     if self.fault is not None:
                         return
@@ -242,18 +243,26 @@ class Scan:
                 self.incomplete = entry
             yield entry
 
-    def _plainly_next(self, value: dict[str, Any]) -> bool:
-        """Whether an event follows, and has nothing that takes a closer look. Most do, and this is quick."""
-        return (
-            value["prev"] == self.head
-            and [*value][:5] == _FIRST
-            and value["seq"] == self.seq + 1
-            and type(value["seq"]) is int
-            and type(value["ts"]) is type(value["event"]) is type(value["actor"]) is str
-            and value["event"] != "recovered"
-            and "texts" not in value
-            and "blobs" not in value
-        )
+    def judge(self) -> None:
+        """Go over every line as iterating does, but make no entries: two thirds of the time, and enough for a seal.
+
+        The first line that takes a closer look is left to iterating, and with it whatever follows.
+        """
+        head, seq, sha256 = self.head, self.seq, hashlib.sha256
+        lines = iter(self._raw_lines)
+        closer: tuple[bytes, ...] = ()
+        for raw in lines:
+            value = parse_line(raw)
+            if value is None or not _plainly_next(value, head, seq):
+                closer = (raw,)
+                break
+            head = sha256(raw).hexdigest()
+            seq += 1
+        plain = seq - self.seq
+        self.head, self.seq, self.count, self.lines = head, seq, self.count + plain, self.lines + plain
+        self._raw_lines = chain(closer, lines)
+        for _ in self:
+            pass
 
     def _misplaced(self, number: int, value: dict[str, Any], damaged: "_Damage | None") -> Fault | None:
         """Why an event cannot stand here, or None; `damaged` are the unreadable lines before it."""
@@ -323,6 +332,20 @@ def parse_line(raw: bytes) -> dict[str, Any] | None:
     except (orjson.JSONDecodeError, TypeError):
         return None
     return value if again == raw and type(value) is dict and len(raw) <= MAX_LINE else None
+
+
+def _plainly_next(value: dict[str, Any], head: str, seq: int) -> bool:
+    """Whether a line's object is the event after this head and has nothing that takes a closer look; most are."""
+    return (
+        [*value][:5] == _FIRST
+        and value["prev"] == head
+        and value["seq"] == seq + 1
+        and type(value["seq"]) is int
+        and type(value["ts"]) is type(value["event"]) is type(value["actor"]) is str
+        and value["event"] != "recovered"
+        and "texts" not in value
+        and "blobs" not in value
+    )
 
 
 def well_formed(value: dict[str, Any]) -> bool:

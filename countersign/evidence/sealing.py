@@ -148,8 +148,7 @@ def _extent(path: Path, known: Extent, lines: list[bytes]) -> Extent:
             raise TamperedError(f"{path}: at {known.size} bytes it is not what the last seal says (SEV-1)")
         seq = tail.seq
     scan = Scan(lines, prev=known.head, seq=seq)
-    for _ in scan:
-        pass
+    scan.judge()
     raise_for(path, scan)
     return Extent(known.size + sum(map(len, lines)), scan.head)
 

@@ -38,9 +38,18 @@ def encoded(draft: Draft) -> Encoded:
     return encode(draft, prev=ZERO, seq=0, at=AT, entropy=Counted())
 
 
+def told(scan: Scan) -> tuple[object, ...]:
+    """All that a scan says once it is over."""
+    ends = (scan.head, scan.seq, scan.count, scan.lines)
+    return (scan.fault, scan.torn, scan.damage, scan.damaged_lines, scan.incomplete, *ends)
+
+
 def scanned(content: bytes, resolve: Callable[[str], bytes | None] = lambda _: None) -> Scan:
-    scan = Scan(io.BytesIO(content), resolve)
+    """A scan that was iterated; judging the same bytes without making entries must have told the same."""
+    scan, judged = Scan(io.BytesIO(content), resolve), Scan(io.BytesIO(content), resolve)
     list(scan)
+    judged.judge()
+    assert told(judged) == told(scan)
     return scan
 
 
@@ -222,6 +231,25 @@ def test_a_scan_goes_on_from_an_event_that_was_read_before() -> None:
     assert scan.fault is None
 
 
+@given(st.lists(_drafts | st.builds(Draft, _words, _words), max_size=6), st.data())
+@settings(max_examples=200)
+def test_judging_tells_what_iterating_tells_wherever_the_bytes_are_spoiled(
+    drafts: list[Draft], data: st.DataObject
+) -> None:
+    content = bytearray(chained(drafts))
+    for _ in range(data.draw(st.integers(0, 2)) if content else 0):
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    scanned(bytes(content))
+
+
+def test_judging_goes_on_from_an_event_that_was_read_before() -> None:
+    lines = lines_of([Draft("first", "a"), Draft("second", "b"), *_THREE])
+    scan = Scan(lines[1:], prev=hashlib.sha256(lines[0]).hexdigest(), seq=0)
+    scan.judge()
+    assert (scan.fault, scan.seq, scan.count, scan.lines) == (None, 4, 4, 7)
+    assert scan.head == scanned(b"".join(lines)).head
+
+
 def test_a_last_line_without_newline_is_torn_and_not_an_event() -> None:
     lines = lines_of(_THREE)
     scan = scanned(b"".join(lines)[:-1])
@@ -302,7 +330,6 @@ def test_what_is_only_nearly_usual_is_judged_in_full(old: bytes, new: bytes) -> 
     """The quick look takes nothing that the strict one would not; a recovery of nothing is a plain event."""
     content = chained([Draft("first", "a"), Draft("second", "b", {"n": 1})])
     assert content.count(old) == 1
-    scan = Scan(io.BytesIO(content.replace(old, new)))
-    list(scan)
+    scan = scanned(content.replace(old, new))
     assert (scan.fault is None) is (new == b'"event":"recovered"')
     assert scan.fault is None or scan.fault.kind == "bad_event"
