@@ -4,7 +4,7 @@ Each stands alone, so that the UI and the integrity job can run it. `daily` and 
 the end of their own step: a check step would be skipped whenever a day leaves its asset untouched.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from dagster import (
@@ -22,7 +22,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from assets.metadata import judgement_metadata
 from countersign.findings.due import no_clock_overdue
-from countersign.findings.incidents import record_incidents, with_findings
+from countersign.findings.incidents import record_incidents, record_root_incidents, with_findings
 from countersign.runs.daywork import (
     Judgement,
     every_deployment_has_a_change,
@@ -32,28 +32,51 @@ from countersign.runs.daywork import (
     totals_reconcile,
 )
 from countersign.runs.engine import Engine
-from countersign.runs.sealed import seals_are_recent, seals_hold
+from countersign.runs.root_checks import files_hold, seals_are_recent, seals_hold
 from resources.evidence import Evidence, WallClock
 
 
 @dataclass(frozen=True)
 class Check:
-    """A check: `judge` takes the engine and the ids of the runs that were just touched, None for all."""
+    """A check: `judge` is about the whole root, `after_work` about runs that were just touched, by their ids.
+
+    Without the latter it waits for the night.
+    """
 
     name: str
     asset: str
     meaning: str
     severity: AssetCheckSeverity
-    judge: Callable[[Engine, Iterable[str] | None], Judgement]
+    judge: Callable[[Engine], Judgement]
+    after_work: Callable[[Engine, Sequence[str]], Judgement] | None
 
 
-def _logs(engine: Engine, touched: Iterable[str] | None) -> Judgement:
-    if touched is None:
-        judgement = with_findings(engine, every_log_verifies(engine))
-    else:
-        judgement = logs_are_sound_after_work(engine, touched)
-    if judgement.runs:
-        record_incidents(engine, judgement.runs)
+def _every_log(engine: Engine) -> Judgement:
+    return _recorded(engine, with_findings(engine, every_log_verifies(engine)))
+
+
+def _touched_logs(engine: Engine, touched: Sequence[str]) -> Judgement:
+    return _recorded(engine, logs_are_sound_after_work(engine, touched))
+
+
+def _seals(engine: Engine) -> Judgement:
+    return _recorded(engine, seals_hold(engine))
+
+
+def _newest_seal(engine: Engine, _: Sequence[str]) -> Judgement:
+    return _recorded(engine, seals_are_recent(engine))
+
+
+def _files(engine: Engine) -> Judgement:
+    from countersign.sampling.verification import check_samples  # noqa: PLC0415  (brings pyarrow; definitions load without)
+
+    return _recorded(engine, files_hold(engine.root, check_samples(engine.root)))
+
+
+def _recorded(engine: Engine, judgement: Judgement) -> Judgement:
+    """A judgement whose incidents are findings now."""
+    record_incidents(engine, judgement.runs)
+    record_root_incidents(engine, judgement.faults)
     return judgement
 
 
@@ -63,6 +86,7 @@ CHECKS = (
         "grounding_gate",
         "No run is blocked, unless a corrected one has superseded it.",
         AssetCheckSeverity.WARN,
+        nothing_blocked,
         lambda engine, _: nothing_blocked(engine),
     ),
     Check(
@@ -70,6 +94,7 @@ CHECKS = (
         "change_record",
         "read = opened + already known + refused + out of scope, for the latest reading of every source.",
         AssetCheckSeverity.ERROR,
+        totals_reconcile,
         lambda engine, _: totals_reconcile(engine),
     ),
     Check(
@@ -77,6 +102,7 @@ CHECKS = (
         "change_record",
         "Every deployment in scope is named by a change that no other supersedes; one that is not skipped the process.",
         AssetCheckSeverity.ERROR,
+        every_deployment_has_a_change,
         lambda engine, _: every_deployment_has_a_change(engine),
     ),
     Check(
@@ -84,6 +110,7 @@ CHECKS = (
         "finding",
         "No clock runs whose time is used up: every sign-off and observation that is due was given.",
         AssetCheckSeverity.WARN,
+        no_clock_overdue,
         lambda engine, _: no_clock_overdue(engine),
     ),
     Check(
@@ -93,16 +120,28 @@ CHECKS = (
         "just touched and those of failed runs, or all of them when this check failed the last time. A failure is a "
         "control incident, SEV-1: see ESCALATION.md.",
         AssetCheckSeverity.ERROR,
-        _logs,
+        _every_log,
+        _touched_logs,
     ),
     Check(
         "seals_hold",
         "audit_log",
         "Every seal is signed, goes on from the one before, and is true of register and findings; and nothing has "
-        "waited for one for 25 hours, which is all that is judged right after work. Passes where nothing was ever "
-        "sealed.",
+        "waited for one for 25 hours, which is all that is judged right after work. A failure is a finding: SEV-1, or "
+        "SEV-2 where only a seal is late.",
         AssetCheckSeverity.ERROR,
-        lambda engine, touched: seals_hold(engine) if touched is None else seals_are_recent(engine),
+        _seals,
+        _newest_seal,
+    ),
+    Check(
+        "files_hold",
+        "audit_log",
+        "Every dataset, version, extract and attachment is the one that its name or the register says, private and no "
+        "link, and every sample follows again from its population, seed and results. Judged every night. A failure is "
+        "a finding, SEV-1.",
+        AssetCheckSeverity.ERROR,
+        _files,
+        None,
     ),
 )
 
@@ -115,7 +154,7 @@ def asset_checks() -> list[AssetChecksDefinition]:
 def _standing(check: Check) -> AssetChecksDefinition:
     @asset_check(asset=check.asset, name=check.name, description=check.meaning, blocking=False)
     def standing(evidence: Evidence, clock: WallClock) -> AssetCheckResult:
-        judgement = check.judge(evidence.engine(clock), None)
+        judgement = check.judge(evidence.engine(clock))
         return AssetCheckResult(
             passed=judgement.passed,
             severity=check.severity,
@@ -133,7 +172,12 @@ def log_evaluations(context: OpExecutionContext, engine: Engine, touched: Iterab
     """
     runs = list(touched)
     for check in CHECKS:
-        judgement = check.judge(engine, None if _failed_last(context.instance, check) else runs)
+        if _failed_last(context.instance, check):
+            judgement = check.judge(engine)
+        elif check.after_work:
+            judgement = check.after_work(engine, runs)
+        else:
+            continue
         evaluation = AssetCheckEvaluation(
             asset_key=AssetKey(check.asset),
             check_name=check.name,

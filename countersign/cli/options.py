@@ -1,12 +1,13 @@
 """Options that every command has, and what they open."""
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from countersign.cli.output import say
+from countersign.clocks.instant import parse_instant
 from countersign.environment import default_policy, default_root
 from countersign.evidence.index import Index
 from countersign.evidence.register import Register
@@ -53,6 +54,14 @@ def month_of(text: str) -> date:
         return date.fromisoformat(f"{text}-01")
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not a month as YYYY-MM") from error
+
+
+def instant_of(text: str, option: str) -> datetime:
+    """An instant, as an option gives it."""
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}: {error}", param_hint=option) from error
 
 
 def open_engine(root: Path, policy: Path) -> Engine:

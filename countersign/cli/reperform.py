@@ -16,9 +16,10 @@ from countersign.controls.model.opening import open_model
 from countersign.environment import utc_now
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.differences import record_differences
+from countersign.runs.account import Registered
 from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.reperformance import LiveOutcome, Outcome, Reperformed, Reperformer
-from countersign.runs.verification import Registered, RunFault
+from countersign.runs.verification import RunFault
 
 
 def reperform(

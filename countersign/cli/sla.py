@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_existing
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, instant_of, open_existing
 from countersign.cli.output import print_json, print_lines, print_table, say
 from countersign.clocks.allowance import ClockKind, Pause, Tier
 from countersign.clocks.business import BusinessTime
 from countersign.clocks.clock import deadline
-from countersign.clocks.instant import from_micros, parse_instant, stamp
+from countersign.clocks.instant import from_micros, stamp
 from countersign.clocks.zones import TZDATA_VERSION, zone_of
 from countersign.evidence.indexed import IndexedClock
 from countersign.findings.pausing import pause as let_stand
@@ -45,7 +45,7 @@ def due(
     as_json: Json = False,
 ) -> None:
     """Print when a clock that starts at a time is due."""
-    started, pauses = _instant(start, "--from"), [_pause(text) for text in pause or []]
+    started, pauses = instant_of(start, "--from"), [_pause(text) for text in pause or []]
     loaded = load_policy(policy)
     calendar = load_calendar(loaded, policy) if calendar_file is None else read_calendar(calendar_file)
     allowance = loaded.allowance(kind, tier)
@@ -211,14 +211,7 @@ def _pause(text: str) -> Pause:
     begin, slash, end = text.partition("/")
     if not slash:
         raise typer.BadParameter(f"{text!r} is not FROM/TO", param_hint="--pause")
-    pause = Pause(_instant(begin, "--pause"), ended := _instant(end, "--pause"), "asked for", "command line")
+    pause = Pause(instant_of(begin, "--pause"), ended := instant_of(end, "--pause"), "asked for", "command line")
     if ended < pause.begin:
         raise typer.BadParameter(f"{text!r} ends before it begins", param_hint="--pause")
     return pause
-
-
-def _instant(text: str, option: str) -> datetime:
-    try:
-        return parse_instant(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r}: {error}", param_hint=option) from error

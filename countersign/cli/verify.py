@@ -1,6 +1,6 @@
 """`verify`: whether the evidence still says what it said, and how far to believe the answer.
 
-What is wrong with a run becomes a finding, where the root can be written.
+What is wrong with a run or with the root becomes a finding, where the root can be written.
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from typing import Annotated
 
 import typer
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_index
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, instant_of, open_index
 from countersign.cli.output import print_json, print_lines, print_table, progress
 from countersign.environment import utc_now
 from countersign.errors import CountersignError, EvidenceError
 from countersign.evidence.root import EvidenceRoot
-from countersign.findings.incidents import record_faults
+from countersign.findings.incidents import record_faults, record_root_faults
 from countersign.findings.verification import check_findings
 from countersign.runs.adoption import ConfigurationDesk
-from countersign.runs.verification import RunFault, Verified, Verifier
+from countersign.runs.verification import RunFault, Verified, Verifier, of_root
 from countersign.sampling.verification import check_samples
 
 _TRUST = {
@@ -38,28 +38,30 @@ def verify(
     genesis: Annotated[
         str | None, typer.Option(help="The digest of the first configuration, as somebody else kept it.")
     ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="When a copy was made, 2026-11-23T14:00:00Z: a seal is late as of then, not now.")
+    ] = None,
     root: Root = ROOT,
     policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
     """Verify logs against their chain, register and seals, and all that can be decided again.
 
-    Exit 1 on any fault, 2 where there is nothing to verify. A fault of a run is recorded as a finding, SEV-1, unless
-    nothing can be written here, as on a read-only copy.
+    Exit 1 on any fault, 2 where there is nothing to verify. A fault is recorded as a finding, SEV-1, unless nothing can
+    be written here, as on a read-only copy, or the root was held against something from outside.
     """
     if run_id is not None and everything:
         raise typer.BadParameter("name one run or --all, not both")
     with progress("verifying") as advance:
-        verifier = Verifier(
-            Path(root), allowed_signers=allowed_signers, witness=witness, genesis=genesis, now=utc_now()
-        )
+        now = instant_of(as_of, "--as-of") if as_of else utc_now()
+        verifier = Verifier(Path(root), allowed_signers=allowed_signers, witness=witness, genesis=genesis, now=now)
         verified = verifier.verify([run_id] if run_id else None, advance)
     if run_id is None and all(fault.kind != "register" for fault in verified.faults):
         evidence = EvidenceRoot(root)
         beside = (*check_findings(evidence), *check_samples(evidence))
-        found = [RunFault(None, one.kind, one.where, one.detail) for one in beside]
-        verified = replace(verified, faults=[*verified.faults, *found])
-    findings, unrecorded = _record(root, verified.faults)
+        verified = replace(verified, faults=[*verified.faults, *map(of_root, beside)])
+    from_outside = (allowed_signers, witness, genesis) != (None, None, None)
+    findings, unrecorded = _record(root, verified.faults, from_outside=from_outside)
     if as_json:
         faults = [
             {"run_id": fault.run_id, "kind": fault.kind, "where": fault.where, "detail": fault.detail}
@@ -100,19 +102,25 @@ def verify(
         raise typer.Exit(1)
 
 
-def _record(root: Path, faults: Sequence[RunFault]) -> tuple[list[str], str | None]:
-    """The findings of runs that are at fault, and why there is none of any where that is so."""
+def _record(root: Path, faults: Sequence[RunFault], *, from_outside: bool) -> tuple[list[str], str | None]:
+    """The findings of what is at fault, and why there is none of any where that is so.
+
+    What seems wrong with a root when it is held against something `from_outside` may be wrong with that instead.
+    """
     first = {fault.run_id: fault.kind for fault in reversed(faults) if fault.run_id is not None}
-    if not first:
-        return [], "no fault is a run's own: keep this answer, it is the record" if faults else None
+    beside = [] if from_outside else [fault.as_of_root() for fault in faults if fault.run_id is None]
+    if not faults:
+        return [], None
     if not EvidenceRoot(root).writable:
         return [], f"{root} cannot be written; verify the root itself, too"
     try:
         evidence, index = open_index(root)
-        runs = index.runs(first).values()
-        return record_faults(evidence, ConfigurationDesk(root).in_force(), first, runs), None
+        in_force = ConfigurationDesk(root).in_force()
+        ids = record_root_faults(evidence, in_force, beside)
+        ids += record_faults(evidence, in_force, first, index.runs(first).values()) if first else []
     except (CountersignError, OSError) as error:
         return [], str(error)
+    return ids, None if ids else "what a crash leaves, or differs from what was given, is no finding: keep this answer"
 
 
 def _caveats(verified: Verified) -> list[str]:

@@ -1,15 +1,19 @@
 """What lies in a root beside its logs: every file private, no link, and the content that its name or the register says.
 
-What belongs here: files against digests. What does not: what a dataset's rows mean (`runs/published`), chains, seals.
+What belongs here: files against digests. A dataset is replaced while work goes on, so one that seems wrong is looked at
+again under its lock. What does not belong here: what a dataset's rows mean (`runs/published`), chains, seals.
 """
 
 import os
 import re
 import stat
 from collections.abc import Container, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
+from countersign.evidence import durable
 from countersign.evidence.durable import digest_of_file
+from countersign.evidence.register import Register
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault
 
@@ -38,11 +42,28 @@ def check_contents(
 
 def check_dataset(root: EvidenceRoot, asset: str, day: str, digest: str) -> Iterator[RootFault]:
     """Whether a dataset file is the one that the register names."""
-    path = root.datasets / asset / f"day={day}.parquet"
+    path = root.dataset(asset, day)
     if not path.is_file():
         yield RootFault("dataset_missing", str(path), "a file; the next materialisation of its day rebuilds it")
     elif digest_of_file(path) != digest:
         yield RootFault("dataset_differs", str(path), f"the SHA-256 that the register knows, {digest}")
+
+
+def check_dataset_again(root: EvidenceRoot, asset: str, day: str) -> Iterator[RootFault]:
+    """Whether a dataset file is the one that the register names last, while nobody replaces it."""
+    path = root.dataset(asset, day)
+    with durable.alone(lock_of(path)) if os.access(path.parent, os.W_OK) else nullcontext():
+        named = [
+            line.data["digest"]
+            for line in Register(root).records()
+            if line.event == "dataset" and (line.data["asset"], line.data["day"]) == (asset, day)
+        ]
+        yield from check_dataset(root, asset, day, named[-1])
+
+
+def lock_of(dataset: Path) -> Path:
+    """The file that whoever replaces a day's dataset locks."""
+    return dataset.with_name(f".{dataset.name}.lock")
 
 
 def check_files(root: EvidenceRoot, files: Mapping[str, str]) -> Iterator[RootFault]:

@@ -3,12 +3,11 @@
 What belongs here: merging rows into a day's file, durably and in bounded memory. What does not: what a row says.
 """
 
-import fcntl
 import os
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 from countersign.errors import EvidenceError
 from countersign.evidence import durable
 from countersign.evidence.columns import Column
+from countersign.evidence.contents import lock_of
 from countersign.evidence.lines import Draft
 from countersign.evidence.root import EvidenceRoot
 
@@ -61,11 +61,12 @@ class Dataset:
     def __init__(self, root: EvidenceRoot, asset: str, schema: pa.Schema) -> None:
         self.asset = asset
         self.schema = schema
+        self._root = root
         self._folder = root.datasets / asset
 
     def path(self, day: date) -> Path:
         """The file of an intake day."""
-        return self._folder / f"day={day.isoformat()}.parquet"
+        return self._root.dataset(self.asset, day.isoformat())
 
     def batch(self, rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:
         """Rows as one Arrow batch of the schema."""
@@ -120,16 +121,10 @@ class Dataset:
         data = {"asset": self.asset, "day": day.isoformat(), "digest": digest, "rows": rows}
         return Draft("dataset", "countersign", data)
 
-    @contextmanager
-    def locked(self, day: date) -> Iterator[None]:
+    def locked(self, day: date) -> AbstractContextManager[None]:
         """One writer of a day's file at a time."""
         durable.make_folder(self._folder)
-        handle = os.open(self._folder / f".{self.path(day).name}.lock", os.O_RDWR | os.O_CREAT, durable.FILE_MODE)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
+        return durable.alone(lock_of(self.path(day)))
 
     def _old_groups(self, path: Path) -> Iterator[pa.Table]:
         """The rows of a file as they are."""

@@ -92,6 +92,10 @@ class EvidenceRoot:
         """The one file of a run."""
         return Path(f"{self.path}/runs/{day.year:04}/{day.month:02}/{day.day:02}/{run_id}/{LOG}")
 
+    def dataset(self, asset: str, day: str) -> Path:
+        """The file of an asset and an intake day (ISO 8601)."""
+        return self.datasets / asset / f"day={day}.parquet"
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A private folder for what is being fetched, gone afterwards; what is kept from it is moved out."""

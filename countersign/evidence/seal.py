@@ -7,12 +7,10 @@ A statement is RFC 8785 bytes. `range` are the roots of the perfect subtrees ove
 `root` follows and from which the next seal goes on without reading the lines before.
 """
 
-import fcntl
 import hashlib
-import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +19,7 @@ import rfc8785
 
 from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import TamperedError
-from countersign.evidence.durable import FILE_MODE
+from countersign.evidence import durable
 from countersign.evidence.lines import ZERO
 from countersign.evidence.merkle import CompactRange
 from countersign.evidence.root import EvidenceRoot
@@ -147,15 +145,9 @@ def timestamp_path(root: EvidenceRoot, number: int) -> Path:
     return root.seals / f"{number:06}.tsr"
 
 
-@contextmanager
-def sealing_alone(root: EvidenceRoot) -> Iterator[None]:
+def sealing_alone(root: EvidenceRoot) -> AbstractContextManager[None]:
     """Nobody else adds to the seals of this root, or judges them, meanwhile."""
-    handle = os.open(root.seals / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+    return durable.alone(root.seals / ".lock")
 
 
 def seal_numbers(root: EvidenceRoot) -> list[int]:

@@ -40,11 +40,15 @@ _EVENT = b'{"prev":"'
 
 @dataclass(frozen=True, slots=True)
 class RootFault:
-    """Something wrong with a root, by name: `where` is a file or a line, `detail` says what was expected."""
+    """Something wrong with a root, by name: `where` is a file or a line, `detail` says what was expected.
+
+    `at` is when it went wrong, for what a clock alone makes wrong.
+    """
 
     kind: str
     where: str
     detail: str
+    at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -120,21 +124,19 @@ def check_seals(
     _count_witnesses(sealed, root, by_number, register, allowed_signers)
     if witness is not None:
         _against_witness(sealed, seals, witness)
-    if seals and now is not None and (late := _late(root, register.uncovered, now)) is not None:
+    if now is not None and (late := _late(root, register.uncovered, now)) is not None:
         sealed.faults.append(late)
     return sealed
 
 
 def latest_is_late(root: EvidenceRoot, now: datetime) -> RootFault | None:
-    """The fault of lines that have waited too long for a seal, found from the newest seal on; None in a root without.
+    """The fault of lines that have waited too long for a seal, found from the newest seal on, or from the first line.
 
     Raises TamperedError where that seal is none.
     """
     numbers = seal_numbers(root)
-    if not numbers:
-        return None
     with ChainFile(root.register).reading() as file:
-        file.seek(read_seal(root, numbers[-1]).register.size)
+        file.seek(read_seal(root, numbers[-1]).register.size if numbers else 0)
         events = (said for line in file if line.startswith(_EVENT) and (said := parse_line(line)) is not None)
         waiting = next((said["ts"] for said in events if _is_event(said) and said["event"] not in _NOTES), None)
     return _late(root, waiting, now)
@@ -283,7 +285,7 @@ def _late(root: EvidenceRoot, since: str | None, now: datetime) -> RootFault | N
     if since is None or parse_instant(since) >= now - LATEST:
         return None
     detail = f"a seal over what the register says since {since}; `countersign seal` makes one"
-    return RootFault("seal_late", str(root.seals), detail)
+    return RootFault("seal_late", str(root.seals), detail, parse_instant(since) + LATEST)
 
 
 def _count_witnesses(

@@ -1,26 +1,35 @@
-"""Integrity incidents: a log that does not verify is a finding of its own, SEV-1.
+"""Integrity incidents: a log that does not verify is a finding of its own, SEV-1, and so is a seal or another file.
 
-What belongs here: saying what is wrong with the runs that a check has found, and judging the findings themselves. The
-same log spoiled otherwise is another incident, so what is wrong there now is part of what one is about.
+What belongs here: saying what is wrong with the runs and files that a check has found, and judging the findings
+themselves. The same log or file spoiled otherwise is another incident, so what is there now is part of what one is
+about. What a crash leaves and the next pass mends is none.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from pathlib import Path
 
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
-from countersign.errors import CountersignError, TamperedError
+from countersign.errors import CountersignError, EvidenceError, TamperedError
+from countersign.evidence.durable import digest_of_file
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog
 from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.seals import RootFault
 from countersign.findings.finding import Occurrence
 from countersign.findings.hands import hands_of, roster_ids
 from countersign.findings.log import FindingsLog
-from countersign.findings.occurrences import integrity_incident
+from countersign.findings.occurrences import integrity_incident, late_seal, root_incident
 from countersign.findings.verification import check_findings
 from countersign.runs.daywork import Judgement
 from countersign.runs.engine import Engine
 from countersign.runs.versions import Versions
+
+# what a crash between two writes leaves, or a mode that `chmod` mends
+_MENDED = frozenset(
+    ("seal_unfinished", "dataset_unregistered", "file_unregistered", "findings_unregistered", "permissions")
+)
 
 
 def record_incidents(engine: Engine, run_ids: Iterable[str]) -> list[str]:
@@ -48,12 +57,41 @@ def record_faults(
     A log that is whole can be wrong all the same, as where its gate decision does not follow. Raises TamperedError
     where `findings.jsonl` is itself at fault, and whatever keeps the root from being written.
     """
-    if fault := next(check_findings(root), None):
-        raise TamperedError(f"{fault.where} is itself at fault ({fault.kind}); restore it from a copy")
+    _require_sound(root)
     now = clock()
     wrong = [(run, _fault(root, run) or f"{faults[run.run_id]}, at {run.head[:16]}") for run in runs]
     incidents = [_incident(root, in_force, run, fault, now) for run, fault in wrong]
     FindingsLog(root, clock=clock, entropy=entropy).open(incidents)
+    return [incident.id for incident in incidents]
+
+
+def record_root_incidents(engine: Engine, faults: Iterable[RootFault]) -> list[str]:
+    """A finding for each of these faults that no crash explains; returns every id.
+
+    None where register or findings are themselves at fault: nothing is written into such a file.
+    """
+    try:
+        return record_root_faults(engine.root, engine.current, faults, clock=engine.clock, entropy=engine.entropy)
+    except EvidenceError:
+        return []
+
+
+def record_root_faults(
+    root: EvidenceRoot,
+    in_force: Versions,
+    faults: Iterable[RootFault],
+    *,
+    clock: Clock = utc_now,
+    entropy: Entropy = random_bytes,
+) -> list[str]:
+    """A finding for each of these faults that no crash explains; returns every id.
+
+    Raises TamperedError where `findings.jsonl` is itself at fault, and whatever keeps the root from being written.
+    """
+    incidents = [_of_root(root, in_force, fault, clock()) for fault in faults if fault.kind not in _MENDED]
+    if incidents:
+        _require_sound(root)
+        FindingsLog(root, clock=clock, entropy=entropy).open(incidents)
     return [incident.id for incident in incidents]
 
 
@@ -64,6 +102,25 @@ def with_findings(engine: Engine, logs: Judgement) -> Judgement:
         return logs
     says = f"findings.jsonl is not what it was: SEV-1, see ESCALATION.md; {logs.says}"
     return Judgement(False, says, (*faults, *logs.rows), logs.runs)
+
+
+def _require_sound(root: EvidenceRoot) -> None:
+    if fault := next(check_findings(root), None):
+        raise TamperedError(f"{fault.where} is itself at fault ({fault.kind}); restore it from a copy")
+
+
+def _of_root(root: EvidenceRoot, in_force: Versions, fault: RootFault, now: datetime) -> Occurrence:
+    if fault.at is not None:
+        return late_seal(fault.at, in_force.policy)
+    return root_incident(_subject(root, fault), now, in_force.policy)
+
+
+def _subject(root: EvidenceRoot, fault: RootFault) -> str:
+    """What is wrong, where, and what lies there now; a name of a file that somebody chose stays on its line."""
+    path = Path(fault.where)
+    now = f", now {digest_of_file(path)[:16]}" if path.is_file() and not path.is_symlink() else ""
+    where = fault.where.removeprefix(f"{root.path}/")
+    return f"{fault.kind} at {where if where.isprintable() else ascii(where)}{now}"
 
 
 def _incident(root: EvidenceRoot, in_force: Versions, run: IndexedRun, fault: str, now: datetime) -> Occurrence:

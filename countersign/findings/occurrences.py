@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 
 from countersign.clocks.allowance import ClockKind
-from countersign.clocks.instant import hours_after
+from countersign.clocks.instant import hours_after, stamp
 from countersign.evidence.indexed import IndexedClock
 from countersign.findings.finding import FindingKind, Occurrence, Severity
 from countersign.policy import Policy, Role
@@ -47,6 +47,20 @@ def integrity_incident(
     due = hours_after(seen_at, policy.escalation.dispose_within_hours)
     kind, subject, owner = FindingKind.INTEGRITY_INCIDENT, f"audit_log, {fault}", "control_owner"
     return Occurrence(kind, subject, Severity.SEV_1, owner, run_id, system, tuple(hands), seen_at, due)
+
+
+def root_incident(fault: str, seen_at: datetime, policy: Policy) -> Occurrence:
+    """A seal or another file of the root that is not what it was; whose hand it was no log says."""
+    due = hours_after(seen_at, policy.escalation.dispose_within_hours)
+    kind = FindingKind.INTEGRITY_INCIDENT
+    return Occurrence(kind, fault, Severity.SEV_1, "control_owner", None, None, (), seen_at, due)
+
+
+def late_seal(late_at: datetime, policy: Policy) -> Occurrence:
+    """What happened has waited for a seal for too long, as of an instant; the next seal covers it too late."""
+    due = hours_after(late_at, policy.escalation.dispose_within_hours)
+    kind, subject = FindingKind.INTEGRITY_INCIDENT, f"no seal by {stamp(late_at)}"
+    return Occurrence(kind, subject, Severity.SEV_2, "control_owner", None, None, (), late_at, due)
 
 
 def early_deletion(path: str, gone_at: datetime, policy: Policy) -> Occurrence:

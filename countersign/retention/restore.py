@@ -23,10 +23,11 @@ from countersign.retention.keep import Archive, alone, scratch_in
 from countersign.retention.ledger import HALVES
 from countersign.retention.store import RetentionStore
 from countersign.retention.unpack import TREE, About, Unpacked, unpack, unpacked
+from countersign.runs.account import read_account
 from countersign.runs.approvals import ACTOR
 from countersign.runs.erasure import take_out
 from countersign.runs.published import Published
-from countersign.runs.verification import RunFault, Verifier, read_account
+from countersign.runs.verification import RunFault, Verifier
 
 _PIECE = 1 << 20
 

@@ -16,6 +16,7 @@ from countersign.errors import CountersignError, SourceError
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
 from countersign.evidence.register import IntakeTotals, KeptExtract
+from countersign.evidence.seals import RootFault
 from countersign.runs.engine import CHUNK, STAGES, Engine, Outcome, Progress, chunks
 from countersign.runs.intake import record_broken_source, take_in
 
@@ -134,12 +135,16 @@ def needs_somebody(engine: Engine, day: date | None = None) -> list[Needed]:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a check says, with a table of day or source and finding; `runs` are the ids of those that failed it."""
+    """What a check says, with a table of day or source and finding.
+
+    `runs` are the ids of those that failed it, `faults` what is wrong with the root itself.
+    """
 
     passed: bool
     says: str
     rows: tuple[tuple[str, str], ...] = ()
     runs: tuple[str, ...] = ()
+    faults: tuple[RootFault, ...] = ()
 
 
 def nothing_blocked(engine: Engine) -> Judgement:

@@ -18,11 +18,12 @@ from countersign.errors import CountersignError, EvidenceError, ModelUnavailable
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.policy.model import ModelSpec
+from countersign.runs.account import Registered
 from countersign.runs.engine import chunks
 from countersign.runs.replay import Difference, replay
 from countersign.runs.state import RunState
 from countersign.runs.timing import Timing
-from countersign.runs.verification import Registered, RunFault, Verifier
+from countersign.runs.verification import RunFault, Verifier
 from countersign.runs.versions import VersionStore
 
 _TOGETHER = 1000

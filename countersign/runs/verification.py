@@ -16,12 +16,13 @@ from countersign.controls import gate
 from countersign.controls.model.combined import claims_of, read
 from countersign.controls.quote import fold_quote
 from countersign.errors import CountersignError, EvidenceError, TamperedError, UnknownRunError
-from countersign.evidence.contents import check_contents, check_dataset, check_files, orphaned_blobs
+from countersign.evidence.contents import check_dataset, check_dataset_again, orphaned_blobs
 from countersign.evidence.lines import ZERO, Entry
 from countersign.evidence.log import AuditLog, Trust
 from countersign.evidence.register import Register
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault, Sealed, check_seals
+from countersign.runs.account import Account, Registered, faults_of_files, read_account
 from countersign.runs.approvals import Done, why_not_by_two
 from countersign.runs.attestation import Attestations
 from countersign.runs.consent import adoption_faults
@@ -37,84 +38,20 @@ from countersign.runs.workpaper import workpaper_event
 
 @dataclass(frozen=True, slots=True)
 class RunFault:
-    """Something wrong, by name: `where` is a file or a line, `detail` says what was expected."""
+    """Something wrong, by name: `where` is a file or a line, `detail` says what was expected.
+
+    `at` is when it went wrong, for what a clock alone makes wrong.
+    """
 
     run_id: str | None
     kind: str
     where: str
     detail: str
+    at: datetime | None = None
 
-
-@dataclass(slots=True)
-class Registered:
-    """What the register says of a run, and the number of the line that says it."""
-
-    run_id: str
-    digest: str
-    day: date
-    configuration: str
-    in_force: str
-    head: str = ZERO
-    status: str = ""
-    line: int = 0
-    deployed_at: str | None = None
-    clean: bool | None = None
-    heads: list[tuple[str, datetime]] = field(default_factory=list)
-
-    def saw(self, head: str, order: Mapping[str, int]) -> datetime | None:
-        """When the register first knew what follows a head of the log; `order` numbers the log's heads."""
-        after = order.get(head, len(order))
-        return next((at for known, at in self.heads if order.get(known, -1) > after), None)
-
-
-@dataclass(slots=True)
-class Account:
-    """What the register says: runs by id, and by asset and day the dataset's digest and the line that says it.
-
-    `files` are others that it names by their path, each with its digest.
-    """
-
-    runs: dict[str, Registered] = field(default_factory=dict)
-    genesis: str = ""
-    in_force: str = ""
-    datasets: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
-    erasures: Erasures = field(default_factory=Erasures)
-    files: dict[str, str] = field(default_factory=dict)
-
-    def published(self) -> dict[str, dict[str, set[str]]]:
-        """By day and asset, the runs that were there when its file was registered last."""
-        days: dict[str, list[Registered]] = {}
-        for run in self.runs.values():
-            days.setdefault(run.day.isoformat(), []).append(run)
-        found: dict[str, dict[str, set[str]]] = {}
-        for (asset, day), (_, line) in self.datasets.items():
-            found.setdefault(day, {})[asset] = {run.run_id for run in days.get(day, ()) if run.line < line}
-        return found
-
-
-def read_account(register: Register) -> Account:
-    """What the register's own lines say. Raises TamperedError for a broken register."""
-    account = Account()
-    for entry in register.records():
-        data = entry.data
-        account.erasures.take(entry, account.in_force)
-        account.files.update(data.get("files", {}))
-        if entry.event in ("root_opened", "configuration_adopted"):
-            account.in_force = data["configuration"]
-            account.genesis = account.genesis or account.in_force
-        elif entry.event == "dataset":
-            account.datasets[data["asset"], data["day"]] = (data["digest"], entry.line)
-        elif entry.event == "run_opened":
-            day = date.fromisoformat(data["day"])
-            opened = Registered(data["run_id"], data["digest"], day, data["configuration"], account.in_force)
-            opened.line, opened.deployed_at = entry.line, data["deployed_at"]
-            account.runs[data["run_id"]] = opened
-        elif entry.event in ("run_head", "run_closed", "signed_off", "breached") and "head" in data:
-            run = account.runs[data["run_id"]]
-            run.head, run.line = data["head"], entry.line
-            run.heads.append((data["head"], parse_instant(entry.ts)))
-            run.status, run.clean = data.get("status", run.status), data.get("clean", run.clean)
-    return account
+    def as_of_root(self) -> RootFault:
+        """A fault that is no run's own, as the rooms below know it."""
+        return RootFault(self.kind, self.where, self.detail, self.at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +112,11 @@ class Verifier:
             return Verified(0, faults)
         known = account.runs
         if run_ids is None:
-            erased = {digest for done in account.erasures.done for digest in done.act.on["digests"]}
-            faults += map(_of_root, check_contents(self._root, account.datasets, erased))
-            faults += map(_of_root, check_files(self._root, account.files))
+            faults += map(of_root, faults_of_files(self._root, account))
             faults += self._unregistered(known)
         chosen = ground.chosen(run_ids or known, self._root.path)
         days = None if run_ids is None else {run.day.isoformat() for run in chosen}
-        faults += map(_of_root, self._take_out_unsound(account, days))
+        faults += map(of_root, self._take_out_unsound(account, days))
         registered = account.published()
         for day, runs in groupby(chosen, key=lambda run: run.day):
             published = Published(self._root, day)
@@ -193,7 +128,8 @@ class Verifier:
                 if progress:
                     progress(1)
             there = registered.get(day.isoformat(), {})
-            faults += map(_of_root, published.compare(there, whole=run_ids is None))
+            wrong_rows = list(published.compare(there, whole=run_ids is None))
+            faults += map(of_root, self._of_sound(wrong_rows, account, day) if wrong_rows else ())
         trust = min((_vouched(ground.sealed, run) for run in chosen), key=_STRENGTH.index, default=_STRENGTH[0])
         demo = len(self._attestations.demo)
         ids = {run.run_id for run in chosen}
@@ -205,10 +141,10 @@ class Verifier:
     def ground(self) -> "Ground":
         """What runs stand on: seals, register and configurations, and everything that is wrong with these."""
         sealed = check_seals(self._root, allowed_signers=self._allowed_signers, witness=self._witness, now=self._now)
-        faults = [_of_root(fault) for fault in sealed.faults]
+        faults = [of_root(fault) for fault in sealed.faults]
         try:
             account = read_account(self._register)
-        except (EvidenceError, KeyError, ValueError, TypeError) as error:
+        except EvidenceError as error:
             return Ground(None, sealed, [RunFault(None, "register", str(self._root.register), str(error)), *faults])
         self._attestations.in_force = account.in_force
         self._erasures = account.erasures
@@ -240,9 +176,15 @@ class Verifier:
     def _take_out_unsound(self, account: Account, days: set[str] | None) -> Iterator[RootFault]:
         """Datasets, of these days or all, whose file is not the registered one: their rows are not looked at."""
         for (asset, day), (digest, _) in list(account.datasets.items()):
-            for fault in check_dataset(self._root, asset, day, digest) if days is None or day in days else ():
+            if (days is None or day in days) and any(check_dataset(self._root, asset, day, digest)):
                 del account.datasets[asset, day]
-                yield fault
+                yield from check_dataset_again(self._root, asset, day)
+
+    def _of_sound(self, wrong: list[RootFault], account: Account, day: date) -> Iterator[RootFault]:
+        """Faults of a day's rows, but for a file that was replaced meanwhile: its rows are of logs not read here."""
+        yield from self._take_out_unsound(account, {day.isoformat()})
+        left = {str(self._root.dataset(asset, at)) for asset, at in account.datasets if at == day.isoformat()}
+        yield from (fault for fault in wrong if fault.where in left)
 
     def _unregistered(self, known: dict[str, Registered]) -> Iterator[RunFault]:
         """Logs that lie in the root and that the register does not know there."""
@@ -379,8 +321,9 @@ def _vouched(sealed: Sealed, run: Registered) -> Trust:
     return "seal" if run.line <= sealed.lines else "register"
 
 
-def _of_root(fault: RootFault) -> RunFault:
-    return RunFault(None, fault.kind, fault.where, fault.detail)
+def of_root(fault: RootFault) -> RunFault:
+    """A fault that is no run's own."""
+    return RunFault(None, fault.kind, fault.where, fault.detail, fault.at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,10 @@ Order of writes: files → register line. Until the register names them, files o
 freeze replaces them; from then on nothing changes them. Locks in the order month, register.
 """
 
-import fcntl
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -192,13 +190,7 @@ def _rows(folder: Path, assembly: Assembly) -> Iterator[tuple[Assembly, Iterator
         yield assembly, iter(pa.ipc.open_stream(file))
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path) -> AbstractContextManager[None]:
     """One freeze of a month at a time."""
     durable.make_folder(folder)
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, durable.FILE_MODE)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+    return durable.alone(folder / ".lock")

@@ -1,10 +1,11 @@
 """Somebody signs between the look at the register and the check of the log: that is no fault."""
 
+from countersign.runs.account import read_account
 from countersign.runs.engine import Engine
 from countersign.runs.intake import take_in_one
 from countersign.runs.published import Published
 from countersign.runs.sign_offs import SignOffDesk
-from countersign.runs.verification import Verifier, read_account
+from countersign.runs.verification import Verifier
 from tests.conftest import PayloadFactory
 
 
