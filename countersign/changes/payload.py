@@ -217,8 +217,13 @@ class Payload:
 
     @property
     def run_id(self) -> str:
-        """`change-` and the first 16 hexadecimal digits of the digest."""
-        return f"{WORKFLOW}-{self.digest[:16]}"
+        """The id of the one run that this payload has."""
+        return run_id_of(self.digest)
+
+
+def run_id_of(digest: str) -> str:
+    """`change-` and the first 16 hexadecimal digits of a payload's digest."""
+    return f"{WORKFLOW}-{digest[:16]}"
 
 
 def payload_schema() -> dict[str, Any]:

@@ -25,7 +25,7 @@ _EVENT = b'{"prev":"'
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The end of a chained file: SHA-256 and number of its last event, size in bytes.
+    """The end of a chained file: SHA-256, number and instant of its last event, size in bytes.
 
     `whole` is False where the end is not that of a finished write, so that only a full scan can tell what it is.
     """
@@ -34,6 +34,7 @@ class Tail:
     seq: int
     size: int
     whole: bool = True
+    ts: str = ""
 
 
 class ChainFile:
@@ -95,7 +96,7 @@ class ChainFile:
             scan = self.scan(file)
             scan.judge()
             raise_for(self.path, scan)
-            return Tail(scan.head, scan.seq, tail.size, whole=False)
+            return Tail(scan.head, scan.seq, tail.size, whole=False, ts=scan.ts)
 
     def append(self, event: str, actor: str, /, **data: Any) -> str:
         """Append one event durably and return the new head."""
@@ -156,7 +157,9 @@ class ChainFile:
         self._guard({ZERO, *(entry.head for entry in entries if entry is not scan.incomplete)})
         voids = [scan.incomplete.seq] if scan.incomplete else []
         draft = Draft("recovered", "countersign", {"damaged": scan.damage, "voids": voids})
-        line = encode(draft, prev=scan.head, seq=scan.seq + 1, at=self._clock(), entropy=self._entropy)
+        line = encode(
+            draft, prev=scan.head, seq=scan.seq + 1, at=self._clock(), entropy=self._entropy, not_before=scan.ts
+        )
         writer.heal((b"" if ended else b"\n") + line.content)
 
 
@@ -173,7 +176,7 @@ class Writer:
 
     def _settle(self) -> None:
         self.tail = read_tail(self._file)
-        self._head, self._seq = self.tail.head, self.tail.seq
+        self._head, self._seq, self._ts = self.tail.head, self.tail.seq, self.tail.ts
 
     def read(self, start: int = 0) -> bytes:
         """The file from an offset in bytes."""
@@ -190,11 +193,18 @@ class Writer:
         return entries
 
     def _stage(self, draft: Draft, at: datetime | None = None) -> Encoded:
-        line = encode(draft, prev=self._head, seq=self._seq + 1, at=at or self._clock(), entropy=self._entropy)
+        line = encode(
+            draft,
+            prev=self._head,
+            seq=self._seq + 1,
+            at=at or self._clock(),
+            entropy=self._entropy,
+            not_before=self._ts,
+        )
         if line.blobs and self._chain.blobs is None:
             raise EvidenceError(f"{self._chain.path}: a text over the inline limit needs a blob folder")
         self._staged.append(line)
-        self._head, self._seq = line.head, self._seq + 1
+        self._head, self._seq, self._ts = line.head, self._seq + 1, line.ts
         return line
 
     def stage(self, draft: Draft, at: datetime | None = None) -> Entry:
@@ -215,7 +225,7 @@ class Writer:
         if staged:
             content = b"".join(line.content for line in staged)
             self._write(content)
-            self.tail = Tail(self._head, self._seq, self.tail.size + len(content))
+            self.tail = Tail(self._head, self._seq, self.tail.size + len(content), ts=self._ts)
         return self._head
 
     def append(self, drafts: Sequence[Draft]) -> str:
@@ -288,4 +298,4 @@ def read_tail(file: BinaryIO, end: int | None = None) -> Tail:
     texts = [hashlib.sha256(line).hexdigest() for line in lines[1:]]
     if texts != list(event.get("texts", {}).values()):
         return Tail(ZERO, -1, size, whole=False)
-    return Tail(hashlib.sha256(lines[0]).hexdigest(), event["seq"], size)
+    return Tail(hashlib.sha256(lines[0]).hexdigest(), event["seq"], size, ts=event["ts"])

@@ -10,9 +10,10 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, BinaryIO
 
 from sqlalchemy import (
@@ -31,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
+from countersign.clocks.instant import parse_instant
 from countersign.errors import EvidenceError, TamperedError, UnknownRunError
 from countersign.evidence.chain import Tail, Writer, read_tail
 from countersign.evidence.clock_index import ClockIndex
@@ -116,6 +118,12 @@ class Index:
         query = select(_adoptions.c.configuration).order_by(_adoptions.c.seq.desc()).limit(1)
         with self._connect() as connection:
             return connection.execute(query).scalar_one_or_none()
+
+    def adopted(self) -> list[tuple[datetime, str]]:
+        """When each configuration was adopted, and its digest, in the register's order."""
+        query = select(_adoptions.c.at, _adoptions.c.configuration).order_by(_adoptions.c.seq)
+        with self._connect() as connection:
+            return [(parse_instant(row.at), row.configuration) for row in connection.execute(query)]
 
     def run(self, run_id: str) -> IndexedRun | None:
         """One run, or None."""
@@ -255,6 +263,7 @@ class Index:
         for row in rows:
             fields = row._asdict()
             fields["day"] = date.fromisoformat(row.day)
+            fields["heads"] = tuple(wrap(row.heads, len(ZERO)))
             yield IndexedRun(**fields)
 
     def _begun(self) -> bool:

@@ -56,6 +56,7 @@ runs = Table(
     Column("supersedes", String),
     Column("superseded_by", String),
     Column("head", String(64), nullable=False),
+    Column("heads", String, nullable=False),
     Column("status", String, nullable=False, index=True),
     Column("pending", String),
     Column("reason", String),
@@ -70,6 +71,7 @@ adoptions = Table(
     "adoptions",
     metadata,
     Column("seq", Integer, primary_key=True),
+    Column("at", String, nullable=False),
     Column("configuration", String(64), nullable=False),
 )
 held = Table(
@@ -120,6 +122,7 @@ datasets = Table(
     Column("rows", Integer, nullable=False),
 )
 
+_MORE_HEADS = runs.c.heads + bindparam("head")  # all that the register came to know of a run, one after the other
 _PAUSED = ("head", "status", "pending", "reason", "since", "closed", "clean")
 _EVERY = (metadata, deployment_index.metadata, clock_index.metadata)
 
@@ -183,21 +186,24 @@ def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> No
                 update(runs)
                 .where(runs.c.run_id == bindparam("run"))
                 .values({name: bindparam(name) for name in _PAUSED})
-                .values(signed=False),
+                .values(signed=False, heads=_MORE_HEADS),
                 [_paused(data, kind == "run_closed") for data in batch],
             )
         case "signed_off":
             connection.execute(
                 update(runs)
                 .where(runs.c.run_id == bindparam("run"))
-                .values(head=bindparam("head"), signed=True, since=bindparam("since")),
+                .values(head=bindparam("head"), heads=_MORE_HEADS, signed=True, since=bindparam("since")),
                 [{"run": data["run_id"], "head": data["head"], "since": data["at"]} for data in batch],
             )
         case "breached":
             known = [{"run": data["run_id"], "head": data["head"]} for data in batch if "head" in data]
             if known:
                 connection.execute(
-                    update(runs).where(runs.c.run_id == bindparam("run")).values(head=bindparam("head")), known
+                    update(runs)
+                    .where(runs.c.run_id == bindparam("run"))
+                    .values(head=bindparam("head"), heads=_MORE_HEADS),
+                    known,
                 )
         case "run_held":
             for data in batch:
@@ -233,7 +239,8 @@ def _flush_of_the_root(connection: Connection, kind: str, batch: list[dict[str, 
 
 def _opened(data: dict[str, Any]) -> dict[str, Any]:
     fresh = {"head": ZERO, "status": OPENED, "pending": None, "reason": None, "closed": False, "signed": False}
-    return {**columns_of(runs, data), **fresh, "opened_at": data["at"], "since": data["at"], "superseded_by": None}
+    opened = {"heads": ZERO, "opened_at": data["at"], "since": data["at"], "superseded_by": None}
+    return {**columns_of(runs, data), **fresh, **opened}
 
 
 def _paused(data: dict[str, Any], closed: bool) -> dict[str, Any]:

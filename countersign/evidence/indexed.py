@@ -12,7 +12,8 @@ OPENED = "OPENED"
 class IndexedRun:
     """A run as the register last described it; `since` is when, `signed` that a sign-off waits to be taken up.
 
-    `deployed_at` is when its change was first deployed, `clean` what its handoff said, None before there is one.
+    `heads` are all that the register came to know of its log, from 64 zeros to `head`. `deployed_at` is when its change
+    was first deployed, `clean` what its handoff said, None before there is one.
     """
 
     run_id: str
@@ -27,6 +28,7 @@ class IndexedRun:
     supersedes: str | None
     superseded_by: str | None
     head: str
+    heads: tuple[str, ...]
     status: str
     pending: str | None
     reason: str | None

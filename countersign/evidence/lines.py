@@ -2,10 +2,11 @@
 
 Two kinds of line, each compact JSON ending in a newline. An event,
 `{"prev":"<64 hex>","seq":n,"ts":"…Z","event":"…","actor":"…",…,"texts":{"<id>":"<sha256>"}}`, whose `prev` is the
-SHA-256 of the whole previous event line. And a text, `{"text":"<id>","salt":"…","value":"…"}`, directly after the
-event that carries the SHA-256 of that line. A text over 64 KiB lies under its digest among the blobs, and the event
-names it under `blobs` instead. The bytes that were written are the bytes that are hashed. In place of a text that was
-erased stands `{"text":"<id>","erased":"<sha256>"}`; whether it was for two people to erase it, the register says.
+SHA-256 of the whole previous event line, and whose `ts` is never before the one of that line. And a text,
+`{"text":"<id>","salt":"…","value":"…"}`, directly after the event that carries the SHA-256 of that line. A text over
+64 KiB lies under its digest among the blobs, and the event names it under `blobs` instead. The bytes that were written
+are the bytes that are hashed. In place of a text that was erased stands `{"text":"<id>","erased":"<sha256>"}`; whether
+it was for two people to erase it, the register says.
 
 What belongs here: bytes in, bytes out. What does not: files, locks, the meaning of any event.
 """
@@ -116,15 +117,20 @@ def _line(value: Mapping[str, Any], what: str, name: str) -> bytes:
     return content
 
 
-def encode(draft: Draft, *, prev: str, seq: int, at: datetime, entropy: Callable[[int], bytes]) -> Encoded:
-    """One event and its texts as bytes. Raises EvidenceError for owned fields, floats, odd keys, lines over 16 MiB."""
+def encode(
+    draft: Draft, *, prev: str, seq: int, at: datetime, entropy: Callable[[int], bytes], not_before: str = ""
+) -> Encoded:
+    """One event and its texts as bytes. Raises EvidenceError for owned fields, floats, odd keys, lines over 16 MiB.
+
+    `not_before` is the `ts` of the event before: in a chain time never goes back, whatever the machine's clock does.
+    """
     if not _OWNED.isdisjoint(draft.data):
         name = next(name for name in OWNED if name in draft.data)
         raise EvidenceError(f"event {draft.event}: the field {name!r} belongs to the writer")
     for key, item in draft.data.items():
         if type(key) is not str or type(item) not in _SCALARS:
             _plain({key: item}, f"event {draft.event}")
-    ts = stamp(at)
+    ts = max(stamp(at), not_before)
     event: dict[str, Any] = {"prev": prev, "seq": seq, "ts": ts, "event": draft.event, "actor": draft.actor}
     event.update(draft.data)
     if not draft.texts:
@@ -159,8 +165,8 @@ class Scan:
     It stops at the first fault. `torn` says that the last line has no newline, `damage` is the SHA-256 of the last
     lines where they are unreadable (`damaged_lines`; more than one where a recovery was torn too), `incomplete` the
     last event when its texts are not all there: that is what a power cut leaves, and a `recovered` event, which carries
-    that SHA-256, heals it. `resolve` finds the line of a text that lies among the blobs, or returns None. `prev` and
-    `seq` are of the event before the first line. In an `erasable` log a mark may stand in place of a text.
+    that SHA-256, heals it. `resolve` finds the line of a text that lies among the blobs, or returns None. `prev`, `seq`
+    and `ts` are of the event before the first line. In an `erasable` log a mark may stand in place of a text.
     """
 
     def __init__(
@@ -170,6 +176,7 @@ class Scan:
         *,
         prev: str = ZERO,
         seq: int = -1,
+        ts: str = "",
         erasable: bool = False,
     ) -> None:
         self._raw_lines = lines
@@ -179,6 +186,7 @@ class Scan:
         self.torn = False
         self.head = prev
         self.seq = seq
+        self.ts = ts
         self.count = 0
         self.lines = 0
         self.damage: str | None = None
@@ -197,7 +205,7 @@ class Scan:
                 self.torn = True
                 break
             if value is not None and "prev" in value:
-                if damaged is not None or not _plainly_next(value, self.head, self.seq):
+                if damaged is not None or not _plainly_next(value, self.head, self.seq, self.ts):
                     self.fault = self._misplaced(number, value, damaged)
                     if self.fault is not None:
                         return
@@ -213,8 +221,9 @@ class Scan:
                 self.seq += 1
                 self.count += 1
                 take = value.pop
-                del value["prev"]
-                entry = Entry(number, self.head, take("seq"), take("ts"), take("event"), take("actor"), value, {})
+                del value["prev"], value["seq"]
+                self.ts = take("ts")
+                entry = Entry(number, self.head, self.seq, self.ts, take("event"), take("actor"), value, {})
                 pending = self._texts_of(entry) if "texts" in value or "blobs" in value else []
             elif value is not None and "text" in value and pending and damaged is None:
                 name, expected = pending.pop(0)
@@ -248,18 +257,19 @@ class Scan:
 
         The first line that takes a closer look is left to iterating, and with it whatever follows.
         """
-        head, seq, sha256 = self.head, self.seq, hashlib.sha256
+        head, seq, ts, sha256 = self.head, self.seq, self.ts, hashlib.sha256
         lines = iter(self._raw_lines)
         closer: tuple[bytes, ...] = ()
         for raw in lines:
             value = parse_line(raw)
-            if value is None or not _plainly_next(value, head, seq):
+            if value is None or not _plainly_next(value, head, seq, ts):
                 closer = (raw,)
                 break
-            head = sha256(raw).hexdigest()
+            head, ts = sha256(raw).hexdigest(), value["ts"]
             seq += 1
         plain = seq - self.seq
-        self.head, self.seq, self.count, self.lines = head, seq, self.count + plain, self.lines + plain
+        self.head, self.seq, self.ts = head, seq, ts
+        self.count, self.lines = self.count + plain, self.lines + plain
         self._raw_lines = chain(closer, lines)
         for _ in self:
             pass
@@ -275,6 +285,8 @@ class Scan:
             return Fault(number, "broken_chain", f"prev {self.head}")
         if not well_formed(value) or value["seq"] != self.seq + 1:
             return Fault(number, "bad_event", f"an event with seq {self.seq + 1}")
+        if value["ts"] < self.ts:
+            return Fault(number, "time_back", f"an instant that is not before {self.ts}")
         return None
 
     def _texts_of(self, entry: Entry) -> list[tuple[str, str]]:
@@ -334,14 +346,15 @@ def parse_line(raw: bytes) -> dict[str, Any] | None:
     return value if again == raw and type(value) is dict and len(raw) <= MAX_LINE else None
 
 
-def _plainly_next(value: dict[str, Any], head: str, seq: int) -> bool:
-    """Whether a line's object is the event after this head and has nothing that takes a closer look; most are."""
+def _plainly_next(value: dict[str, Any], head: str, seq: int, ts: str) -> bool:
+    """Whether a line's object is the event after these and has nothing that takes a closer look; most are."""
     return (
         [*value][:5] == _FIRST
         and value["prev"] == head
         and value["seq"] == seq + 1
         and type(value["seq"]) is int
         and type(value["ts"]) is type(value["event"]) is type(value["actor"]) is str
+        and value["ts"] >= ts
         and value["event"] != "recovered"
         and "texts" not in value
         and "blobs" not in value

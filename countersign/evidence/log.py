@@ -1,6 +1,6 @@
 """A run's audit log. What belongs here: one chained file and how far to trust it. What does not: what events mean."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from countersign.errors import CountersignError, EvidenceError, TamperedError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import ZERO, Entry, Fault, Scan
 from countersign.evidence.rawchain import Followed, follow
-from countersign.evidence.register import Register, erased_texts, newest_head
+from countersign.evidence.register import Register, erased_texts, registered_heads
 from countersign.evidence.root import EvidenceRoot
 
 # `seal` and `witness` are for who judges the seals too: the verification of runs
@@ -58,14 +58,15 @@ class AuditLog(ChainFile):
         """
         return self.check().ok
 
-    def check(self, registered: str | None = None) -> Report:
+    def check(self, registered: Sequence[str] | None = None) -> Report:
         """The first fault of the log, or none.
 
-        `registered` is a head that the register was seen to know: where it is this log's, nothing is looked up. Where
-        it is not, it may be out of date, so the register is asked while the lock keeps every writer away.
+        `registered` are the heads that the register was seen to know, in its order: where the log comes by all of them
+        and ends in the last, nothing is looked up. Where it does not, they may be out of date, so the register is asked
+        while the lock keeps every writer away.
         """
         trust: Trust = "register" if self.root else "chain"
-        heads = {ZERO}
+        order: dict[str, int] = {ZERO: -1}
         try:
             with self.reading() as file:
                 whole = self._follow(file, registered)
@@ -73,14 +74,12 @@ class AuditLog(ChainFile):
                     return Report(True, None, whole.events, whole.head, trust)
                 scan = self.scan(file)
                 erased: dict[str, Fault] = {}
-                unresolved = _unresolved(scan, heads, erased)
+                unresolved = _unresolved(scan, order, erased)
                 if erased:
                     allowed = self._allowed()
                     taken = next((fault for digest, fault in erased.items() if digest not in allowed), None)
                     unresolved = unresolved or taken
-                known = registered
-                if self.root is not None and known != scan.head:
-                    known = newest_head(self.root, self.run_id)
+                known = registered_heads(self.root, self.run_id) if self.root else None
         except (EvidenceError, OSError) as error:
             return Report(False, Fault(0, "unreadable", str(error)), 0, ZERO, trust)
         fault = scan.fault
@@ -88,31 +87,38 @@ class AuditLog(ChainFile):
             fault = Fault(0, "torn_tail" if scan.torn else "empty", "at least one event")
         elif fault is None and (scan.torn or scan.incomplete):
             fault = Fault(scan.lines, "torn_tail", "a whole last line; execute the run again and it is recovered")
-        if fault is None and unresolved is not None:
-            fault = unresolved
-        if fault is None and self.root is not None and known != scan.head:
-            if known is None:
-                fault = Fault(0, "unregistered", f"a register line that opens {self.run_id}")
-            elif known in heads:
-                fault = Fault(
-                    scan.lines, "unregistered_tail", f"nothing after the head that the register knows, {known}"
-                )
-            else:
-                fault = Fault(scan.lines, "head_differs", f"the head that the register knows, {known}")
+        fault = fault or unresolved
+        if fault is None and self.root is not None:
+            fault = self._against_register(known, order, scan)
         return Report(fault is None, fault, scan.count, scan.head, trust)
 
-    def _follow(self, file: BinaryIO, registered: str | None) -> Followed | None:
-        """The quick way, where the register vouches for the head; otherwise only the strict one has an answer."""
-        whole = follow(file) if self.root else None
-        if whole is None or self.root is None or whole.head not in self._vouched(self.root, registered):
+    def _follow(self, file: BinaryIO, registered: Sequence[str] | None) -> Followed | None:
+        """The quick way, where the register vouches for every head; otherwise only the strict one has an answer."""
+        for heads in self._vouched(registered):
+            whole = follow(file, heads)
+            if whole is not None and heads and whole.head == heads[-1]:
+                return whole
             file.seek(0)
-            return None
-        return whole
+        return None
 
-    def _vouched(self, root: EvidenceRoot, registered: str | None) -> Iterator[str | None]:
-        """The head that the register was seen to know, and only where that is another, the one that it knows now."""
-        yield registered
-        yield newest_head(root, self.run_id)
+    def _vouched(self, registered: Sequence[str] | None) -> Iterator[Sequence[str]]:
+        """The heads that the register was seen to know, and only where these are not the log's, those it knows now."""
+        if self.root is not None and registered is not None:
+            yield registered
+        if self.root is not None:
+            yield registered_heads(self.root, self.run_id) or ()
+
+    def _against_register(self, known: list[str] | None, order: Mapping[str, int], scan: Scan) -> Fault | None:
+        """What the register knows of a whole log that the log does not say; `order` numbers its heads."""
+        if known is None:
+            return Fault(0, "unregistered", f"a register line that opens {self.run_id}")
+        lost = first_lost(known, order)
+        if lost is not None:
+            return Fault(scan.lines, "head_differs", f"the head that the register knows, {lost}")
+        if known[-1] != scan.head:
+            detail = f"nothing after the head that the register knows, {known[-1]}"
+            return Fault(scan.lines, "unregistered_tail", detail)
+        return None
 
     def _allowed(self) -> set[str]:
         """The texts, by their SHA-256, that the register says were erased."""
@@ -127,9 +133,10 @@ class AuditLog(ChainFile):
 
     def _guard(self, heads: set[str]) -> None:
         """Hold the run when the register vouched for a head that the torn log no longer has."""
-        known = newest_head(self.root, self.run_id) if self.root else None
-        if known is not None and known not in heads:
-            raise TamperedError(f"{self.path}: the register knows the head {known}, which this log has lost; SEV-1")
+        known = registered_heads(self.root, self.run_id) if self.root else None
+        lost = next((head for head in known or () if head not in heads), None)
+        if lost is not None:
+            raise TamperedError(f"{self.path}: the register knows {lost}, which the log has lost; run held, SEV-1")
 
     def hold(self, reason: str) -> None:
         """On record in the register, so that it holds for every process to come. The error itself is the caller's."""
@@ -139,14 +146,28 @@ class AuditLog(ChainFile):
                 register.append("run_held", "countersign", run_id=self.run_id, reason=reason)
 
 
-def _unresolved(scan: Scan, heads: set[str], erased: dict[str, Fault]) -> Fault | None:
-    """Drain a scan, noting every head; the first event whose texts are neither there nor void by a recovery.
+def first_lost(registered: Iterable[str], order: Mapping[str, int]) -> str | None:
+    """The first registered head that a log does not come by after the one before it; `order` numbers the log's heads.
+
+    A log that only its newest head vouched for could be another one, registered by whoever wrote it.
+    """
+    last = -1
+    for head in registered:
+        at = order.get(head)
+        if at is None or at < last:
+            return head
+        last = at
+    return None
+
+
+def _unresolved(scan: Scan, order: dict[str, int], erased: dict[str, Fault]) -> Fault | None:
+    """Drain a scan, numbering every head; the first event whose texts are neither there nor void by a recovery.
 
     `erased` learns every text that was taken out, by its SHA-256, with the fault that it is where nobody allowed it.
     """
     waiting: Fault | None = None
     for entry in scan:
-        heads.add(entry.head)
+        order[entry.head] = entry.seq
         for name, digest in entry.erased.items():
             erased[digest] = Fault(
                 entry.line, "text_erased", f"the text {name!r}, or a register line that it was erased"

@@ -7,6 +7,7 @@ ones that were written, strictly, by us. What does not: naming a fault. Whatever
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import dropwhile, groupby
 
 from countersign.evidence.lines import ZERO
 
@@ -25,11 +26,14 @@ class Followed:
     events: int
 
 
-def follow(lines: Iterable[bytes]) -> Followed | None:
+def follow(lines: Iterable[bytes], heads: Iterable[str] = ()) -> Followed | None:
     """Follow raw lines from the first; None for anything but events in a row with exactly the texts that they name.
 
-    Says nothing for a log with a text among the blobs or a damaged line that was recovered: both may well be sound.
+    They have to come by these `heads` too, in this order. Says nothing for a log with a text among the blobs or a
+    damaged line that was recovered: both may well be sound.
     """
+    waiting = (head for head, _ in groupby(dropwhile(ZERO.__eq__, heads)))
+    awaited_head = next(waiting, None)
     sha256 = hashlib.sha256
     head, events, line = ZERO, 0, b"\n"
     expected = _PREV + head.encode()
@@ -41,6 +45,8 @@ def follow(lines: Iterable[bytes]) -> Followed | None:
             head = sha256(line).hexdigest()
             expected = _PREV + head.encode()
             events += 1
+            if head == awaited_head:
+                awaited_head = next(waiting, None)
             if line.endswith(_NESTED):
                 if _OUTSIDE in line:
                     return None
@@ -48,4 +54,6 @@ def follow(lines: Iterable[bytes]) -> Followed | None:
                     awaited = [part[-65:-1] for part in line[line.rindex(_TEXTS) : -3].split(b',"')][::-1]
         elif not (awaited and line.startswith(_TEXT) and sha256(line).hexdigest().encode() == awaited.pop()):
             return None
-    return None if awaited or not events or not line.endswith(b"\n") else Followed(head, events)
+    if awaited or awaited_head is not None or not events or not line.endswith(b"\n"):
+        return None
+    return Followed(head, events)

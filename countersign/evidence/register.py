@@ -207,19 +207,24 @@ class Register(ChainFile):
         return tail.head if tail.whole else None
 
 
-def newest_head(root: EvidenceRoot, run_id: str) -> str | None:
-    """The newest head that the register knows of a run's log: 64 zeros for an opened run, None for an unknown one.
+def registered_heads(root: EvidenceRoot, run_id: str) -> list[str] | None:
+    """The heads that the register came to know of a run's log, in its order; 64 zeros first, None for an unknown run.
 
-    Raises TamperedError for a line about the run that is not one of a register; only a scan judges the others.
+    Raises TamperedError for a run that is opened twice, and for a line about it that is not one of a register; only a
+    scan judges the others.
     """
     needle = f'"run_id":"{run_id}"'.encode("utf-8", "surrogateescape")
-    found: str | None = None
+    found: list[str] | None = None
     with _mapped(root.register) as content:
         at = content.find(needle)
         while at >= 0:
             event = _event_around(at, content, root.register, run_id)
-            if event.get("run_id") == run_id:
-                found = ZERO if event.get("event") == "run_opened" else event.get("head", found)
+            if event.get("run_id") == run_id and event.get("event") == "run_opened":
+                if found is not None:
+                    raise TamperedError(f"{root.register}: {run_id} is opened twice (SEV-1)")
+                found = [ZERO]
+            elif event.get("run_id") == run_id and "head" in event and found is not None:
+                found.append(str(event["head"]))
             at = content.find(needle, at + len(needle))
     return found
 

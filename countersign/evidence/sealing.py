@@ -49,7 +49,8 @@ class Sealer:
         cannot sign. What came after the last seal is strictly checked line by line, what came before only by its bytes.
         """
         durable.make_folder(self._root.seals)
-        # one instant, taken when every lock is held: the register's line says when the seal was made, and no later
+        # one instant, taken when every lock is held: the register's line says when the seal was made, and no later;
+        # and never before what it covers, since in a chain time does not go back
         now = cache(self._clock)
         with (
             sealing_alone(self._root),
@@ -63,7 +64,8 @@ class Sealer:
             last = seals[-1] if seals else None
             if last is not None:
                 self._finish(last, register, findings)
-            seal = self._state(last, register, findings, policy, stamp(now()))
+            at = max(stamp(now()), register.tail.ts, last.at if last else "")
+            seal = self._state(last, register, findings, policy, at)
             signature = sign(seal.statement, key=self._key, namespace=SEAL)  # a key that cannot leaves nothing behind
             durable.create_file(seal_path(self._root, seal.number), seal.statement)
             self._keep(signature, seal, register)
@@ -138,7 +140,7 @@ def _lines(file: Writer, after: Extent, end: int | None = None) -> list[bytes]:
 
 def _extent(path: Path, known: Extent, lines: list[bytes]) -> Extent:
     """How far a chained file goes with these lines, strictly checked. Raises TamperedError."""
-    seq = -1
+    seq, ts = -1, ""
     if known.size:
         if not path.exists():
             raise TamperedError(f"{path}: gone, though it was sealed; restore it from a copy (SEV-1)")
@@ -146,8 +148,8 @@ def _extent(path: Path, known: Extent, lines: list[bytes]) -> Extent:
             tail = read_tail(file, known.size)
         if not tail.whole or tail.head != known.head:
             raise TamperedError(f"{path}: at {known.size} bytes it is not what the last seal says (SEV-1)")
-        seq = tail.seq
-    scan = Scan(lines, prev=known.head, seq=seq)
+        seq, ts = tail.seq, tail.ts
+    scan = Scan(lines, prev=known.head, seq=seq, ts=ts)
     scan.judge()
     raise_for(path, scan)
     return Extent(known.size + sum(map(len, lines)), scan.head)

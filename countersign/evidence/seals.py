@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from countersign.clocks.instant import parse_instant
+from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import EvidenceError, SignatureError, TamperedError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.durable import digest_of
@@ -28,6 +28,7 @@ from countersign.evidence.signers import PIPELINE, SEAL, WITNESS
 from countersign.evidence.timestamping import FAILED, TIMESTAMPED, check_timestamp
 
 LATEST = timedelta(hours=25)
+_AHEAD = timedelta(minutes=5)  # by which the clock of another machine may be fast
 _NOTES = (
     "sealed",
     TIMESTAMPED,
@@ -70,10 +71,13 @@ class Sealed:
 class _Met:
     """What one pass over a chained file found where seals stand: `at` by size in bytes.
 
-    `uncovered` is the instant of the first line after all seals, `bad` where lines before that one are no events.
+    `times` has the instants of the last events before these sizes, `latest` that of the very last, `uncovered` that of
+    the first line after all seals; `bad` is where lines before that one are no events.
     """
 
     at: dict[int, tuple[str, int, str]] = field(default_factory=dict)
+    times: dict[int, str] = field(default_factory=dict)
+    latest: datetime | None = None
     notes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     witnessed: dict[str, dict[str, Any]] = field(default_factory=dict)
     timestamped: list[dict[str, Any]] = field(default_factory=list)
@@ -124,6 +128,8 @@ def check_seals(
     _count_witnesses(sealed, root, by_number, register, allowed_signers)
     if witness is not None:
         _against_witness(sealed, seals, witness)
+    if now is not None and register.latest is not None and register.latest > now + _AHEAD:
+        sealed.faults.append(RootFault("time_ahead", str(root.register), f"no line after {stamp(now)}, as of now"))
     if now is not None and (late := _late(root, register.uncovered, now)) is not None:
         sealed.faults.append(late)
     return sealed
@@ -164,18 +170,18 @@ def _readable(root: EvidenceRoot, faults: list[RootFault]) -> Iterator[Seal]:
 
 def _meet(path: Path, sizes: set[int]) -> _Met:
     """Read a chained file once, noting head, lines and root at each of these sizes, and what it says of seals."""
-    met, tree, size, head = _Met(), CompactRange(), 0, ZERO
+    met, tree, size, head, event = _Met(), CompactRange(), 0, ZERO, b""
     last = max(sizes, default=0)
     with ChainFile(path).reading() as file:
         for line in file:
             start, size = size, size + len(line)
             tree.append(line)
             if line.startswith(_EVENT):
-                head = hashlib.sha256(line).hexdigest()
+                head, event = hashlib.sha256(line).hexdigest(), line
             if size in sizes:
-                met.at[size] = (head, tree.size, tree.root.hex())
+                met.at[size], met.times[size] = (head, tree.size, tree.root.hex()), _instant_of(event)
             if met.first is None:
-                met.first = (hashlib.sha256(line).hexdigest(), str((parse_line(line) or {}).get("ts", "")))
+                met.first = (hashlib.sha256(line).hexdigest(), _instant_of(line))
             if b'"event":"sealed"' in line:
                 note = parse_line(line) or {}
                 met.notes.setdefault(str(note.get("number")), []).append(note)
@@ -189,7 +195,13 @@ def _meet(path: Path, sizes: set[int]) -> _Met:
                     met.bad.append(start)
                 elif said["event"] not in _NOTES:
                     met.uncovered = said["ts"]
+    if (said := parse_line(event)) and _is_event(said):
+        met.latest = parse_instant(said["ts"])
     return met
+
+
+def _instant_of(line: bytes) -> str:
+    return str((parse_line(line) or {}).get("ts", ""))
 
 
 def _is_event(said: dict[str, Any]) -> bool:
@@ -243,6 +255,8 @@ def _against(seal: Seal, before: Seal | None, register: _Met, findings: _Met) ->
         yield "seal_environment", f"a register whose first line has the SHA-256 {seal.environment}"
     if register.at.get(seal.register.size) != (seal.register.head, seal.lines, seal.root):
         yield "seal_register", f"a register with the root {seal.root} over {seal.lines} lines"
+    if seal.at < max(register.times.get(seal.register.size, ""), before.at if before else ""):
+        yield "seal_time", f"an instant not before what it covers, nor before the seal before it, as {seal.at} is"
     if findings.at.get(seal.findings.size, ("", 0, ""))[0] != seal.findings.head:
         yield "seal_findings", f"findings with the head {seal.findings.head} at {seal.findings.size} bytes"
 

@@ -134,7 +134,7 @@ def _fault(root: EvidenceRoot, run: IndexedRun) -> str | None:
     if not log.path.exists():
         return None if run.head == ZERO else f"missing, with the head {run.head[:16]}"  # else opened, and never begun
     try:
-        report = log.check(registered=run.head)
+        report = log.check(registered=run.heads)
     except CountersignError:
         return "unreadable"
     if report.fault is None:

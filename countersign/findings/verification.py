@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from countersign.errors import EvidenceError, TamperedError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import ZERO
+from countersign.evidence.log import first_lost
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seals import RootFault
@@ -18,29 +19,28 @@ from countersign.runs.fold import without_voided
 def check_findings(root: EvidenceRoot) -> Iterator[RootFault]:
     """Everything wrong with the findings of a root, the chain first, since nothing else counts without it."""
     where = str(root.findings)
-    known, breaches = ZERO, {}
+    known, breaches = [ZERO], {}
     for entry in Register(root).records():
         if entry.event == "findings_head":
-            known = str(entry.data["head"])
+            known.append(str(entry.data["head"]))
         elif entry.event == "breached":
             breaches[str(entry.data["finding"])] = str(entry.data["run_id"])
     if not root.findings.exists():
-        if known != ZERO:
-            yield RootFault("findings_missing", where, f"a file with the head {known}, as the register knows it")
+        if len(known) > 1:
+            yield RootFault("findings_missing", where, f"a file with the head {known[-1]}, as the register knows it")
         return
-    findings, head, seen = Findings(), ZERO, {ZERO}
+    findings, order = Findings(), {ZERO: -1}
     try:
         for entry in without_voided(ChainFile(root.findings, blobs=root.blobs).records()):
             apply(findings, entry)
-            head = entry.head
-            seen.add(head)
+            order[entry.head] = entry.seq
     except (TamperedError, EvidenceError) as error:
         yield RootFault("findings", where, str(error))
         return
-    if known not in seen:
-        yield RootFault("findings_cut", where, f"the head that the register knows, {known}")
-    elif known != head:
-        yield RootFault("findings_unregistered", where, f"nothing after the head that the register knows, {known}")
+    if (lost := first_lost(known, order)) is not None:
+        yield RootFault("findings_cut", where, f"the head that the register knows, {lost}")
+    elif known[-1] != next(reversed(order)):
+        yield RootFault("findings_unregistered", where, f"nothing after the head that the register knows, {known[-1]}")
     for finding_id, run_id in breaches.items():
         if finding_id not in findings.by_id:
             yield RootFault(

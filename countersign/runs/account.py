@@ -4,10 +4,11 @@ What belongs here: that reading, in one pass, and the files beside the logs held
 (`verification`), and the rows of the datasets (`published`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 
+from countersign.changes.payload import run_id_of
 from countersign.clocks.instant import parse_instant
 from countersign.errors import TamperedError
 from countersign.evidence.contents import check_contents, check_files
@@ -17,10 +18,24 @@ from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seals import RootFault
 from countersign.runs.erasure import Erasures
 
+_GRACE = timedelta(minutes=1)
+
+
+def could_be_in_force(adopted: Sequence[tuple[datetime, str]], at: datetime) -> set[str]:
+    """The configurations, each with when it was adopted, under which something could be written at an instant.
+
+    These are the one in force then, and one that was replaced within the minute before: whoever wrote had just read it.
+    """
+    ends = [*(since for since, _ in adopted[1:]), datetime.max.replace(tzinfo=UTC) - _GRACE]
+    return {digest for (since, digest), end in zip(adopted, ends, strict=False) if since <= at < end + _GRACE}
+
 
 @dataclass(slots=True)
 class Registered:
-    """What the register says of a run, and the number of the line that says it."""
+    """What the register says of a run, and the number of the line that says it.
+
+    `opened_in` is the number of the line that opened it, `disorder` what its lines cannot say one after the other.
+    """
 
     run_id: str
     digest: str
@@ -30,21 +45,33 @@ class Registered:
     head: str = ZERO
     status: str = ""
     line: int = 0
+    opened_in: int = 0
     deployed_at: str | None = None
     clean: bool | None = None
+    supersedes: str | None = None
+    abandoned: bool = False
+    closed: bool = False
     heads: list[tuple[str, datetime]] = field(default_factory=list)
+    disorder: list[str] = field(default_factory=list)
 
     def saw(self, head: str, order: Mapping[str, int]) -> datetime | None:
         """When the register first knew what follows a head of the log; `order` numbers the log's heads."""
         after = order.get(head, len(order))
         return next((at for known, at in self.heads if order.get(known, -1) > after), None)
 
+    def know(self, head: str, at: datetime, line: int) -> None:
+        """Take a head in. One of 64 zeros says that the log could not be begun, so it comes before every other."""
+        if head != self.head and (self.closed or head == ZERO):
+            self.disorder.append(f"no other head than {self.head}, as in line {line}")
+        self.head, self.line = head, line
+        self.heads.append((head, at))
+
 
 @dataclass(slots=True)
 class Account:
     """What the register says: runs by id, and by asset and day the dataset's digest and the line that says it.
 
-    `files` are others that it names by their path, each with its digest.
+    `files` are others that it names by their path, each with its digest, `extracts` the digests of what sources gave.
     """
 
     runs: dict[str, Registered] = field(default_factory=dict)
@@ -53,6 +80,8 @@ class Account:
     datasets: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
     erasures: Erasures = field(default_factory=Erasures)
     files: dict[str, str] = field(default_factory=dict)
+    extracts: set[str] = field(default_factory=set)
+    adopted: list[tuple[datetime, str]] = field(default_factory=list)
 
     def published(self) -> dict[str, dict[str, set[str]]]:
         """By day and asset, the runs that were there when its file was registered last."""
@@ -81,21 +110,38 @@ def _take(account: Account, entry: Entry) -> None:
     data = entry.data
     account.erasures.take(entry, account.in_force)
     account.files.update(data.get("files", {}))
-    if entry.event in ("root_opened", "configuration_adopted"):
-        account.in_force = data["configuration"]
-        account.genesis = account.genesis or account.in_force
-    elif entry.event == "dataset":
-        account.datasets[data["asset"], data["day"]] = (data["digest"], entry.line)
-    elif entry.event == "run_opened":
-        day = date.fromisoformat(data["day"])
-        opened = Registered(data["run_id"], data["digest"], day, data["configuration"], account.in_force)
-        opened.line, opened.deployed_at = entry.line, data["deployed_at"]
-        account.runs[data["run_id"]] = opened
-    elif entry.event in ("run_head", "run_closed", "signed_off", "breached") and "head" in data:
-        run = account.runs[data["run_id"]]
-        run.head, run.line = data["head"], entry.line
-        run.heads.append((data["head"], parse_instant(entry.ts)))
-        run.status, run.clean = data.get("status", run.status), data.get("clean", run.clean)
+    match entry.event:
+        case "root_opened" | "configuration_adopted":
+            account.in_force = data["configuration"]
+            account.adopted.append((parse_instant(entry.ts), account.in_force))
+            account.genesis = account.genesis or account.in_force
+        case "dataset":
+            account.datasets[data["asset"], data["day"]] = (data["digest"], entry.line)
+        case "extract":
+            account.extracts.add(data["digest"])
+        case "run_opened":
+            _open(account, entry)
+        case "abandoned":
+            account.runs[data["run_id"]].abandoned = True
+        case "run_head" | "run_closed" | "signed_off" | "breached" if "head" in data:
+            run = account.runs[data["run_id"]]
+            run.know(data["head"], parse_instant(entry.ts), entry.line)
+            run.status, run.clean = data.get("status", run.status), data.get("clean", run.clean)
+            run.closed = run.closed or entry.event == "run_closed"
+
+
+def _open(account: Account, entry: Entry) -> None:
+    data = entry.data
+    run_id, digest = data["run_id"], data["digest"]
+    if run_id in account.runs:
+        account.runs[run_id].disorder.append(f"one line that opens it, and line {entry.line} is another")
+        return
+    opened = Registered(run_id, digest, date.fromisoformat(data["day"]), data["configuration"], account.in_force)
+    opened.line = opened.opened_in = entry.line
+    opened.deployed_at, opened.supersedes = data["deployed_at"], data["supersedes"]
+    if run_id != run_id_of(digest):
+        opened.disorder.append(f"the id {run_id_of(digest)}, which follows from its digest")
+    account.runs[run_id] = opened
 
 
 def faults_of_files(root: EvidenceRoot, account: Account) -> Iterator[RootFault]:
@@ -103,3 +149,7 @@ def faults_of_files(root: EvidenceRoot, account: Account) -> Iterator[RootFault]
     erased = {digest for done in account.erasures.done for digest in done.act.on["digests"]}
     yield from check_contents(root, account.datasets, erased)
     yield from check_files(root, account.files)
+    for digest in sorted(account.extracts):
+        path = root.extracts / digest
+        if not path.is_file():
+            yield RootFault("file_missing", str(path), "what a source gave; restore it from the retention store")

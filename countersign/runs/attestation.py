@@ -4,7 +4,7 @@ What belongs here: everything that can be wrong with a recorded sign-off, by nam
 asks before it concludes, and `verification` asks of every run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from countersign.controls import gate
@@ -38,11 +38,18 @@ class Attestations:
         self._keys: dict[str, RosterKeys] = {}
         self.demo: set[tuple[str, Key]] = set()
 
-    def faults(self, state: RunState, signed: SignOff, seen: datetime) -> Iterator[Wrong]:
-        """Everything wrong with a sign-off that the register saw at an instant: kind, and what was expected."""
+    def faults(self, state: RunState, signed: SignOff, seen: datetime, in_force: Collection[str]) -> Iterator[Wrong]:
+        """Everything wrong with a sign-off that the register saw at an instant: kind, and what was expected.
+
+        `in_force` are the digests of configurations that it could be given under then; by any other it is void, however
+        well that one is signed, since anybody can write a roster.
+        """
+        if signed.configuration not in in_force:
+            yield "sign_off_void", f"a sign-off under a configuration in force then, not {signed.configuration}"
+            return
         opened = self._versions.at(state.configuration["digest"])
         then = self._versions.at(signed.configuration)
-        yield from _person(state, signed, then, opened)
+        yield from _person(state, signed, seen, then, opened)
         yield from _determinations(state, signed, opened)
         yield from self._signature(state, signed, opened, seen)
 
@@ -89,11 +96,11 @@ class Attestations:
         )
 
 
-def _person(state: RunState, signed: SignOff, then: Versions, opened: Versions) -> Iterator[Wrong]:
-    """Whether this person could give it, by the roster in force then and by that of the run."""
+def _person(state: RunState, signed: SignOff, seen: datetime, then: Versions, opened: Versions) -> Iterator[Wrong]:
+    """Whether this person could give it, by the roster in force when it was seen and by that of the run."""
     determined_on = [judged.evidence for judged in signed.determinations if judged.evidence is not None]
     try:
-        principal = acting_for(state, signed.key, signed.by, signed.at, then, opened, determined_on)
+        principal = acting_for(state, signed.key, signed.by, seen, then, opened, determined_on)
     except SignOffRefused as refusal:
         yield "sign_off_void", str(refusal)
         return

@@ -209,7 +209,7 @@ def logs_are_sound_after_work(engine: Engine, run_ids: Iterable[str]) -> Judgeme
 def _verifies(engine: Engine, run: IndexedRun) -> bool:
     log = engine.log_of(run.day, run.run_id)
     never_begun = run.head == ZERO and not log.path.exists()  # its payload, read again, goes on from here
-    return never_begun or log.check(registered=run.head).ok
+    return never_begun or log.check(registered=run.heads).ok
 
 
 def _ends_as_registered(engine: Engine, run: IndexedRun) -> bool:

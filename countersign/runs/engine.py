@@ -29,6 +29,7 @@ from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Pause, Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.policy import Configuration
+from countersign.runs.account import could_be_in_force
 from countersign.runs.attestation import Attestations
 from countersign.runs.fold import apply, read_state
 from countersign.runs.signatures import RosterKeys
@@ -256,9 +257,8 @@ class Engine:
         """Read the log and stage steps until a pause."""
         entries = writer.entries()
         if job.head != ZERO and all(entry.head != job.head for entry in entries):
-            raise TamperedError(
-                f"the register knows the head {job.head}, which the log has lost; the run is held, SEV-1"
-            )
+            path = self.root.log(job.day, job.run_id)
+            raise TamperedError(f"{path}: the register knows {job.head}, which the log has lost; run held, SEV-1")
         state = read_state(job.run_id, entries, self.root.blobs)
         staged = self._stage(state, job, writer)
         if not staged:
@@ -313,7 +313,8 @@ class Engine:
         if state.attested or state.next_step not in (Step.WORKPAPER, Step.HANDOFF):
             return
         for signed in state.sign_offs.values():
-            for kind, expected in self._attestations.faults(state, signed, signed.at):
+            in_force = could_be_in_force(self.index.adopted(), signed.at)
+            for kind, expected in self._attestations.faults(state, signed, signed.at, in_force):
                 raise TamperedError(f"{state.run_id}: {kind}: expected {expected}; SEV-1")
         state.attested = True
 

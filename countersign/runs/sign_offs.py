@@ -150,7 +150,7 @@ class SignOffDesk:
         log = self._log(rundir)
         self._engine.index.sync()
         indexed = self._engine.index.run(log.run_id)
-        report = log.check(registered=indexed.head if indexed else None)
+        report = log.check(registered=indexed.heads if indexed else None)
         if not report.ok:
             detail = f"{report.fault.kind}, expected {report.fault.detail}" if report.fault else "no fault named"
             raise SignOffRefused(f"the log of {log.run_id} does not verify ({detail}); see ESCALATION.md")

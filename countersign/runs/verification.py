@@ -22,7 +22,7 @@ from countersign.evidence.log import AuditLog, Trust
 from countersign.evidence.register import Register
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault, Sealed, check_seals
-from countersign.runs.account import Account, Registered, faults_of_files, read_account
+from countersign.runs.account import Account, Registered, could_be_in_force, faults_of_files, read_account
 from countersign.runs.approvals import Done, why_not_by_two
 from countersign.runs.attestation import Attestations
 from countersign.runs.consent import adoption_faults
@@ -103,6 +103,8 @@ class Verifier:
         self._genesis = genesis
         self._attestations = Attestations(self._versions, self._register.environment())
         self._erasures = Erasures()
+        self._adopted: list[tuple[datetime, str]] = []
+        self._sealed = 0
 
     def verify(self, run_ids: list[str] | None = None, progress: Callable[[int], None] | None = None) -> "Verified":
         """Verify these runs, or all of them with the register and every file. Raises UnknownRunError."""
@@ -147,7 +149,7 @@ class Verifier:
         except EvidenceError as error:
             return Ground(None, sealed, [RunFault(None, "register", str(self._root.register), str(error)), *faults])
         self._attestations.in_force = account.in_force
-        self._erasures = account.erasures
+        self._erasures, self._adopted, self._sealed = account.erasures, account.adopted, sealed.lines
         return Ground(account, sealed, [*faults, *self._configurations(account), *self._erased(account)])
 
     def _erased(self, account: Account) -> Iterator[RunFault]:
@@ -203,15 +205,16 @@ class Verifier:
     def read_run(self, run: Registered) -> "ReadRun":
         """A run's log with everything that is wrong with it."""
         path = self._root.log(run.day, run.run_id)
+        disorder = [RunFault(run.run_id, "register_order", str(self._root.register), detail) for detail in run.disorder]
         if not path.exists():
-            detail = f"a log with the head {run.head}"
-            return ReadRun([RunFault(run.run_id, "log_missing", str(path), detail)] if run.head != ZERO else [])
+            missing = _missing(run, self._sealed)
+            return ReadRun([*disorder, *(RunFault(run.run_id, "log_missing", str(path), detail) for detail in missing)])
         log = AuditLog(path, root=self._root)
-        report = log.check(registered=run.head)
+        report = log.check(registered=[ZERO, *(head for head, _ in run.heads)])
         if report.fault is not None:
             where = f"{path}:{report.fault.line}"
-            return ReadRun([RunFault(run.run_id, report.fault.kind, where, report.fault.detail)])
-        read = ReadRun([])
+            return ReadRun([*disorder, RunFault(run.run_id, report.fault.kind, where, report.fault.detail)])
+        read = ReadRun(disorder)
         try:
             read.entries = list(log.records())
             state = read_state(run.run_id, read.entries, self._root.blobs)
@@ -259,7 +262,8 @@ class Verifier:
             yield RunFault(run.run_id, "configuration_not_in_force", where, detail)
         for signed in state.sign_offs.values():
             seen = run.saw(signed.log_head, order) or signed.at
-            for kind, detail in self._attestations.faults(state, signed, seen):
+            in_force = could_be_in_force(self._adopted, seen)
+            for kind, detail in self._attestations.faults(state, signed, seen, in_force):
                 yield RunFault(run.run_id, kind, where, detail)
             if self._register.head_at(signed.register_size) != signed.register_head:
                 detail = f"a register that had the head {signed.register_head} at {signed.register_size} bytes"
@@ -283,23 +287,32 @@ class Verifier:
             yield RunFault(state.run_id, "classification_forged", where, detail)
 
 
+def _missing(run: Registered, sealed: int) -> Iterator[str]:
+    """What there should be in place of a log that is not there; `sealed` lines of the register are under a seal."""
+    if run.head != ZERO:
+        yield f"a log with the head {run.head}"
+    elif run.opened_in <= sealed and not run.abandoned:
+        yield "a log, or a register line that it was abandoned, before a seal"
+
+
 def _against_register(run: Registered, state: RunState, where: str) -> Iterator[RunFault]:
     """What the register says of a run otherwise than its log."""
     if state.ingested and state.digest != run.digest:
         yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
     # a run that could not be gone on with is FAILED in the register alone, since its log could not be written
     held = run.status == Status.FAILED and state.closed_as is None
-    if run.status and state.status != run.status and state.error is None and not held:
+    if run.status and state.status != run.status and not held:
         yield RunFault(run.run_id, "status_differs", where, f"the status that the register knows, {run.status}")
     if state.ingested and not _counted(run, state):
-        detail = "the deployment and the conclusion by which the register counts it in a month's population"
+        detail = "predecessor, deployment and conclusion by which the register counts it in a month's population"
         yield RunFault(run.run_id, "counted_otherwise", where, detail)
 
 
 def _counted(run: Registered, state: RunState) -> bool:
     """Whether the register says of a run what puts its change into a month's population, and among its clean ones."""
     deployed_at, clean = state.change.first_deployed_at, state.handoff["clean"] if state.handoff else None
-    return (deployed_at and stamp(deployed_at)) == run.deployed_at and (not run.status or clean == run.clean)
+    counted = ((deployed_at and stamp(deployed_at)), state.supersedes) == (run.deployed_at, run.supersedes)
+    return counted and (not run.status or clean == run.clean)
 
 
 def _claims_follow(state: RunState, versions: Versions) -> bool:

@@ -22,11 +22,11 @@ DAY = date(2026, 11, 23)
 RUN = "change-00000000000000aa"
 
 
-def chained(drafts: Iterable[Draft], *, prev: str = ZERO, seq: int = 0) -> bytes:
+def chained(drafts: Iterable[Draft], *, prev: str = ZERO, seq: int = 0, at: datetime = AT) -> bytes:
     """The bytes of a chain, as a writer would leave them."""
     content, entropy = b"", Counted()
     for number, draft in enumerate(drafts, start=seq):
-        line = encode(draft, prev=prev, seq=number, at=AT, entropy=entropy)
+        line = encode(draft, prev=prev, seq=number, at=at, entropy=entropy)
         content, prev = content + line.content, line.head
     return content
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from countersign.clocks.instant import parse_instant
 from countersign.errors import EvidenceError, TamperedError
 from countersign.evidence.index import Index
 from countersign.evidence.indexed import IndexedRun
@@ -85,7 +86,7 @@ def test_an_opened_run_is_known_with_everything_its_opening_says(stage: Stage, i
     at = next(stage.register.records()).ts
     expected = IndexedRun(
         run_id=RUN, digest=RUN[-16:] * 4, change_id="CHG-1", system="billing", tier="standard", day=DAY,
-        source="inbox", origin="submitted", opened_at=at, supersedes=None, superseded_by=None, head=ZERO,
+        source="inbox", origin="submitted", opened_at=at, supersedes=None, superseded_by=None, head=ZERO, heads=(ZERO,),
         status="OPENED", pending=None, reason=None, since=at, closed=False, signed=False,
         configuration="c" * 64, deployed_at=None, clean=None,
     )  # fmt: skip
@@ -208,7 +209,8 @@ def test_the_writer_of_the_register_takes_in_what_it_just_wrote(stage: Stage, in
 
 
 def test_half_a_line_is_left_for_the_next_time(stage: Stage, index: Index) -> None:
-    whole = stage.root.register.read_bytes() + chained([pause()], prev=stage.register.head, seq=1)
+    at = parse_instant(next(stage.register.records()).ts)
+    whole = stage.root.register.read_bytes() + chained([pause()], prev=stage.register.head, seq=1, at=at)
     for size in range(stage.root.register.stat().st_size, len(whole)):
         stage.root.register.write_bytes(whole[:size])
         index.sync()

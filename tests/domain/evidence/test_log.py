@@ -6,7 +6,7 @@ import pytest
 from countersign.errors import TamperedError
 from countersign.evidence.lines import BLOB_OVER, ZERO, Draft, Fault
 from countersign.evidence.log import AuditLog
-from countersign.evidence.register import newest_head
+from countersign.evidence.register import registered_heads
 from tests.domain.evidence.conftest import DAY, RUN, Stage, chained
 
 _WORDED = Draft("signed_off", "checker", {"decision": "rejected"}, {"reason": "not tested"})
@@ -100,7 +100,7 @@ def test_a_tail_that_the_register_does_not_know_is_named(stage: Stage) -> None:
 
 def test_a_log_written_before_its_first_pause_is_registered_has_an_unregistered_tail(stage: Stage) -> None:
     stage.log.append("opened", "maker")
-    assert newest_head(stage.root, RUN) == ZERO
+    assert registered_heads(stage.root, RUN) == [ZERO]
     assert fault_of(stage.log).kind == "unregistered_tail"
 
 
@@ -179,7 +179,7 @@ def test_a_run_that_lost_what_the_register_vouched_for_is_held(stage: Stage, cut
     stage.note_head()
     torn = cut(stage.log.path.read_bytes())
     stage.log.path.write_bytes(torn)
-    with pytest.raises(TamperedError, match="which this log has lost; SEV-1"):
+    with pytest.raises(TamperedError, match="which the log has lost; run held, SEV-1"):
         stage.log.append("after", "maker")
     assert stage.log.path.read_bytes() == torn
     assert fault_of(stage.log).kind == "torn_tail"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from countersign.errors import TamperedError
 from countersign.evidence.lines import ZERO, Draft
-from countersign.evidence.register import IntakeTotals, Opening, Pause, Refusal, newest_findings_head, newest_head
+from countersign.evidence.register import IntakeTotals, Opening, Pause, Refusal, newest_findings_head, registered_heads
 from tests.domain.evidence.conftest import DAY, RUN, Stage, opening, pause
 
 _OTHER = "change-00000000000000bb"
@@ -60,9 +60,13 @@ def test_totals_reconcile_when_every_item_is_counted_once(totals: IntakeTotals, 
     assert totals.reconciled is reconciled
 
 
-def test_the_newest_head_of_a_run_is_the_last_that_names_it(stage: Stage) -> None:
-    assert newest_head(stage.root, RUN) == ZERO
-    assert newest_head(stage.root, _OTHER) is None
+def newest_head(stage: Stage) -> str:
+    return (registered_heads(stage.root, RUN) or [""])[-1]
+
+
+def test_the_registered_heads_of_a_run_are_all_that_name_it(stage: Stage) -> None:
+    assert registered_heads(stage.root, RUN) == [ZERO]
+    assert registered_heads(stage.root, _OTHER) is None
     signed = Draft("signed_off", "countersign", {"run_id": RUN, "key": "k", "decision": "approved", "head": "2" * 64})
     refused = Draft("sign_off_refused", "countersign", {"run_id": RUN, "why": "a bot"})
     other = [opening(_OTHER), pause(_OTHER, "9" * 64)]
@@ -71,29 +75,36 @@ def test_the_newest_head_of_a_run_is_the_last_that_names_it(stage: Stage) -> Non
         [pause(head="1" * 64), signed, refused, *other[:1], pause(head="3" * 64)], expected, strict=True
     ):
         stage.register.append_many([draft])
-        assert newest_head(stage.root, RUN) == head
+        assert newest_head(stage) == head
     stage.register.append_many(other[1:])
-    assert (newest_head(stage.root, RUN), newest_head(stage.root, _OTHER)) == ("3" * 64, "9" * 64)
+    assert registered_heads(stage.root, RUN) == [ZERO, "1" * 64, "2" * 64, "3" * 64]
+    assert registered_heads(stage.root, _OTHER) == [ZERO, "9" * 64]
+
+
+def test_a_run_that_is_opened_twice_has_no_heads(stage: Stage) -> None:
+    stage.register.append_many([pause(head="1" * 64), opening(RUN)])
+    with pytest.raises(TamperedError, match="is opened twice"):
+        registered_heads(stage.root, RUN)
 
 
 def test_a_run_id_inside_other_words_or_objects_is_not_that_run(stage: Stage) -> None:
     stage.register.append("note", "somebody", words=f'"run_id":"{RUN}"', head="7" * 64, inner={"run_id": RUN})
-    assert newest_head(stage.root, RUN) == ZERO
+    assert registered_heads(stage.root, RUN) == [ZERO]
 
 
 def test_half_a_line_at_the_end_is_not_yet_a_head(stage: Stage) -> None:
     stage.register.append_many([pause()])
     whole = stage.root.register.read_bytes()
     stage.root.register.write_bytes(whole[:-1])
-    assert newest_head(stage.root, RUN) == ZERO
+    assert registered_heads(stage.root, RUN) == [ZERO]
     stage.root.register.write_bytes(b"")
-    assert newest_head(stage.root, RUN) is None
+    assert registered_heads(stage.root, RUN) is None
 
 
 def test_a_line_about_the_run_that_cannot_be_read_is_tampering_and_not_absence(stage: Stage) -> None:
     stage.root.register.write_bytes(stage.root.register.read_bytes().replace(b'"tier":', b'"tier" :'))
     with pytest.raises(TamperedError, match=f"names {RUN} cannot be read"):
-        newest_head(stage.root, RUN)
+        registered_heads(stage.root, RUN)
 
 
 def test_size_and_head_belong_together_and_are_found_again(stage: Stage) -> None:
@@ -133,14 +144,14 @@ def test_a_torn_line_is_no_head_before_it_is_recovered_and_after(stage: Stage, c
         stage.root.register.write_bytes(whole)
         stage.register.append_many([draft])
         stage.root.register.write_bytes(stage.root.register.read_bytes()[:-cut])
-        assert newest_head(stage.root, RUN) == newest_findings_head(stage.root.register) == "1" * 64
+        assert newest_head(stage) == newest_findings_head(stage.root.register) == "1" * 64
         for _ in range(torn_again):
             with stage.register.writing():  # which heals it
                 pass
             stage.root.register.write_bytes(stage.root.register.read_bytes()[:-20])
         stage.register.append("note", "somebody")
         kept = "2" * 64 if cut == 1 else "1" * 64
-        heads = (newest_head(stage.root, RUN), newest_findings_head(stage.root.register))
+        heads = (newest_head(stage), newest_findings_head(stage.root.register))
         assert heads == ((kept, "1" * 64) if draft.event == "run_head" else ("1" * 64, kept))
 
 

@@ -136,10 +136,11 @@ def test_a_change_of_key_needs_somebody_who_knows_both(sealing: Sealing, tmp_pat
     assert sealing.kinds(allowed_signers=signers) == []
 
 
-def test_what_no_seal_covers_for_25_hours_is_a_fault_only_where_there_are_seals(sealing: Sealing) -> None:
+def test_what_no_seal_covers_for_25_hours_is_a_fault(sealing: Sealing) -> None:
     sealing.grow()
     late = timedelta(hours=26)
-    assert sealing.kinds(now=sealing.clock.now + late) == []
+    assert sealing.kinds(now=sealing.clock.now) == []
+    assert sealing.kinds(now=sealing.clock.now + late) == ["seal_late"]
     sealing.seal()
     assert sealing.kinds(now=sealing.clock.now + late) == []
     sealing.grow()
@@ -265,8 +266,11 @@ def _note_of(number: int, text: bytes, other: bytes) -> Callable[[Sealing], None
         (lambda sealing: [path.unlink() for path in sealing.paths(2)], {"seal_missing"}),
         (lambda sealing: sealing.paths(2)[1].unlink(), {"seal_unfinished", "seal_changed"}),
         (lambda sealing: sealing.paths(1)[0].write_bytes(b"{}"), {"seal_unreadable", "seal_continuity"}),
-        (lambda sealing: sealing.forge(1, at="2026-11-23T13:00:00.000000Z"), {"seal_changed", "seal_continuity"}),
-        (lambda sealing: sealing.forge(2, at="2026-11-23T13:00:00.000000Z"), {"seal_changed"}),
+        (
+            lambda sealing: sealing.forge(1, at="2026-11-23T13:00:00.000000Z"),
+            {"seal_changed", "seal_continuity", "seal_time"},
+        ),
+        (lambda sealing: sealing.forge(2, at="2026-11-23T13:00:00.000000Z"), {"seal_changed", "seal_time"}),
         (lambda sealing: sealing.forge(2, policy="d" * 64), {"seal_changed"}),
         (lambda sealing: sealing.forge(2, key="other"), {"seal_changed", "seal_key"}),
         (lambda sealing: sealing.forge(2, environment="d" * 64), {"seal_changed", "seal_environment"}),

@@ -126,9 +126,10 @@ def test_a_sign_off_moved_from_another_run_is_found(bench: Bench) -> None:
     moved = Forger(bench, other).line("signed_off")
 
     def insert(forger: Forger) -> None:
-        forger.log.append(Line(moved.event, moved.texts))
+        now = {"ts": forger.register[-1].event["ts"]}
+        forger.log.append(Line(moved.event | now, moved.texts))
         registered = next(line for line in forger.register if line.name == "signed_off")
-        head = {**registered.event, "run_id": result.run_id, "head": "f" * 64}
+        head = {**registered.event, "run_id": result.run_id, "head": "f" * 64} | now
         forger.register.append(Line(head))
         forger.log[-1].head = "f" * 64
 
