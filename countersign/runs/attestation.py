@@ -50,13 +50,16 @@ class Attestations:
         opened = self._versions.at(state.configuration["digest"])
         then = self._versions.at(signed.configuration)
         yield from _person(state, signed, seen, then, opened)
-        yield from _determinations(state, signed, opened)
+        if not state.cited_words_erased:
+            yield from _determinations(state, signed, opened)
         yield from self._signature(state, signed, opened, seen)
 
     def _signature(self, state: RunState, signed: SignOff, opened: Versions, seen: datetime) -> Iterator[Wrong]:
         role = self._versions.at(signed.configuration).policy.sign_off.role(signed.key)
         if signed.role != role:
             yield "sign_off_void", f"a sign-off in the role {role}"
+        if not state.erased.isdisjoint((f"statement/{signed.key}", f"signature/{signed.key}")):
+            return
         if signed.statement is None or signed.signature is None:
             if opened.policy.sign_off.signature == "required" or signed.by_key is not None:
                 yield "sign_off_unsigned", f"a statement signed by {signed.by}"
@@ -147,7 +150,7 @@ def _other_words(
         environment,
         signed.key,
         signed.decision,
-        signed.reason,
+        statement.reason if f"reason/{signed.key}" in state.erased else signed.reason,
         signed.by,
         signed.role,
         then.named,
@@ -167,6 +170,8 @@ def _other_words(
 def _same_matter(state: RunState, signed: SignOff, matter: Matter) -> bool:
     """Whether a statement was about this very state of the run."""
     expected = matter_of(state, signed.key, matter.determinations, log_head=signed.log_head)
+    if state.erased:
+        return matter == expected
     texts = state.change.evidence
     pairs = zip(matter.determinations, signed.determinations, strict=False)
     return (

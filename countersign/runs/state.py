@@ -188,6 +188,11 @@ class RunState:
         return self.payload.change
 
     @property
+    def cited_words_erased(self) -> bool:
+        """Whether words were erased that the gate or a determination was decided on, so that neither can be again."""
+        return any(name.startswith(("evidence/", "assertion/", "determination/")) for name in self.erased)
+
+    @property
     def tier(self) -> str:
         """The runbook tier, as the policy has it."""
         return str(self.classified["tier"])

@@ -249,10 +249,9 @@ class Verifier:
             yield RunFault(run.run_id, "configuration_differs", where, detail)
             return
         yield from self._classified(state, versions, where)
-        if state.passed is None or state.erased:
-            return  # what was decided on words that were erased was verified before they were, and cannot be again
-        decision = gate.decide(state.change, versions.catalogue, versions.policy.change_ids, asserted(state))
-        if decision.passed is not state.passed or verdict_rows(decision) != list(state.verdicts):
+        if state.passed is None:
+            return
+        if not state.cited_words_erased and not _gate_follows(state, versions):
             detail = "a gate decision that follows from payload and assertions"
             yield RunFault(run.run_id, "gate_forged", where, detail)
         if [judged.control for judged in state.judged] != list(versions.catalogue.by_id):
@@ -268,10 +267,10 @@ class Verifier:
             if self._register.head_at(signed.register_size) != signed.register_head:
                 detail = f"a register that had the head {signed.register_head} at {signed.register_size} bytes"
                 yield RunFault(state.run_id, "sign_off_register", where, detail)
-        if not _claims_follow(state, versions):
+        if not state.erased and not _claims_follow(state, versions):
             detail = "what a model asserted, as it follows from its logged answer, where the policy names a model"
             yield RunFault(run.run_id, "claims_differ", where, detail)
-        if state.workpaper is not None and dict(state.workpaper) != dict(workpaper_event(state).data):
+        if state.workpaper is not None and not _workpaper_follows(state):
             yield RunFault(run.run_id, "workpaper_differs", where, "the workpaper that follows from this log")
         if state.handoff is not None and dict(state.handoff) != dict(handoff_event(state, versions).data):
             yield RunFault(run.run_id, "handoff_differs", where, "the handoff that follows from this log")
@@ -313,6 +312,20 @@ def _counted(run: Registered, state: RunState) -> bool:
     deployed_at, clean = state.change.first_deployed_at, state.handoff["clean"] if state.handoff else None
     counted = ((deployed_at and stamp(deployed_at)), state.supersedes) == (run.deployed_at, run.supersedes)
     return counted and (not run.status or clean == run.clean)
+
+
+def _gate_follows(state: RunState, versions: Versions) -> bool:
+    decision = gate.decide(state.change, versions.catalogue, versions.policy.change_ids, asserted(state))
+    return decision.passed is state.passed and verdict_rows(decision) == list(state.verdicts)
+
+
+def _workpaper_follows(state: RunState) -> bool:
+    """Whether the logged workpaper is the one that follows; where words of it were erased, all but these."""
+    made, logged = dict(workpaper_event(state).data), dict(state.workpaper or {})
+    if state.erased:
+        for name in ("document", "exceptions", "abstentions"):
+            made.pop(name), logged.pop(name, None)
+    return made == logged
 
 
 def _claims_follow(state: RunState, versions: Versions) -> bool:

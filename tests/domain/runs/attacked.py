@@ -15,9 +15,11 @@ from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import seal_path
 from countersign.evidence.sealing import Sealer
 from countersign.evidence.signers import PIPELINE, SEAL, PublicKey, Signer, allowed_signers
+from countersign.findings.verification import check_findings
 from countersign.policy import Policy, complete
 from countersign.runs.signatures import RosterKeys
 from countersign.runs.verification import Verifier
+from countersign.sampling.verification import check_samples
 from tests.conftest import POLICY, StepClock, payload_with
 from tests.domain.runs.conftest import Forger, SignedBench, chain, policy_with, read_lines
 from tests.domain.runs.test_sign_offs import determined, undecided
@@ -94,6 +96,8 @@ class Target:
         """What `verify --all` and the script find, by name."""
         verifier = Verifier(self.path, allowed_signers=self.signers, witness=witness)
         faults = {fault.kind for fault in verifier.verify().faults}
+        if "register" not in faults:
+            faults |= {fault.kind for fault in (*check_findings(self.root), *check_samples(self.root))}
         return faults, {name for name, _, _ in script_faults(self.path, self.signers, witness)}
 
 
