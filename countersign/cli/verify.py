@@ -53,8 +53,14 @@ def verify(
     if run_id is not None and everything:
         raise typer.BadParameter("name one run or --all, not both")
     with progress("verifying") as advance:
-        now = instant_of(as_of, "--as-of") if as_of else utc_now()
-        verifier = Verifier(Path(root), allowed_signers=allowed_signers, witness=witness, genesis=genesis, now=now)
+        verifier = Verifier(
+            Path(root),
+            allowed_signers=allowed_signers,
+            witness=witness,
+            genesis=genesis,
+            now=utc_now(),
+            as_of=instant_of(as_of, "--as-of") if as_of else None,
+        )
         verified = verifier.verify([run_id] if run_id else None, advance)
     if run_id is None and all(fault.kind != "register" for fault in verified.faults):
         evidence = EvidenceRoot(root)

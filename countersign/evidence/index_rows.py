@@ -4,7 +4,7 @@ Deployments and clocks have tables of their own, which are filled from the same 
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import cache
 from typing import Any
 
@@ -66,6 +66,7 @@ runs = Table(
     Column("configuration", String(64), nullable=False),
     Column("deployed_at", String, index=True),
     Column("clean", Boolean),
+    Column("abandoned", Boolean, nullable=False, index=True),
 )
 adoptions = Table(
     "adoptions",
@@ -122,6 +123,7 @@ datasets = Table(
     Column("rows", Integer, nullable=False),
 )
 
+_ABANDONED = "its log was never begun; hand its payload in again"
 _MORE_HEADS = runs.c.heads + bindparam("head")  # all that the register came to know of a run, one after the other
 _PAUSED = ("head", "status", "pending", "reason", "since", "closed", "clean")
 _EVERY = (metadata, deployment_index.metadata, clock_index.metadata)
@@ -182,6 +184,7 @@ def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> No
                     replaced,
                 )
         case "run_head" | "run_closed":
+            _take_up(connection, {data["run_id"] for data in batch})
             connection.execute(
                 update(runs)
                 .where(runs.c.run_id == bindparam("run"))
@@ -205,6 +208,12 @@ def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> No
                     .values(head=bindparam("head"), heads=_MORE_HEADS),
                     known,
                 )
+        case "abandoned":
+            for data in batch:
+                gone = runs.c.run_id == data["run_id"]
+                connection.execute(update(runs).where(gone).values(abandoned=True, reason=_ABANDONED))
+                successor = runs.c.superseded_by == data["run_id"]
+                connection.execute(update(runs).where(successor).values(superseded_by=None))
         case "run_held":
             for data in batch:
                 connection.execute(held.delete().where(held.c.run_id == data["run_id"]))
@@ -214,6 +223,14 @@ def _flush(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> No
         case _:
             _flush_of_the_root(connection, kind, batch)
     clock_index.take_in(connection, runs, kind, batch, replaced)
+
+
+def _take_up(connection: Connection, run_ids: Container[str]) -> None:
+    """What was abandoned and goes on after all replaces again what it was opened to replace."""
+    for run in connection.execute(select(runs.c.run_id, runs.c.supersedes).where(runs.c.abandoned)).all():
+        if run.run_id in run_ids:
+            connection.execute(update(runs).where(runs.c.run_id == run.run_id).values(abandoned=False))
+            connection.execute(update(runs).where(runs.c.run_id == run.supersedes).values(superseded_by=run.run_id))
 
 
 def _flush_of_the_root(connection: Connection, kind: str, batch: list[dict[str, Any]]) -> None:
@@ -239,7 +256,7 @@ def _flush_of_the_root(connection: Connection, kind: str, batch: list[dict[str, 
 
 def _opened(data: dict[str, Any]) -> dict[str, Any]:
     fresh = {"head": ZERO, "status": OPENED, "pending": None, "reason": None, "closed": False, "signed": False}
-    opened = {"heads": ZERO, "opened_at": data["at"], "since": data["at"], "superseded_by": None}
+    opened = {"abandoned": False, "heads": ZERO, "opened_at": data["at"], "since": data["at"], "superseded_by": None}
     return {**columns_of(runs, data), **fresh, **opened}
 
 

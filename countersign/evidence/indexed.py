@@ -13,7 +13,8 @@ class IndexedRun:
     """A run as the register last described it; `since` is when, `signed` that a sign-off waits to be taken up.
 
     `heads` are all that the register came to know of its log, from 64 zeros to `head`. `deployed_at` is when its change
-    was first deployed, `clean` what its handoff said, None before there is one.
+    was first deployed, `clean` what its handoff said, None before there is one. One that is `abandoned` was opened, and
+    its log not begun before a seal; its payload, handed in again, goes on with it.
     """
 
     run_id: str
@@ -38,6 +39,7 @@ class IndexedRun:
     configuration: str
     deployed_at: str | None
     clean: bool | None
+    abandoned: bool
 
 
 ClockKey = tuple[str, str, str]

@@ -1,17 +1,20 @@
 """Making seals: read what is new, state it, sign it, and let the register say so.
 
-Order of writes: statement → signature → register line. A number belongs to the first statement that was linked under
-it, and only a signature of that one is ever kept; a crash between any two is repaired by the next sealing. Locks in the
-order seals, findings, register. What does not belong here: judging what is there (`seals`).
+A run that was opened and whose log was never begun, as a crash between the two leaves it, is abandoned first: a line of
+the register says so, until its payload is handed in again. Order of writes: statement → signature → register line. A
+number belongs to the first statement that was linked under it, and only a signature of that one is ever kept; a crash
+between any two is repaired by the next sealing. Locks in the order seals, findings, register. What does not belong
+here: judging what is there (`seals`).
 """
 
 import io
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 
-from countersign.clocks.instant import stamp
+from countersign.clocks.instant import parse_instant, stamp
 from countersign.environment import Clock
 from countersign.errors import EvidenceError, TamperedError
 from countersign.evidence import durable
@@ -49,26 +52,31 @@ class Sealer:
         cannot sign. What came after the last seal is strictly checked line by line, what came before only by its bytes.
         """
         durable.make_folder(self._root.seals)
-        # one instant, taken when every lock is held: the register's line says when the seal was made, and no later;
-        # and never before what it covers, since in a chain time does not go back
-        now = cache(self._clock)
-        with (
-            sealing_alone(self._root),
-            self._findings() as findings,
-            Register(self._root, clock=now).writing() as register,
-        ):
+        with sealing_alone(self._root):
             seals = [read_seal(self._root, number) for number in seal_numbers(self._root)]
-            changed = first_changed(self._root.register, seals)
-            if changed is not None:
-                raise TamperedError(f"{self._root.register}: not what seal {changed.number} says of it (SEV-1)")
             last = seals[-1] if seals else None
-            if last is not None:
-                self._finish(last, register, findings)
-            at = max(stamp(now()), register.tail.ts, last.at if last else "")
-            seal = self._state(last, register, findings, policy, at)
-            signature = sign(seal.statement, key=self._key, namespace=SEAL)  # a key that cannot leaves nothing behind
-            durable.create_file(seal_path(self._root, seal.number), seal.statement)
-            self._keep(signature, seal, register)
+
+            @cache
+            def now() -> datetime:
+                """One instant, so that the register's line is of when the seal was made; never before the last seal."""
+                return max(self._clock(), parse_instant(last.at)) if last else self._clock()
+
+            with self._findings() as findings, Register(self._root, clock=now).writing() as register:
+                changed = first_changed(self._root.register, seals)
+                if changed is not None:
+                    raise TamperedError(f"{self._root.register}: not what seal {changed.number} says of it (SEV-1)")
+                return self._go_on(last, register, findings, policy, now)
+
+    def _go_on(self, last: Seal | None, register: Writer, findings: Writer | None, policy: str, now: Clock) -> Seal:
+        """Finish the last seal and make the next."""
+        if last is not None:
+            self._finish(last, register, findings)
+        self._abandon(register, last.register if last else Extent())
+        at = max(stamp(now()), register.tail.ts)  # in a chain time does not go back
+        seal = self._state(last, register, findings, policy, at)
+        signature = sign(seal.statement, key=self._key, namespace=SEAL)  # a key that cannot leaves nothing behind
+        durable.create_file(seal_path(self._root, seal.number), seal.statement)
+        self._keep(signature, seal, register)
         return seal
 
     def _state(
@@ -100,6 +108,17 @@ class Sealer:
             segment=durable.digest_of(b"".join(lines)),
             findings=_extent(self._root.findings, found, _lines(findings, found, ends[1]) if findings else []),
         )
+
+    def _abandon(self, register: Writer, known: Extent) -> None:
+        """Say of every run without a log that was opened since the last seal that it was abandoned."""
+        opened: dict[str, Path] = {}
+        for line in _lines(register, known):
+            said = parse_line(line) if b'"run_id":"' in line else None
+            if said is not None and said.get("event") == "run_opened":
+                opened[said["run_id"]] = self._root.log(date.fromisoformat(said["day"]), said["run_id"])
+            elif said is not None and (said.get("event") == "abandoned" or "head" in said):
+                opened.pop(str(said.get("run_id")), None)
+        register.append([Draft("abandoned", ACTOR, {"run_id": run}) for run, log in opened.items() if not log.exists()])
 
     def _finish(self, last: Seal, register: Writer, findings: Writer | None) -> None:
         """Complete the last seal where a crash came before its signature or its register line."""

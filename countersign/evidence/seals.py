@@ -92,11 +92,12 @@ def check_seals(
     allowed_signers: Path | None = None,
     witness: Path | None = None,
     now: datetime | None = None,
+    as_of: datetime | None = None,
 ) -> Sealed:
     """Judge every seal. Without `allowed_signers` each is checked with the key that it names, one for all.
 
-    `witness` is a seal that was held elsewhere; `now` finds lines that wait for a seal too long, and is left out for a
-    root that is not in use any more.
+    `witness` is a seal that was held elsewhere; `now` finds lines of the future and, unless the root is a copy that was
+    made `as_of` another instant, lines that wait for a seal too long. It is left out for a root not in use any more.
     """
     if witness is not None and not witness.is_file():
         raise EvidenceError(f"{witness}: no such file; it would be a seal that was kept elsewhere")
@@ -130,7 +131,7 @@ def check_seals(
         _against_witness(sealed, seals, witness)
     if now is not None and register.latest is not None and register.latest > now + _AHEAD:
         sealed.faults.append(RootFault("time_ahead", str(root.register), f"no line after {stamp(now)}, as of now"))
-    if now is not None and (late := _late(root, register.uncovered, now)) is not None:
+    if now is not None and (late := _late(root, register.uncovered, as_of or now)) is not None:
         sealed.faults.append(late)
     return sealed
 

@@ -34,7 +34,8 @@ def could_be_in_force(adopted: Sequence[tuple[datetime, str]], at: datetime) -> 
 class Registered:
     """What the register says of a run, and the number of the line that says it.
 
-    `opened_in` is the number of the line that opened it, `disorder` what its lines cannot say one after the other.
+    `opened_in` is the number of the line that opened it, `disorder` what its lines cannot say one after the other,
+    `adopted` when each configuration of the root was adopted.
     """
 
     run_id: str
@@ -53,6 +54,7 @@ class Registered:
     closed: bool = False
     heads: list[tuple[str, datetime]] = field(default_factory=list)
     disorder: list[str] = field(default_factory=list)
+    adopted: Sequence[tuple[datetime, str]] = ()
 
     def saw(self, head: str, order: Mapping[str, int]) -> datetime | None:
         """When the register first knew what follows a head of the log; `order` numbers the log's heads."""
@@ -138,6 +140,7 @@ def _open(account: Account, entry: Entry) -> None:
         return
     opened = Registered(run_id, digest, date.fromisoformat(data["day"]), data["configuration"], account.in_force)
     opened.line = opened.opened_in = entry.line
+    opened.adopted = account.adopted  # which grows as the register is read on
     opened.deployed_at, opened.supersedes = data["deployed_at"], data["supersedes"]
     if run_id != run_id_of(digest):
         opened.disorder.append(f"the id {run_id_of(digest)}, which follows from its digest")

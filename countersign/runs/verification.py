@@ -84,7 +84,7 @@ class Verifier:
     """Verifies the runs of one evidence root.
 
     `allowed_signers` says who may seal, `witness` is a seal that was held elsewhere, `genesis` the digest of the
-    first configuration as somebody else knows it, `now` finds what no seal covers.
+    first configuration as somebody else knows it, `now` finds what no seal covers, by then or by `as_of`.
     """
 
     def __init__(
@@ -95,15 +95,15 @@ class Verifier:
         witness: Path | None = None,
         genesis: str | None = None,
         now: datetime | None = None,
+        as_of: datetime | None = None,
     ) -> None:
         self._root = EvidenceRoot(path).existing()
         self._register = Register(self._root)
         self._versions = VersionStore(self._root)
-        self._allowed_signers, self._witness, self._now = allowed_signers, witness, now
+        self._allowed_signers, self._witness, self._now, self._as_of = allowed_signers, witness, now, as_of
         self._genesis = genesis
         self._attestations = Attestations(self._versions, self._register.environment())
         self._erasures = Erasures()
-        self._adopted: list[tuple[datetime, str]] = []
         self._sealed = 0
 
     def verify(self, run_ids: list[str] | None = None, progress: Callable[[int], None] | None = None) -> "Verified":
@@ -142,14 +142,20 @@ class Verifier:
 
     def ground(self) -> "Ground":
         """What runs stand on: seals, register and configurations, and everything that is wrong with these."""
-        sealed = check_seals(self._root, allowed_signers=self._allowed_signers, witness=self._witness, now=self._now)
+        sealed = check_seals(
+            self._root,
+            allowed_signers=self._allowed_signers,
+            witness=self._witness,
+            now=self._now,
+            as_of=self._as_of,
+        )
         faults = [of_root(fault) for fault in sealed.faults]
         try:
             account = read_account(self._register)
         except EvidenceError as error:
             return Ground(None, sealed, [RunFault(None, "register", str(self._root.register), str(error)), *faults])
         self._attestations.in_force = account.in_force
-        self._erasures, self._adopted, self._sealed = account.erasures, account.adopted, sealed.lines
+        self._erasures, self._sealed = account.erasures, sealed.lines
         return Ground(account, sealed, [*faults, *self._configurations(account), *self._erased(account)])
 
     def _erased(self, account: Account) -> Iterator[RunFault]:
@@ -261,7 +267,7 @@ class Verifier:
             yield RunFault(run.run_id, "configuration_not_in_force", where, detail)
         for signed in state.sign_offs.values():
             seen = run.saw(signed.log_head, order) or signed.at
-            in_force = could_be_in_force(self._adopted, seen)
+            in_force = could_be_in_force(run.adopted, seen)
             for kind, detail in self._attestations.faults(state, signed, seen, in_force):
                 yield RunFault(run.run_id, kind, where, detail)
             if self._register.head_at(signed.register_size) != signed.register_head:

@@ -162,3 +162,37 @@ def test_a_sign_off_that_the_register_never_heard_of_counts(bench: Bench, key: s
     assert bench.sign(result, key, signer).repeated
     assert bench.complete(LONG).status == "COMPLETED"
     assert bench.faults() == []
+
+
+def test_a_run_whose_log_was_never_begun_is_abandoned_before_a_seal_and_goes_on_all_the_same(
+    bench: Bench, tmp_path: Path
+) -> None:
+    opened_without_a_log(bench)
+    bench.fresh()
+    sealer = Sealer(EvidenceRoot(bench.root), make_key(tmp_path / "seal"), clock=bench.clock)
+    for _ in range(2):
+        sealer.seal("c" * 64)
+    (opened,) = bench.registered("run_opened")
+    assert [line["run_id"] for line in bench.registered("abandoned")] == [opened["run_id"]]
+    assert bench.faults() == []
+    bench.run.engine.index.sync()
+    run = bench.run.engine.index.known(opened["run_id"])
+    assert (run.status, run.abandoned, "hand its payload in again" in (run.reason or "")) == ("OPENED", True, True)
+    assert bench.complete(LONG).run_id == opened["run_id"]
+    assert not bench.run.engine.index.known(opened["run_id"]).abandoned
+    sealer.seal("c" * 64)
+    assert bench.faults() == []
+
+
+def test_what_was_abandoned_hides_no_run_until_it_goes_on(bench: Bench, tmp_path: Path) -> None:
+    blocked = bench.execute(payload_with(summary="As it was."))
+    corrected = bench.execute(LONG)
+    bench.cut_register("run_head")
+    log_of(corrected).unlink()
+    bench.fresh()
+    assert bench.run.engine.index.known(blocked.run_id).superseded_by == corrected.run_id
+    Sealer(EvidenceRoot(bench.root), make_key(tmp_path / "seal"), clock=bench.clock).seal("c" * 64)
+    bench.run.engine.index.sync()
+    assert bench.run.engine.index.known(blocked.run_id).superseded_by is None
+    bench.execute(LONG)
+    assert bench.run.engine.index.known(blocked.run_id).superseded_by == corrected.run_id

@@ -14,6 +14,7 @@ from tests.conftest import payload_with
 from tests.domain.cli.conftest import Cli
 from tests.domain.findings.conftest import occurrence
 
+THEN = ("--as-of", "2026-11-23T15:00:00Z")  # when the roots here were made, and nothing waited for a seal yet
 REASON = ("--reason", "nobody stood in for the reviewer")
 
 
@@ -35,26 +36,48 @@ def test_what_verify_finds_wrong_with_a_run_is_a_finding(cli: Cli, root: Path, e
     run = take_in_one(engine, payload_with(), source="given", where="test", origin="submitted")
     log = run.rundir / "audit.jsonl"
     log.write_bytes(log.read_bytes().replace(b'"maker"', b'"faker"'))
-    (incident,) = cli("verify", "--json").document["findings"]
+    (incident,) = cli("verify", *THEN, "--json").document["findings"]
     assert record_incidents(engine, [run.run_id]) == []
-    assert f"on record as {incident}" in cli("verify", run.run_id).out
+    assert f"on record as {incident}" in cli("verify", run.run_id, *THEN).out
     (listed,) = cli("finding", "list", "--json").document["findings"]
     assert (listed["finding"], listed["kind"], listed["severity"]) == (incident, "integrity_incident", "SEV-1")
     assert listed["run_id"] == run.run_id
 
 
-def test_what_verify_finds_wrong_with_the_root_itself_is_left_to_its_answer(cli: Cli, engine: Engine) -> None:
+def test_what_verify_finds_wrong_with_the_root_itself_is_a_finding_too(cli: Cli, engine: Engine) -> None:
     engine.root.blobs.joinpath("note.txt").touch(mode=0o600)
-    answer = cli("verify", "--json").document
-    assert ([fault["kind"] for fault in answer["faults"]], answer["findings"]) == (["stranger"], [])
-    assert "no finding was recorded: no fault is a run's own" in cli("verify").out
+    answer = cli("verify", *THEN, "--json").document
+    (incident,) = answer["findings"]
+    assert ([fault["kind"] for fault in answer["faults"]], answer["not_recorded"]) == (["stranger"], None)
+    assert f"on record as {incident}" in cli("verify", *THEN).out
+    (listed,) = cli("finding", "list", "--json").document["findings"]
+    assert (listed["run_id"], listed["severity"]) == (None, "SEV-1")
+
+
+def test_what_differs_from_something_given_is_left_to_the_answer(cli: Cli, engine: Engine) -> None:
+    """Whoever verifies may have given the wrong one."""
+    take_in_one(engine, payload_with(), source="given", where="test", origin="submitted")
+    answer = cli("verify", *THEN, "--genesis", "a" * 64, "--json").document
+    assert ([fault["kind"] for fault in answer["faults"]], answer["findings"]) == (["genesis_differs"], [])
+    assert "keep this answer" in answer["not_recorded"]
+    genesis = engine.current.configuration.digest
+    right = cli("verify", *THEN, "--genesis", genesis, "--json").document
+    assert (right["ok"], right["configuration"]) == (True, "given")
+
+
+def test_a_seal_that_is_late_is_a_finding_as_of_the_hour(cli: Cli, engine: Engine) -> None:
+    take_in_one(engine, payload_with(), source="given", where="test", origin="submitted")
+    (incident,) = cli("verify", "--as-of", "2026-11-25T15:00:00Z", "--json").document["findings"]
+    (listed,) = cli("finding", "list", "--json").document["findings"]
+    assert (listed["finding"], listed["severity"], listed["subject"][:18]) == (incident, "SEV-2", "no seal by 2026-11")
+    assert cli("verify", "--as-of", "yesterday").code == 2
 
 
 def test_nothing_is_recorded_where_the_findings_are_at_fault_themselves(cli: Cli, root: Path, finding_id: str) -> None:
     for path in (*root.glob("runs/*/*/*/*/audit.jsonl"), root / "findings.jsonl"):
         path.write_bytes(path.read_bytes()[:-20])
     before = (root / "findings.jsonl").read_bytes()
-    answer = cli("verify", "--json").document
+    answer = cli("verify", *THEN, "--json").document
     assert (answer["findings"], "findings.jsonl is itself at fault" in answer["not_recorded"]) == ([], True)
     assert (root / "findings.jsonl").read_bytes() == before
 
@@ -144,9 +167,9 @@ def test_the_configuration_in_force_says_who_may_whatever_the_policy_file_says(
 
 
 def test_verify_of_a_whole_root_judges_the_findings(cli: Cli, finding_id: str, root: Path) -> None:
-    assert cli("verify", "--json").document["faults"] == []
+    assert cli("verify", *THEN, "--json").document["faults"] == []
     EvidenceRoot(root).findings.unlink()
-    answer = cli("verify", "--json")
+    answer = cli("verify", *THEN, "--json")
     assert (answer.code, [fault["kind"] for fault in answer.document["faults"]]) == (1, ["findings_missing"])
 
 

@@ -76,7 +76,7 @@ def test_a_deleted_day_is_found_restored_and_its_finding_stays(kept: Cli, root: 
     assert (restored.code, restored.document["placed"], restored.document["faults"]) == (0, 2, [])
     assert "every run of the day verifies" in kept("restore", DAY).out
     assert kept("retention", "check").code == 0
-    assert kept("verify", "--all").code == 0
+    assert kept("verify", "--all", "--as-of", f"{DAY}T20:00:00Z").code == 0
     shown = kept("finding", "show", finding, "--json").document
     assert (shown["severity"], shown["kind"], shown["subject"]) == (
         "SEV-1",

@@ -88,7 +88,7 @@ def test_an_opened_run_is_known_with_everything_its_opening_says(stage: Stage, i
         run_id=RUN, digest=RUN[-16:] * 4, change_id="CHG-1", system="billing", tier="standard", day=DAY,
         source="inbox", origin="submitted", opened_at=at, supersedes=None, superseded_by=None, head=ZERO, heads=(ZERO,),
         status="OPENED", pending=None, reason=None, since=at, closed=False, signed=False,
-        configuration="c" * 64, deployed_at=None, clean=None,
+        configuration="c" * 64, deployed_at=None, clean=None, abandoned=False,
     )  # fmt: skip
     assert index.run(RUN) == expected
     assert index.runs([RUN, run_id(1)]) == {RUN: expected}

@@ -24,9 +24,7 @@ def test_a_run_that_goes_on_while_all_are_verified_is_no_fault(engine: Engine, c
     stale = read_account(engine.register).runs[outcome.run_id]
     SignOffDesk(engine).record(outcome.rundir, "independent_review", "reviewer", "rejected", "not convinced")
     list(engine.advance())
-    verifier = Verifier(engine.root.path)
-    verifier.ground()
-    assert list(verifier.verify_run(stale, Published(engine.root, stale.day))) == []
+    assert list(Verifier(engine.root.path).verify_run(stale, Published(engine.root, stale.day))) == []
 
 
 def test_a_log_cut_back_to_an_older_head_is_still_found(engine: Engine, clean: PayloadFactory) -> None:
