@@ -17,6 +17,7 @@ from countersign.cli import (
     erase,
     evaluate,
     finding,
+    index,
     intake,
     observe,
     payload,
@@ -82,6 +83,7 @@ app.add_typer(
     observe.app, name="observe", help="What an observer makes of a run (`observe RUN_ID`), or of a month's sample."
 )
 app.add_typer(drawing.bundle_app, name="bundle", help="What an observer gets of a month.")
+app.add_typer(index.app, name="index", help="What is derived from the register, and can be made anew.")
 app.add_typer(people.app, name="people", help="Who is who, by the roster of the policy.")
 app.add_typer(policy.app, name="policy", help="The policy of an evidence root.")
 app.add_typer(retention.app, name="retention", help="Evidence kept elsewhere, write-once, for years.")
