@@ -36,18 +36,7 @@ from countersign.cli import (
     witness,
 )
 from countersign.cli.output import say
-from countersign.errors import (
-    AdoptionRefused,
-    ClockRefused,
-    CountersignError,
-    FindingRefused,
-    PayloadError,
-    RetentionRefused,
-    SampleRefused,
-    SignOffRefused,
-    TamperedError,
-    UnadoptedError,
-)
+from countersign.errors import CountersignError, Refused
 
 NO = 1
 UNUSABLE = 2
@@ -94,17 +83,7 @@ def main() -> NoReturn:
     """Run the command line; no traceback reaches a user unless COUNTERSIGN_DEBUG is set."""
     try:
         app()
-    except (
-        AdoptionRefused,
-        ClockRefused,
-        FindingRefused,
-        PayloadError,
-        RetentionRefused,
-        SampleRefused,
-        SignOffRefused,
-        TamperedError,
-        UnadoptedError,
-    ) as error:
+    except Refused as error:
         _end(error, NO)
     except CountersignError as error:
         _end(error, UNUSABLE)
