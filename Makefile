@@ -33,6 +33,7 @@ bench: $(READY)
 	@$(BIN)/python -m benchmarks.clocks
 	@$(BIN)/python -m benchmarks.retention
 	@$(BIN)/python -m benchmarks.reperform
+	@$(BIN)/python -m benchmarks.load
 
 # Twenty thousand seeds against a uniform draw (the tests do the same with fewer).
 sample-check: $(READY)

@@ -13,15 +13,19 @@ class CountersignError(Exception):
     """Root of everything countersign raises on purpose; a command line shows its text and no traceback."""
 
 
+class Refused(CountersignError):
+    """The answer to what was asked is no; any other error says that it could not be asked like that, or not now."""
+
+
 class PolicyError(CountersignError):
     """The policy or the catalogue cannot be used as it is."""
 
 
-class UnadoptedError(PolicyError):
+class UnadoptedError(PolicyError, Refused):
     """A configuration is not the one in force, so nothing runs with it."""
 
 
-class AdoptionRefused(CountersignError):
+class AdoptionRefused(Refused):
     """A configuration was not adopted; the one in force stays."""
 
 
@@ -29,7 +33,7 @@ class CalendarError(CountersignError):
     """The business calendar does not reach as far as the question, or cannot be built as it was asked for."""
 
 
-class PayloadError(CountersignError):
+class PayloadError(Refused):
     """A change record was refused; `field` is a dotted path, `change_id` is None where it could not be read."""
 
     def __init__(self, reason: str, *, field: str | None = None, change_id: str | None = None) -> None:
@@ -50,7 +54,7 @@ class EvidenceError(CountersignError):
     """The evidence root cannot be written or read as the contract demands."""
 
 
-class TamperedError(EvidenceError):
+class TamperedError(EvidenceError, Refused):
     """Evidence does not follow from what came before it: a control incident, SEV-1, see ESCALATION.md."""
 
 
@@ -74,19 +78,19 @@ class NotReperformed(CountersignError):
     """A run cannot be performed again from what is kept, or not by this release."""
 
 
-class FindingRefused(CountersignError):
+class FindingRefused(Refused):
     """An acknowledgement or a disposition was not taken; nothing was written."""
 
 
-class RetentionRefused(CountersignError):
+class RetentionRefused(Refused):
     """A hold, a release, a purge or an erasure was not taken; nothing was written and nothing removed."""
 
 
-class ClockRefused(CountersignError):
+class ClockRefused(Refused):
     """An observation or a pause was not taken; nothing was written."""
 
 
-class SignOffRefused(CountersignError):
+class SignOffRefused(Refused):
     """A sign-off was not taken; nothing was written to the run."""
 
 
@@ -94,7 +98,7 @@ class SamplingError(CountersignError):
     """A sample cannot be planned, drawn or evaluated as asked."""
 
 
-class SampleRefused(SamplingError):
+class SampleRefused(SamplingError, Refused):
     """A nonce, a draw or results of a sample were not taken; nothing was written."""
 
 

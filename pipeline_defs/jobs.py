@@ -34,18 +34,11 @@ from countersign.evidence.timestamping import timestamp_seals
 from countersign.runs.daywork import needs_somebody, work_days
 from countersign.runs.sign_offs import SignOffDesk
 from resources.evidence import Evidence, WallClock
+from sensors.asked import ADVANCE, DAILY, WATCH, AdvanceConfig
 
-DAILY, ADVANCE, RECORD_SIGN_OFF, INTEGRITY, SEAL = "daily", "advance", "record_sign_off", "integrity", "seal"
-
+RECORD_SIGN_OFF, INTEGRITY, SEAL = "record_sign_off", "integrity", "seal"
+ROLL_UP, RETENTION = "sla_roll_up", "retention"
 NO_SEAL_KEY = "no key seals this evidence root; name one with COUNTERSIGN_SEAL_KEY and start again"
-WATCH, ROLL_UP, RETENTION = "watch", "sla_roll_up", "retention"
-
-
-class AdvanceConfig(Config):
-    """Which intake days to work on; a day where nothing is left to do costs nothing."""
-
-    days: list[str] = Field(min_length=1, description="Intake days as YYYY-MM-DD.")
-    attempt: int = Field(default=1, ge=1, description="Which try this is for the fact that asked for it.")
 
 
 class SignOffConfig(Config):

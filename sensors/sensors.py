@@ -18,8 +18,8 @@ from dagster import (
 )
 
 from countersign.runs.daywork import record_failed_run
-from pipeline_defs.jobs import ADVANCE, DAILY, WATCH, AdvanceConfig
 from resources.evidence import Evidence, WallClock
+from sensors.asked import ADVANCE, DAILY, WATCH, AdvanceConfig
 from sensors.decisions import Attempts, Launch, Wait, decide
 from sensors.facts import Fact, due_clocks, new_payloads, recorded_sign_offs
 

@@ -17,6 +17,7 @@ from countersign.cli import (
     erase,
     evaluate,
     finding,
+    index,
     intake,
     observe,
     payload,
@@ -35,18 +36,7 @@ from countersign.cli import (
     witness,
 )
 from countersign.cli.output import say
-from countersign.errors import (
-    AdoptionRefused,
-    ClockRefused,
-    CountersignError,
-    FindingRefused,
-    PayloadError,
-    RetentionRefused,
-    SampleRefused,
-    SignOffRefused,
-    TamperedError,
-    UnadoptedError,
-)
+from countersign.errors import CountersignError, Refused
 
 NO = 1
 UNUSABLE = 2
@@ -82,6 +72,7 @@ app.add_typer(
     observe.app, name="observe", help="What an observer makes of a run (`observe RUN_ID`), or of a month's sample."
 )
 app.add_typer(drawing.bundle_app, name="bundle", help="What an observer gets of a month.")
+app.add_typer(index.app, name="index", help="What is derived from the register, and can be made anew.")
 app.add_typer(people.app, name="people", help="Who is who, by the roster of the policy.")
 app.add_typer(policy.app, name="policy", help="The policy of an evidence root.")
 app.add_typer(retention.app, name="retention", help="Evidence kept elsewhere, write-once, for years.")
@@ -92,17 +83,7 @@ def main() -> NoReturn:
     """Run the command line; no traceback reaches a user unless COUNTERSIGN_DEBUG is set."""
     try:
         app()
-    except (
-        AdoptionRefused,
-        ClockRefused,
-        FindingRefused,
-        PayloadError,
-        RetentionRefused,
-        SampleRefused,
-        SignOffRefused,
-        TamperedError,
-        UnadoptedError,
-    ) as error:
+    except Refused as error:
         _end(error, NO)
     except CountersignError as error:
         _end(error, UNUSABLE)

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_existing
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_existing, read_file
 from countersign.cli.output import print_json, print_lines, print_table, say
 from countersign.cli.population import MonthArgument
-from countersign.errors import SignatureError, SourceError
+from countersign.errors import SignatureError
 from countersign.evidence.root import EvidenceRoot
 from countersign.runs.run import key_ring
 from countersign.sampling.bundle import export as export_bundle
@@ -154,11 +154,3 @@ def export(
     say(
         f"{to}: {done.runs} logs, the register up to seal {done.seal.number}; `python verify_sample.py` there checks it"
     )
-
-
-def read_file(path: Path) -> bytes:
-    """A file that somebody hands in. Raises SourceError."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error

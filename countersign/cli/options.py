@@ -9,6 +9,7 @@ import typer
 from countersign.cli.output import say
 from countersign.clocks.instant import parse_instant
 from countersign.environment import default_policy, default_root
+from countersign.errors import SourceError
 from countersign.evidence.index import Index
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
@@ -62,6 +63,14 @@ def instant_of(text: str, option: str) -> datetime:
         return parse_instant(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r}: {error}", param_hint=option) from error
+
+
+def read_file(path: Path) -> bytes:
+    """A file that somebody hands in. Raises SourceError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def open_engine(root: Path, policy: Path) -> Engine:

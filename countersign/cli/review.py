@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from countersign.cli.drawing import Observer, read_file
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_existing
+from countersign.cli.drawing import Observer
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_existing, read_file
 from countersign.cli.output import print_json, print_lines, print_table, say
 from countersign.cli.population import MonthArgument
 from countersign.clocks.instant import stamp

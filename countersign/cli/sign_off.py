@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 
 from countersign.cli.approve import Determinations, print_receipts, read_determinations
-from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_existing
+from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_existing, read_file
 from countersign.cli.output import print_json, say
-from countersign.errors import SourceError
 from countersign.runs.engine import Engine
 from countersign.runs.sign_offs import SignOffDesk
 from countersign.runs.statement import namespace_of
@@ -52,7 +51,7 @@ def submit(
 ) -> None:
     """Take a signed statement for every run that it names. The same again is harmless."""
     desk = SignOffDesk(open_existing(root, policy))
-    receipts = desk.submit(_read(statement), _read(signature))
+    receipts = desk.submit(read_file(statement), read_file(signature))
     if as_json:
         print_json({"sign_offs": [receipt.document() for receipt in receipts]})
     else:
@@ -61,10 +60,3 @@ def submit(
 
 def _rundir(engine: Engine, run_id: str) -> Path:
     return engine.root.rundir(engine.index.known(run_id).day, run_id)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error

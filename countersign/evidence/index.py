@@ -206,13 +206,6 @@ class Index:
         """Runs with a sign-off that no materialisation has taken up yet."""
         return list(self._select(select(_runs).where(_runs.c.signed).order_by(_runs.c.run_id)))
 
-    def open_days(self) -> list[date]:
-        """Intake days that still have a run which is neither closed nor superseded."""
-        waits = and_(_runs.c.closed.is_(False), _runs.c.superseded_by.is_(None))
-        query = select(_runs.c.day).where(waits).distinct().order_by(_runs.c.day)
-        with self._connect() as connection:
-            return [date.fromisoformat(row.day) for row in connection.execute(query)]
-
     def counts_by_day(self, days: Sequence[date] | None = None) -> dict[date, dict[str, int]]:
         """Number of runs by intake day and status."""
         query = select(_runs.c.day, _runs.c.status, func.count().label("runs")).group_by(_runs.c.day, _runs.c.status)

@@ -5,14 +5,15 @@ What belongs here: fetching what a judgement needs. What does not: the rules (`d
 
 from pathlib import Path
 
+from countersign.changes.hands import Hands
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import FindingRefused
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.disposal import Answer
 from countersign.findings.finding import Finding
-from countersign.findings.hands import Hands, hands_of
 from countersign.findings.log import FindingsLog
 from countersign.runs.adoption import ConfigurationDesk
+from countersign.runs.hands import hands_of
 
 
 class FindingDesk:

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 
 import rfc8785
 
+from countersign.changes.hands import roster_ids
 from countersign.clocks.instant import hours_after
 from countersign.environment import Clock, Entropy, random_bytes
 from countersign.errors import EvidenceError
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.finding import FindingKind, Occurrence, Severity
-from countersign.findings.hands import hands_of, roster_ids
 from countersign.findings.log import FindingsLog
 from countersign.findings.verification import check_findings
+from countersign.runs.hands import hands_of
 from countersign.runs.reperformance import Reperformed
 from countersign.runs.versions import Versions
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from countersign.changes.hands import Hands, not_shown_apart
 from countersign.changes.people import People
 from countersign.findings.finding import Deficiency, Finding, FindingKind
-from countersign.findings.hands import Hands, not_shown_apart
 from countersign.runs.owners import OWNERS
 from countersign.runs.versions import Versions
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from countersign.changes.hands import roster_ids
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import CountersignError, EvidenceError, TamperedError
 from countersign.evidence.durable import digest_of_file
@@ -18,12 +19,12 @@ from countersign.evidence.log import AuditLog
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seals import RootFault
 from countersign.findings.finding import Occurrence
-from countersign.findings.hands import hands_of, roster_ids
 from countersign.findings.log import FindingsLog
 from countersign.findings.occurrences import integrity_incident, late_seal, root_incident
 from countersign.findings.verification import check_findings
 from countersign.runs.daywork import Judgement
 from countersign.runs.engine import Engine
+from countersign.runs.hands import hands_of
 from countersign.runs.versions import Versions
 
 # what a crash between two writes leaves, or a mode that `chmod` mends

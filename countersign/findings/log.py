@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from countersign.changes.hands import Hands
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import FindingRefused, TamperedError
 from countersign.evidence.chain import ChainFile, Writer
@@ -27,7 +28,6 @@ from countersign.findings.finding import (
     apply,
     read_findings,
 )
-from countersign.findings.hands import Hands
 from countersign.runs.versions import Versions
 
 ACTOR = "countersign"

@@ -7,17 +7,18 @@ register, at whose instant the clocks stop.
 from dataclasses import dataclass
 from pathlib import Path
 
+from countersign.changes.hands import not_shown_apart
 from countersign.clocks.allowance import ClockKind
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import ClockRefused
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.finding import Observed
-from countersign.findings.hands import hands_in, not_shown_apart
 from countersign.findings.log import FindingsLog
 from countersign.policy import Policy
 from countersign.runs.engine import Engine
 from countersign.runs.fold import read_state
+from countersign.runs.hands import hands_in_run
 from countersign.runs.run import configured
 
 MOST_WORDS = 10_000
@@ -91,6 +92,6 @@ def _refuse_unless_observer(engine: Engine, run: IndexedRun, observer: str) -> N
         raise ClockRefused(f"an observation is not for {observer!r} to give: {why}")
     log = engine.log_of(run.day, run.run_id)
     state = read_state(run.run_id, log.records(), engine.root.blobs)
-    if hand := not_shown_apart(people, people.identify(observer), list(hands_in(state))):
+    if hand := not_shown_apart(people, people.identify(observer), list(hands_in_run(state))):
         part, text = hand
         raise ClockRefused(f"{observer!r} is, or cannot be told apart from, the {part} of this change, {text!r}")

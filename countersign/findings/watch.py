@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Protocol
 
+from countersign.changes.hands import Hands, roster_ids
 from countersign.clocks.allowance import ClockKind, Tier
 from countersign.clocks.clock import Course
 from countersign.clocks.instant import from_micros, stamp, to_micros
@@ -23,7 +24,6 @@ from countersign.evidence.indexed import ClockKey, IndexedClock
 from countersign.evidence.lines import Draft
 from countersign.findings.due import channels_of, steps_now
 from countersign.findings.finding import Occurrence
-from countersign.findings.hands import Hands, hands_in, hands_of, roster_ids
 from countersign.findings.ladder import OpenClock, Step, clock_step
 from countersign.findings.log import ACTOR, Addition, FindingsLog
 from countersign.findings.occurrences import BLOCK, EXCEPTION, breach, noticed, waits_for
@@ -31,6 +31,7 @@ from countersign.findings.sending import Sent
 from countersign.runs.course import Courses
 from countersign.runs.engine import Engine, chunks
 from countersign.runs.fold import read_state
+from countersign.runs.hands import hands_in_run, hands_of
 from countersign.runs.state import RunState
 
 CHUNK = 1000
@@ -206,7 +207,7 @@ class Watch:
         if all(entry.head != run.head for entry in entries):
             return
         state = read_state(run_id, entries, self._engine.root.blobs)
-        noted.hands[run_id] = list(hands_in(state))
+        noted.hands[run_id] = list(hands_in_run(state))
         if state.closed_as is None and state.workpaper is None and state.ingested:
             for one in breaches:
                 if not _says(state, one.clock):

@@ -99,16 +99,8 @@ def work_day(
 
 
 def work_days(engine: Engine, days: Iterable[date]) -> list[DayReport]:
-    """Move every run of these days to its next pause."""
-    return [work_day_again(engine, day) for day in sorted(set(days))]
-
-
-def work_day_again(engine: Engine, day: date) -> DayReport:
-    """Move every run of a day to its next pause; nothing is read."""
-    report = DayReport(day)
-    report.take(engine.advance(day))
-    report.add(engine.views.take_added(day))
-    return report
+    """Move every run of these days to its next pause; nothing is read."""
+    return [work_day(engine, day) for day in sorted(set(days))]
 
 
 @dataclass(frozen=True, slots=True)

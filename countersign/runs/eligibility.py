@@ -6,7 +6,7 @@ What belongs here: that one question, with why not. What does not: taking a sign
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from countersign.changes.payload import Change
+from countersign.changes.hands import hands_in, not_shown_apart
 from countersign.changes.people import Identity, Likeness, People, Standing
 from countersign.errors import SignOffRefused
 from countersign.policy import Key, Policy
@@ -59,10 +59,9 @@ def _too_close(
     """Why this person is too close to the change to give this sign-off, or None. What cannot be told is too close."""
     identity = _identity(people, signer, principal)
     who = repr(signer) if principal is None else f"{signer!r}, who acts for {principal!r},"
-    for part, text in _parts(state.change, people):
-        doubt = _doubt(people, identity, text)
-        if doubt is not None:
-            return f"{who} {doubt} the {part} of this change, {text!r}"
+    if hand := not_shown_apart(people, identity, list(hands_in(state.change))):
+        part, text = hand
+        return f"{who} {_doubt(people, identity, text)} the {part} of this change, {text!r}"
     for other, signed in state.sign_offs.items():
         giver = _identity(people, signed.by, signed.acting_for)
         if other is not key and people.compare(identity, giver) is not Likeness.DIFFERENT:
@@ -88,14 +87,6 @@ def _doubt(people: People, signer: Identity, text: str) -> str | None:
             return "cannot be told apart (say so in the roster) from"
         case Likeness.DIFFERENT:
             return None
-
-
-def _parts(change: Change, people: People) -> list[tuple[str, str]]:
-    """Everybody who had a hand in the change; automation is nobody."""
-    parts = [("author", change.author), *(("contributor", text) for text in change.contributors)]
-    deployers = [change.deployed_by, *(item.by for item in change.evidence.values() if item.kind == "deployment")]
-    parts += [("deployer", text) for text in dict.fromkeys(deployers) if text is not None]
-    return [(part, text) for part, text in parts if not people.is_bot(text) and not people.is_pipeline(text)]
 
 
 def _cited(state: RunState, determined_on: Iterable[str]) -> list[tuple[str, str]]:

@@ -57,7 +57,11 @@ COLUMNS = (
     Column("payload", "text", "SHA-256 of the payload, from which the run id follows"),
     Column("author", "text", "who made it, as a roster id; null where the roster does not know them"),
     Column("contributors", "texts", "who else made it, as roster ids"),
-    Column("deployed_by", "text", "who deployed it, as a roster id; null for a pipeline"),
+    Column(
+        "deployed_by",
+        "text",
+        "who deployed it, by change or evidence, as a roster id; null for a pipeline",
+    ),
     Column("authorised_by", "text", "whose approval in the source is cited, as a roster id"),
     Column("reviewed_by", "text", "who gave the independent review, as a roster id"),
     Column("approved_by", "text", "who gave the maker-checker approval, as a roster id"),

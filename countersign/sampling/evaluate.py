@@ -57,8 +57,8 @@ class Expansion:
 class Evaluation:
     """What a stratum's sample shows.
 
-    `limit` is of the stratum's own population and None where that is empty, `process_limit` of a process that goes on
-    as it did; `expansion` is None where none is needed, or none can help.
+    `limit` is of the stratum's own population and None where that is empty; `expansion` is None where none is needed,
+    or none can help.
     """
 
     tier: str
@@ -67,7 +67,6 @@ class Evaluation:
     deviations: tuple[str, ...]
     conclusion: Conclusion
     limit: UpperLimit | None
-    process_limit: UpperLimit | None
     expansion: Expansion | None
 
 
@@ -82,7 +81,7 @@ def evaluate(planned: StratumPlan, drawn: Sequence[str], results: Iterable[Resul
         raise SamplingError(f"{planned.tier}: {n} items were drawn; the plan asks for {planned.n} of {population}")
     deviations = _deviations(planned.tier, drawn, results)
     if population == 0:
-        return Evaluation(planned.tier, 0, 0, (), "empty", None, None, None)
+        return Evaluation(planned.tier, 0, 0, (), "empty", None, None)
     found = len(deviations)
     intolerable = Finite(population, terms.intolerable_deviations(population))
     supported = is_within(terms.risk, intolerable, found, n)
@@ -93,7 +92,6 @@ def evaluate(planned: StratumPlan, drawn: Sequence[str], results: Iterable[Resul
         deviations,
         "supported" if supported else "not supported",
         upper_limit(n, found, terms.confidence, population),
-        upper_limit(n, found, terms.confidence),
         None if supported else _expansion(planned, n, found, intolerable, terms),
     )
 

@@ -6,7 +6,7 @@ What does not: what they show (`evaluate`), signing and recording them (`review`
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from countersign.changes.hands import Hands, not_shown_apart
+from countersign.changes.people import People
 from countersign.changes.sources.strict_csv import csv_rows
 from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import SampleRefused, SourceError, printable
@@ -79,7 +81,7 @@ def examine(
 ) -> list[Examined]:
     """What the rows say of a sample that was drawn then, in its order. Raises SampleRefused with what is wrong.
 
-    They are one for each item, every cell filled in, each by an observer who had no hand in that change.
+    They are one for each item, every cell filled in, each by an observer whom the row has as no hand in that change.
     """
     controls = [column.name for column in attribute_columns(controls_in(drawn))]
     wanted = ["run_id", "change_id", *controls, *(column.name for column in OBSERVED)]
@@ -92,6 +94,23 @@ def examine(
     _refuse("drawn, and without a row", [f"{items[run]['change_id']} ({run})" for run in items if run not in ids])
     by_run = {row["run_id"]: row for row in rows}
     return [_examined(by_run[run], item, controls, drawn_at, versions, now) for run, item in items.items()]
+
+
+def refuse_hands(examined: Iterable[Examined], hands_of: Callable[[str], Hands | None], people: People) -> None:
+    """Raise SampleRefused unless every tester is shown to have had no hand in the change and its run.
+
+    `hands_of` says who had one in a run, as its log has it: more than a row, which has one deployer and roster ids.
+    """
+    for one in examined:
+        hands, where = hands_of(one.run_id), f"results: {printable(one.change_id)}"
+        if hands is None:
+            raise SampleRefused(
+                f"{where}: its log does not say who made the change; restore it first, see ESCALATION.md"
+            )
+        if hand := not_shown_apart(people, people.identify(one.tester), hands):
+            part, text = hand
+            told = f"is, or cannot be told apart from, the {part} of this change, {text!r}"
+            raise SampleRefused(f"{where}: tester: {one.tester!r} {told}")
 
 
 def _refuse(what: str, names: Iterable[str]) -> None:

@@ -7,12 +7,14 @@ Order of writes: the file, then the register's line. A correction is another fil
 back, and the last one counts.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import rfc8785
 
+from countersign.changes.hands import Hands
 from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import SampleRefused
 from countersign.evidence import durable
@@ -21,17 +23,19 @@ from countersign.evidence.keyring import KeyRing
 from countersign.evidence.root import EvidenceRoot
 from countersign.policy import Policy
 from countersign.runs.engine import Engine
+from countersign.runs.hands import hands_of
 from countersign.runs.versions import VersionStore
 from countersign.sampling import frozen
 from countersign.sampling.evaluate import Evaluation, evaluate
 from countersign.sampling.ledger import OBSERVED, MonthLines, Said, read_month
 from countersign.sampling.month import Month
-from countersign.sampling.results import Examined, examine, read_results
+from countersign.sampling.results import Examined, examine, read_results, refuse_hands
 from countersign.sampling.sample import Sample, planned, read_sample, terms_of
 from countersign.sampling.statements import Signed, parse, require_good, sign
 
 SCHEMA = "countersign/results/1"
 NAMESPACE = "results@countersign"
+HandsOf = Callable[[EvidenceRoot, str], Hands | None]
 FIELDS = ("schema", "environment", "month", "population", "manifest", "results", "by", "decided_at")
 
 
@@ -77,9 +81,10 @@ class Observed:
 class ReviewDesk:
     """Takes results for the months of an engine's evidence root, under the configuration in force."""
 
-    def __init__(self, engine: Engine, keys: KeyRing | None = None) -> None:
+    def __init__(self, engine: Engine, keys: KeyRing | None = None, hands: HandsOf = hands_of) -> None:
         self._engine = engine
         self._keys = keys or KeyRing()
+        self._hands = hands
 
     def record(self, month: Month, by: str, name: str, content: bytes) -> Observed:
         """Have an observer sign a results file, evaluate it and take it. Raises SampleRefused.
@@ -121,7 +126,10 @@ class ReviewDesk:
 
     def _examined(self, sample: Sample, name: str, content: bytes) -> list[Examined]:
         now, rows = self._engine.clock(), read_results(content, name)
-        return examine(rows, sample.rows(), sample.said.at, self._engine.current, now)
+        current, root = self._engine.current, self._engine.root
+        examined = examine(rows, sample.rows(), sample.said.at, current, now)
+        refuse_hands(examined, lambda run_id: self._hands(root, run_id), current.people)
+        return examined
 
     def _content(self, sample: Sample, by: str, content: bytes, decided_at: str) -> bytes:
         environment = self._engine.register.environment()

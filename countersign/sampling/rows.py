@@ -4,13 +4,14 @@ What belongs here: reading a log as far as the register knew it, its row, and ho
 does not: which runs are members, and what became of them (`population`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
+from countersign.changes.hands import deployers_of
 from countersign.changes.people import People
 from countersign.clocks.instant import from_micros, stamp
 from countersign.controls.assessment import Result
@@ -92,6 +93,10 @@ class Roster:
             self._known[text] = self._people.identify(text).person
         return self._known[text]
 
+    def ids_of(self, texts: Iterable[str]) -> list[str]:
+        """The same of several, leaving out whom the roster does not know."""
+        return [found for text in texts if (found := self.id_of(text)) is not None]
+
 
 def state_at(engine: Engine, run: IndexedRun) -> RunState:
     """A run as its log says it up to the head that the register knew. Raises CountersignError."""
@@ -146,8 +151,8 @@ def _logged(state: RunState, people: Roster) -> dict[str, Any]:
     return {
         "change_type": change.change_type.value,
         "author": people.id_of(change.author),
-        "contributors": [found for text in change.contributors if (found := people.id_of(text)) is not None],
-        "deployed_by": people.id_of(change.deployed_by),
+        "contributors": people.ids_of(change.contributors),
+        "deployed_by": next(iter(people.ids_of(deployers_of(change))), None),
         "authorised_by": people.id_of(approval.by) if approval else None,
         "reviewed_by": signed[Key.INDEPENDENT_REVIEW],
         "approved_by": signed[Key.MAKER_CHECKER],

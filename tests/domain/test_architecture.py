@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-DOMAIN = Path(__file__).parents[2] / "countersign"
+REPOSITORY = Path(__file__).parents[2]
+DOMAIN = REPOSITORY / "countersign"
 MODULES = sorted(DOMAIN.rglob("*.py"))
 FLOORS = (
     {"errors"},
@@ -20,6 +21,9 @@ FLOORS = (
     {""},  # the package itself, which only offers what the rooms hold
     {"cli"},
 )
+# The packages around the domain: each uses itself, what is below it, and the domain.
+OUTER = ({"resources"}, {"assets", "sensors"}, {"pipeline_defs"})
+OUTER_MODULES = sorted(path for floor in OUTER for name in floor for path in (REPOSITORY / name).rglob("*.py"))
 ONLY = {"clocks": {"errors"}}
 OUTSIDE = {"dagster", "assets", "sensors", "resources", "pipeline_defs", "tests"}
 IMPURE_MODULES = {"time", "random", "secrets", "uuid"}
@@ -60,6 +64,13 @@ def wrong_arrows(room: str, source: str) -> list[str]:
     return wrong
 
 
+def wrong_outer_arrows(package: str, source: str) -> list[str]:
+    """The imports that a module of a package around the domain may not have."""
+    below: set[str] = set().union(*OUTER[: next(n for n, floor in enumerate(OUTER) if package in floor)])
+    own = {*set().union(*OUTER), "benchmarks", "tests", ""}
+    return [name for name in imported(ast.parse(source)) if name.split(".")[0] in own - below - {package}]
+
+
 def impurities(source: str) -> list[str]:
     """Where a module reads the clock, a random source or the environment."""
     tree = ast.parse(source)
@@ -80,6 +91,12 @@ def test_every_room_stands_on_a_floor() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(DOMAIN)))
 def test_a_room_uses_only_rooms_below_it(path: Path) -> None:
     assert wrong_arrows(room_of(path), path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("path", OUTER_MODULES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_a_package_around_the_domain_uses_only_what_is_below_it(path: Path) -> None:
+    assert len(OUTER_MODULES) > 20
+    assert wrong_outer_arrows(path.relative_to(REPOSITORY).parts[0], path.read_text("utf-8")) == []
 
 
 @pytest.mark.parametrize(
@@ -109,6 +126,22 @@ def test_time_randomness_and_environment_come_in_as_arguments(path: Path) -> Non
 )
 def test_a_wrong_arrow_is_seen(room: str, source: str) -> None:
     assert len(wrong_arrows(room, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("package", "source"),
+    [
+        ("sensors", "from pipeline_defs.jobs import DAILY"),
+        ("sensors", "def late():\n    import assets.checks"),
+        ("assets", "from sensors.facts import Fact"),
+        ("assets", "import pipeline_defs"),
+        ("resources", "from assets.metadata import table"),
+        ("pipeline_defs", "from tests.conftest import POLICY"),
+        ("pipeline_defs", "from .jobs import daily_job"),
+    ],
+)
+def test_a_wrong_arrow_around_the_domain_is_seen(package: str, source: str) -> None:
+    assert len(wrong_outer_arrows(package, source)) == 1
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ CHECKS = {
     "audit_log:every_log_verifies",
     "audit_log:seals_hold",
     "finding:no_clock_overdue",
+    "audit_log:files_hold",
     "retention_inventory:nothing_left_early",
 }
 JOBS = {

@@ -1,7 +1,7 @@
 """A worker that died between the register and the datasets leaves a gap that the sensor sees and `advance` closes."""
 
 from countersign.policy import Key
-from countersign.runs.daywork import work_day_again
+from countersign.runs.daywork import work_day
 from countersign.runs.engine import Engine, job_of
 from countersign.runs.intake import take_in_one
 from countersign.runs.sign_offs import SignOffDesk
@@ -31,7 +31,7 @@ def test_a_day_that_was_not_published_is_a_fact_until_it_is(engine: Engine, clea
     fact = recorded_sign_offs(reopened)
     assert fact is not None
     assert fact.days == (reopened.today,)
-    report = work_day_again(reopened, reopened.today)
+    report = work_day(reopened, reopened.today)
     assert report.stages() == ["workpaper", "handoff_report"]
     assert recorded_sign_offs(reopened) is None
 

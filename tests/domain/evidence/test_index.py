@@ -96,7 +96,7 @@ def test_an_opened_run_is_known_with_everything_its_opening_says(stage: Stage, i
 
 
 def test_a_run_goes_from_opened_over_pause_and_sign_off_to_closed(index: Index, note: Note) -> None:
-    def now() -> tuple[str, str | None, str, bool, bool, list[str], list[str], list[date]]:
+    def now() -> tuple[str, str | None, str, bool, bool, list[str], list[str]]:
         run = index.run(RUN)
         assert run is not None
         waiting = [run.run_id for run in index.signed()]
@@ -108,22 +108,21 @@ def test_a_run_goes_from_opened_over_pause_and_sign_off_to_closed(index: Index, 
             run.signed,
             index.with_work_left(),
             waiting,
-            index.open_days(),
         )
 
-    assert now() == ("OPENED", None, "0", False, False, [RUN], [], [DAY])
+    assert now() == ("OPENED", None, "0", False, False, [RUN], [])
     note(pause())
-    assert now() == ("AWAITING_APPROVAL", "independent_review", "1", False, False, [], [], [DAY])
+    assert now() == ("AWAITING_APPROVAL", "independent_review", "1", False, False, [], [])
     note(signed())
-    assert now() == ("AWAITING_APPROVAL", "independent_review", "2", False, True, [RUN], [RUN], [DAY])
+    assert now() == ("AWAITING_APPROVAL", "independent_review", "2", False, True, [RUN], [RUN])
     note(pause(head="3" * 64, status="FAILED", pending=None, reason="boom"))
-    assert now() == ("FAILED", None, "3", False, False, [RUN], [], [DAY])
+    assert now() == ("FAILED", None, "3", False, False, [RUN], [])
     note(pause(head="4" * 64, status="COMPLETED", pending=None, closed=True))
-    assert now() == ("COMPLETED", None, "4", True, False, [], [], [])
+    assert now() == ("COMPLETED", None, "4", True, False, [], [])
     assert (index.completed(DAY), index.completed(_NEXT_DAY)) == ([RUN], [])
 
 
-def test_a_superseded_run_has_no_work_left_and_keeps_no_day_open(index: Index, note: Note) -> None:
+def test_a_superseded_run_has_no_work_left(index: Index, note: Note) -> None:
     """Also when the one that supersedes it, and the one after that, are opened in the same breath."""
     second, third = run_id(1), run_id(2)
     note(opening(second, supersedes=RUN, day=_NEXT_DAY), opening(third, supersedes=second, day=_NEXT_DAY))
@@ -133,7 +132,6 @@ def test_a_superseded_run_has_no_work_left_and_keeps_no_day_open(index: Index, n
         (third, None),
     ]
     assert index.with_work_left() == [third]
-    assert index.open_days() == [_NEXT_DAY]
     note(signed(), pause(second, status="FAILED"))
     assert index.with_work_left() == [third]
     newest = index.newest_of_changes(["CHG-1", "CHG-9"])
@@ -152,7 +150,6 @@ def test_questions_are_asked_of_one_day_or_of_all(index: Index, note: Note) -> N
     ]
     assert index.standing_at(["OPENED"], DAY) == [run for run in index.all_runs(DAY) if run.status == "OPENED"]
     assert index.standing_at([]) == []
-    assert index.open_days() == [DAY, _NEXT_DAY]
     assert index.counts_by_day() == {DAY: {"OPENED": 1}, _NEXT_DAY: {"OPENED": 1, "AWAITING_APPROVAL": 1}}
     assert index.counts_by_day([DAY]) == {DAY: {"OPENED": 1}}
 

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from countersign.changes.hands import Hands
 from countersign.clocks.instant import parse_instant, stamp
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.register import Opening, Pause
@@ -19,6 +20,7 @@ from countersign.evidence.sealing import Sealer
 from countersign.findings.log import FindingsLog
 from countersign.findings.occurrences import incomplete_population
 from countersign.policy import Policy
+from countersign.runs.hands import hands_of
 from countersign.sampling import frozen
 from countersign.sampling.drawing import draw_month
 from countersign.sampling.files import digest_of_file, write
@@ -80,7 +82,7 @@ class Observing(Bench):
 
     @property
     def reviews(self) -> ReviewDesk:
-        return ReviewDesk(self.run.engine, self.keys)
+        return ReviewDesk(self.run.engine, self.keys, hands_or_made_up)
 
     def results(self, sample: Sample, **deviating: str) -> list[dict[str, str]]:
         """Results of a sample, all found to operate but these changes, by their id without its dash."""
@@ -155,6 +157,11 @@ class Observing(Bench):
         command = ["ssh-keygen", "-Y", "sign", "-q", "-f", str(key or self.key(namespace)), "-n", namespace]
         done = subprocess.run(command, input=content, capture_output=True, check=True)
         return done.stdout
+
+
+def hands_or_made_up(root: EvidenceRoot, run_id: str) -> Hands:
+    """As the log has them; a row without a log behind it was made by whom rows of tests say."""
+    return hands_of(root, run_id) or [("author", "maker")]
 
 
 def an_observing(policy: Policy, folder: Path, **sample: Any) -> Observing:

@@ -80,6 +80,16 @@ def test_a_row_has_what_the_log_and_the_register_say(month_end: Make) -> None:
     ]
 
 
+def test_a_row_names_who_deployed_by_the_evidence_where_the_change_declares_nobody(month_end: Make) -> None:
+    month = month_end()
+    by_pipeline = a_change(2, deployed_by=None)
+    by_pipeline["evidence"]["deployment"]["by"] = "pipeline:cd"
+    month.completed(a_change(1, deployed_by=None), by_pipeline)
+    month.over()
+    rows = month.freeze().frozen.rows(["CHG-1", "CHG-2"]).to_pylist()
+    assert [row["deployed_by"] for row in rows] == ["deployer", None]
+
+
 @pytest.mark.parametrize(
     ("deployed_at", "month"),
     [

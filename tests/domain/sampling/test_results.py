@@ -20,8 +20,8 @@ from countersign.sampling.month import Month
 from countersign.sampling.review import NAMESPACE, ReviewDesk
 from countersign.sampling.sample import Sample
 from countersign.sampling.standing import review_of, reviews
-from tests.conftest import StepClock
-from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, an_observing, as_csv
+from tests.conftest import StepClock, payload_with
+from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, an_observing, as_csv, hands_or_made_up
 from tests.domain.sampling.populations import a_row
 from tests.keys import make_key
 
@@ -187,12 +187,36 @@ def test_a_tester_who_had_a_hand_in_the_change_is_refused(bench: Observing) -> N
         bench.reviews.record(MONTH, "observer", "r.csv", content)
 
 
+def test_a_tester_whom_only_the_log_shows_to_have_had_a_hand_in_it_is_refused(bench: Observing) -> None:
+    """Evidence names several deployers, and the roster need not know how they are written: no row has room for them."""
+    payload = payload_with(deployed_by=None)
+    again = payload["evidence"]["deployment"] | {"by": "Example Observer <private@example.com>"}
+    payload["evidence"]["deployment again"] = again
+    assert bench.complete(payload).status == "COMPLETED"
+    bench.freeze(bench.rows())
+    bench.seal()
+    bench.nonces.record(MONTH, "observer", NONCE)
+    content = as_csv(bench.results(bench.draw()))
+    refused = "CHG-1001: tester: 'observer' is, or cannot be told apart from, the deployer of this change"
+    with pytest.raises(SampleRefused, match=refused):
+        bench.reviews.record(MONTH, "observer", "r.csv", content)
+    with pytest.raises(SampleRefused, match=refused):
+        bench.reviews.request(MONTH, "observer", "r.csv", content)
+    assert bench.registered("sample_observed") == []
+
+
+def test_results_of_a_change_whose_log_is_gone_are_refused(untouched: Observing) -> None:
+    content = as_csv(untouched.results(untouched.draw()))
+    with pytest.raises(SampleRefused, match="its log does not say who made the change; restore it first"):
+        ReviewDesk(untouched.run.engine, untouched.keys).record(MONTH, "observer", "r.csv", content)
+
+
 def test_only_an_observer_with_a_key_hands_results_in(untouched: Observing) -> None:
     content = as_csv(untouched.results(untouched.draw()))
     with pytest.raises(SampleRefused, match="not for 'reviewer' to observe"):
         untouched.reviews.record(MONTH, "reviewer", "r.csv", content)
     with pytest.raises(SampleRefused, match="'observer' cannot sign"):
-        ReviewDesk(untouched.run.engine).record(MONTH, "observer", "r.csv", content)
+        ReviewDesk(untouched.run.engine, hands=hands_or_made_up).record(MONTH, "observer", "r.csv", content)
 
 
 def test_results_signed_elsewhere_are_taken_once(bench: Observing, sample: Sample, tmp_path: Path) -> None:
