@@ -136,10 +136,10 @@ def test_a_change_of_key_needs_somebody_who_knows_both(sealing: Sealing, tmp_pat
     assert sealing.kinds(allowed_signers=signers) == []
 
 
-def test_what_no_seal_covers_for_25_hours_is_a_fault_only_where_there_are_seals(sealing: Sealing) -> None:
+def test_what_no_seal_covers_for_25_hours_is_a_fault_in_a_root_that_was_never_sealed_too(sealing: Sealing) -> None:
     sealing.grow()
     late = timedelta(hours=26)
-    assert sealing.kinds(now=sealing.clock.now + late) == []
+    assert sealing.kinds(now=sealing.clock.now + late) == ["seal_late"]
     sealing.seal()
     assert sealing.kinds(now=sealing.clock.now + late) == []
     sealing.grow()
