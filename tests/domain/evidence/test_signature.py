@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from countersign.errors import SignatureError
+from countersign.evidence.keyring import KeyRing
 from countersign.evidence.signature import Signature, sign, verify, verify_itself
 from countersign.evidence.signers import PIPELINE, SEAL, WITNESS, PublicKey, Signer, allowed_signers, take_string
 from tests.keys import SecurityKey, make_key
@@ -143,6 +144,24 @@ def test_a_private_key_that_others_can_read_signs_nothing(keys: Path, mode: int)
     key.chmod(mode)
     with pytest.raises(SignatureError, match="others can read"):
         sign(MESSAGE, key=key, namespace=SEAL)
+
+
+@pytest.mark.parametrize("name", ["key", "key.pub", "folder/key"])
+def test_a_key_inside_an_evidence_root_signs_nothing(tmp_path: Path, name: str) -> None:
+    """However it is named: the root is copied and given away."""
+    (tmp_path / "evidence" / "folder").mkdir(parents=True)
+    (tmp_path / "evidence" / "register.jsonl").touch()
+    key = make_key(tmp_path / "evidence" / name.removesuffix(".pub"))
+    link = tmp_path / "link"
+    link.symlink_to(key)
+    for path in (tmp_path / "evidence" / name, link):
+        with pytest.raises(SignatureError, match="inside the evidence root"):
+            sign(MESSAGE, key=path, namespace=SEAL)
+    for ring in (KeyRing(link), KeyRing(folder=key.parent)):
+        with pytest.raises(SignatureError, match="inside the evidence root"):
+            ring.sign(MESSAGE, [public(key)], SEAL)
+    (tmp_path / "evidence" / "register.jsonl").unlink()
+    assert sign(MESSAGE, key=link, namespace=SEAL)
 
 
 def test_a_key_that_is_none_signs_nothing(keys: Path, tmp_path: Path) -> None:
