@@ -86,6 +86,10 @@ class ClockRefused(CountersignError):
     """An observation or a pause was not taken; nothing was written."""
 
 
+class SealRefused(CountersignError):
+    """A key may not seal, or not witness, here; nothing was written."""
+
+
 class SignOffRefused(CountersignError):
     """A sign-off was not taken; nothing was written to the run."""
 

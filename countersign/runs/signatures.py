@@ -87,6 +87,13 @@ class RosterKeys:
         key, demo = keys[said.key]
         return Signed(said.key.fingerprint, demo, key.valid_after, key.valid_before)
 
+    @cached_property
+    def everybody(self) -> dict[PublicKey, str]:
+        """Every key on this roster, with whose it is."""
+        people = self._configuration.policy.people
+        owned = ((person.id, self._configuration.keys_of(person.id)) for person in people)
+        return {PublicKey.parse(entry.key): person for person, keys in owned for entry, _ in keys}
+
     def void_since(self, key: PublicKey) -> datetime | None:
         """From when on this roster takes nothing by a key any more: the date of its compromise, or None."""
         return self._ends.get(key)

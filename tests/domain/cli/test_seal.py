@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from countersign.evidence import durable
 from countersign.evidence.root import EvidenceRoot
@@ -14,7 +15,7 @@ from tests.conftest import payload_with
 from tests.domain.cli.conftest import Cli, Write
 from tests.domain.evidence.authority import authority, make_authority
 from tests.evidence_script import SCRIPT
-from tests.keys import make_key
+from tests.keys import key_entry, make_key
 
 
 @pytest.fixture
@@ -53,6 +54,34 @@ def test_the_key_may_be_named_by_the_environment(
 ) -> None:
     monkeypatch.setenv("COUNTERSIGN_SEAL_KEY", str(key))
     assert f"seal 2 of {sealed['lines'] + 1} register lines" in cli("seal").err
+
+
+def test_another_key_seals_only_where_that_is_meant(cli: Cli, sealed: dict[str, Any], tmp_path: Path) -> None:
+    other = make_key(tmp_path / "other")
+    refused = cli("seal", "--key", other)
+    assert (refused.code, "countersign seal --new-key" in refused.err) == (1, True)
+    assert cli("verify").code == 0
+    assert cli("seal", "--key", other, "--new-key", "--json").document["number"] == 2
+    assert cli("seal", "--key", other, "--json").document["number"] == 3
+
+
+def test_a_key_of_the_roster_seals_nothing(cli: Cli, write: Write, key: Path, tmp_path: Path) -> None:
+    path = tmp_path / "configuration" / "policy.yaml"
+    policy = yaml.safe_load(path.read_text())
+    person = next(person for person in policy["people"] if person["id"] == "reviewer")
+    person["keys"] = [key_entry(key, "independent-review@countersign")]
+    path.write_text(yaml.safe_dump(policy))
+    cli("run", write("change.json", payload_with()))
+    refused = cli("seal", "--key", key)
+    assert (refused.code, "signs for reviewer by the roster in force" in refused.err) == (1, True)
+
+
+@pytest.mark.parametrize("command", [("seal",), ("witness", 1, "--as", "observer")], ids=lambda command: command[0])
+def test_a_key_inside_the_evidence_root_signs_nothing(
+    cli: Cli, sealed: dict[str, Any], root: Path, command: tuple[object, ...]
+) -> None:
+    refused = cli(*command, "--key", make_key(root / "key"))
+    assert (refused.code, "inside the evidence root" in refused.err) == (2, True)
 
 
 def test_a_seal_is_timestamped_where_the_policy_says_so_and_made_where_the_authority_fails(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from countersign.errors import EvidenceError, SignatureError, TamperedError
+from countersign.errors import EvidenceError, SealRefused, SignatureError, TamperedError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import ZERO
 from countersign.evidence.merkle import leaf_hash, root_of
@@ -29,10 +29,11 @@ POLICY = "c" * 64
 
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the keys `seal` and `other`."""
+    """A folder with the keys `seal` and `other`, and one of another kind, `ecdsa`."""
     folder = tmp_path_factory.mktemp("keys")
     for name in ("seal", "other"):
         make_key(folder / name)
+    make_key(folder / "ecdsa", "ecdsa")
     return folder
 
 
@@ -44,8 +45,13 @@ class Sealing:
     keys: Path
     clock: StepClock
 
-    def seal(self, key: str = "seal") -> Seal:
-        return Sealer(self.stage.root, self.keys / key, clock=self.clock).seal(POLICY)
+    def seal(self, key: str = "seal", **more: Any) -> Seal:
+        return Sealer(self.stage.root, self.keys / key, clock=self.clock, **more).seal(POLICY)
+
+    def files(self) -> dict[str, bytes]:
+        """Every file of the root with its content."""
+        paths = sorted(self.stage.root.path.rglob("*"))
+        return {str(path): path.read_bytes() for path in paths if path.is_file() and path.name != ".lock"}
 
     def grow(self, runs: int = 1) -> None:
         first = len(self.lines())
@@ -127,13 +133,54 @@ def test_every_seal_is_checked_and_who_signed_is_asked_of_the_file_given(sealing
 
 def test_a_change_of_key_needs_somebody_who_knows_both(sealing: Sealing, tmp_path: Path) -> None:
     sealing.seal()
-    second = sealing.seal("other")
+    before = sealing.files()
+    with pytest.raises(SealRefused, match=r"is not that of seal 1, SHA256:.*countersign seal --new-key"):
+        sealing.seal("other")
+    assert sealing.files() == before
+    second = sealing.seal("other", new_key=True)
+    with pytest.raises(SealRefused, match="is not that of seal 2"):
+        sealing.seal("seal")
     assert sealing.kinds() == ["seal_key"]
     assert sealing.check().lines < second.lines
     signers = tmp_path / "allowed_signers"
     both = [PublicKey.parse((sealing.keys / f"{name}.pub").read_text()) for name in ("seal", "other")]
     signers.write_bytes(allowed_signers(Signer(PIPELINE, SEAL, key) for key in both))
     assert sealing.kinds(allowed_signers=signers) == []
+
+
+def test_a_seal_is_finished_by_the_key_of_the_one_before(sealing: Sealing) -> None:
+    """Nor does a crash let another key in; and a first seal has none before it."""
+    first = sealing.seal()
+    sealing.paths(1)[1].unlink()
+    register = sealing.stage.root.register
+    register.write_bytes(b"".join(sealing.lines()[:-1]))
+    assert sealing.seal("other").previous == first.digest
+    assert sealing.kinds() == []
+    third = sealing.seal("other")
+    sealing.paths(3)[1].unlink()
+    register.write_bytes(b"".join(sealing.lines()[:-1]))
+    with pytest.raises(SealRefused, match="is not that of seal 2"):
+        sealing.seal("seal")
+    assert sealing.seal("other").previous == third.digest
+    assert sealing.kinds() == []
+
+
+def test_only_an_ed25519_key_that_signs_for_nobody_seals(sealing: Sealing) -> None:
+    before = sealing.files()
+    with pytest.raises(SealRefused, match=r"of kind ecdsa-sha2-nistp256 does not seal.*ssh-keygen -t ed25519"):
+        sealing.seal("ecdsa")
+    reviewers = PublicKey.parse((sealing.keys / "seal.pub").read_text())
+    with pytest.raises(SealRefused, match="signs for reviewer by the roster in force"):
+        sealing.seal(people={reviewers: "reviewer"}, new_key=True)
+    assert sealing.files() == before
+    assert sealing.seal("other", people={reviewers: "reviewer"}).number == 1
+
+
+def test_a_root_whose_newest_signature_is_none_is_not_sealed_on(sealing: Sealing) -> None:
+    sealing.seal()
+    sealing.paths(1)[1].write_bytes(b"none")
+    with pytest.raises(TamperedError, match="not the signature of seal 1"):
+        sealing.seal()
 
 
 def test_what_no_seal_covers_for_25_hours_is_a_fault_in_a_root_that_was_never_sealed_too(sealing: Sealing) -> None:
