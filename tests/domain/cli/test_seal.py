@@ -122,7 +122,15 @@ def test_an_observer_of_the_roster_witnesses_a_seal(cli: Cli, sealed: dict[str, 
     key = make_key(tmp_path / "observer")
     answer = cli("witness", 1, "--as", "observer", "--key", key, "--held", sealed["path"], "--json")
     assert Path(answer.document["path"]).name == "000001.json.observer.sig"
-    assert "counter-signed by observer" in cli("witness", 1, "--as", "observer", "--key", key).err
+    assert answer.document["repeated"] is False
+    again = cli("witness", 1, "--as", "observer", "--key", key)
+    assert "seal 1 was counter-signed before by observer" in again.err
+    other = cli("witness", 1, "--as", "observer", "--key", make_key(tmp_path / "another"))
+    assert (other.code, "counter-signed before by another key" in other.err) == (1, True)
+    missing = cli("witness", 9, "--as", "observer", "--key", key)
+    assert (missing.code, "no seal 9; the newest is 1" in missing.err) == (2, True)
+    seals = cli("witness", 1, "--as", "observer", "--key", tmp_path / "seal")
+    assert (seals.code, "made seal 1" in seals.err) == (1, True)
     assert cli("verify").code == 0
     refused = cli("witness", 1, "--as", "checker", "--key", key)
     assert (refused.code, "no observer of the roster" in refused.err) == (2, True)
