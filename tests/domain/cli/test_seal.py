@@ -12,7 +12,7 @@ import yaml
 from countersign.evidence import durable
 from countersign.evidence.root import EvidenceRoot
 from tests.conftest import payload_with
-from tests.domain.cli.conftest import Cli, Write
+from tests.domain.cli.conftest import Answer, Cli, Write
 from tests.domain.evidence.authority import authority, make_authority
 from tests.evidence_script import SCRIPT
 from tests.keys import key_entry, make_key
@@ -116,6 +116,38 @@ def test_what_is_missing_is_said(cli: Cli, sealed: dict[str, Any], arguments: tu
     answer = cli(*arguments)
     assert answer.code == 2
     assert words in answer.err
+
+
+def unwrapped(answer: Answer) -> str:
+    """What a command said, out of the box that usage errors stand in."""
+    return " ".join(answer.err.replace("\u2502", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "words"),
+    [
+        (("verify", "--all"), "--genesis", "is not a digest"),
+        (("verify", "--all"), "--witness", "not the statement of a seal"),
+        (("verify", "--all"), "--allowed-signers", "line 1 does not say who may sign"),
+        (("witness", 1, "--as", "observer"), "--held", "not the statement of a seal"),
+        (("witness", 1, "--as", "observer"), "--allowed-signers", "line 1 does not say who may sign"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else str(value),
+)
+def test_what_is_not_what_it_is_given_as_is_wrong_usage_and_no_incident(
+    cli: Cli, sealed: dict[str, Any], write: Write, key: Path, command: tuple[object, ...], option: str, words: str
+) -> None:
+    more = ("--key", key) if command[0] == "witness" else ()
+    answer = cli(*command, option, write("policy.yaml", b"version: 1\npeople: []\n"), *more)
+    assert (answer.code, answer.out) == (2, "")
+    assert words in unwrapped(answer)
+    assert "SEV-1" not in answer.err
+    assert cli("finding", "list", "--json").document["findings"] == []
+
+
+def test_a_file_of_signers_that_names_nobody_is_wrong_usage(cli: Cli, sealed: dict[str, Any], write: Write) -> None:
+    answer = cli("verify", "--allowed-signers", write("signers", b"\n# nobody yet\n"))
+    assert (answer.code, "names nobody who may sign" in unwrapped(answer)) == (2, True)
 
 
 def test_an_observer_of_the_roster_witnesses_a_seal(cli: Cli, sealed: dict[str, Any], tmp_path: Path) -> None:
