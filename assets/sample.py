@@ -20,9 +20,9 @@ from dagster import (
 from assets.evidence_chain import OWNER, POOL
 from assets.metadata import table
 from countersign.errors import SampleRefused
-from countersign.evidence.sealing import Sealer
 from countersign.findings.incompleteness import record_incompleteness
 from countersign.runs.engine import Engine
+from countersign.runs.sealing import make_seal
 from countersign.sampling import pictures
 from countersign.sampling.month import Month
 from resources.evidence import Evidence, WallClock
@@ -99,7 +99,7 @@ def _publish(engine: Engine, month: Month, key: Path) -> None:
     try:
         require_sealed(engine.root, newest)
     except SampleRefused:
-        Sealer(engine.root, key, clock=engine.clock).seal(engine.current.configuration.digest)
+        make_seal(engine.root, engine.current.configuration, key, clock=engine.clock)
 
 
 def _metadata(

@@ -90,6 +90,10 @@ class ClockRefused(Refused):
     """An observation or a pause was not taken; nothing was written."""
 
 
+class SealRefused(Refused):
+    """A key may not seal, or not witness, here; nothing was written."""
+
+
 class SignOffRefused(Refused):
     """A sign-off was not taken; nothing was written to the run."""
 

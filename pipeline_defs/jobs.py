@@ -29,9 +29,9 @@ from assets.findings import FINDING, operations
 from assets.metadata import findings_metadata, stage_metadata
 from assets.retention import retention_assets
 from countersign.errors import SignatureError
-from countersign.evidence.sealing import Sealer
 from countersign.evidence.timestamping import timestamp_seals
 from countersign.runs.daywork import needs_somebody, work_days
+from countersign.runs.sealing import make_seal
 from countersign.runs.sign_offs import SignOffDesk
 from resources.evidence import Evidence, WallClock
 from sensors.asked import ADVANCE, DAILY, WATCH, AdvanceConfig
@@ -92,7 +92,7 @@ def seal_root(context: OpExecutionContext, evidence: Evidence, clock: WallClock)
     engine = evidence.engine(clock)
     if not evidence.seal_key:
         raise SignatureError(NO_SEAL_KEY)
-    made = Sealer(engine.root, Path(evidence.seal_key), clock=engine.clock).seal(engine.current.configuration.digest)
+    made = make_seal(engine.root, engine.current.configuration, Path(evidence.seal_key), clock=engine.clock)
     context.log.info(f"seal {made.number} of {made.lines} register lines, SHA-256 {made.digest}")
     for number, why in timestamp_seals(engine.root, clock=engine.clock).failed.items():
         context.log.warning(f"seal {number} is not timestamped yet, the next sealing asks again: {why}")

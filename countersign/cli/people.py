@@ -1,5 +1,6 @@
 """`people`: who somebody is by the roster and why, or what the roster does not say."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -7,10 +8,12 @@ import typer
 from countersign.changes.people import People, Resolution
 from countersign.changes.standing import validity
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
-from countersign.cli.output import print_json, print_lines, print_table
+from countersign.cli.output import print_json, print_lines, print_table, say
 from countersign.environment import utc_now
+from countersign.errors import PolicyError
+from countersign.evidence.root import EvidenceRoot
 from countersign.policy import Person, load_configuration, load_policy
-from countersign.runs.signatures import RosterKeys
+from countersign.runs.signers import adopted, signers_ever
 
 UNRESOLVED = 1
 
@@ -69,9 +72,22 @@ def _row(person: Person) -> tuple[str, ...]:
 
 @app.command("allowed-signers")
 def print_allowed_signers(root: Root = ROOT, policy: PolicyFile = POLICY, as_json: Json = False) -> None:
-    """Print the keys of everybody on the roster as the `allowed_signers` file of stock `ssh-keygen`."""
-    lines = RosterKeys(load_configuration(policy)).allowed_signers.decode()
+    """Print, as stock `ssh-keygen` reads it, every key that a roster in force in this evidence root ever had."""
+    evidence = EvidenceRoot(root).existing()
+    lines = [signer.line() for signer in signers_ever(evidence)]
     if as_json:
-        print_json({"allowed_signers": lines.splitlines()})
+        print_json({"allowed_signers": lines})
     else:
-        print_lines(lines.splitlines())
+        print_lines(lines)
+    if policy.exists():
+        _say_if_another(policy, adopted(evidence)[-1][1])
+
+
+def _say_if_another(policy: Path, in_force: str) -> None:
+    try:
+        digest = load_configuration(policy).digest
+    except PolicyError as error:
+        say(f"{error}; the keys are those of the evidence root, which asks no policy file")
+        return
+    if digest != in_force:
+        say(f"{policy} is not in force: a key that only it has is not among these; `countersign policy diff`")

@@ -11,12 +11,12 @@ from countersign.cli.output import print_json, print_lines, print_table, say
 from countersign.environment import utc_now
 from countersign.errors import SamplingError
 from countersign.evidence.seal import seal_path
-from countersign.evidence.sealing import Sealer
 from countersign.findings.incompleteness import record_incompleteness
 from countersign.findings.log import FindingsLog
 from countersign.findings.watch import Watch
 from countersign.runs.daywork import sources_of
 from countersign.runs.engine import Engine
+from countersign.runs.sealing import make_seal
 from countersign.sampling.freeze import Preview
 from countersign.sampling.freeze import freeze as freeze_month
 from countersign.sampling.freeze import preview as preview_month
@@ -93,7 +93,7 @@ def freeze(
 
 
 def _seal(engine: Engine, key: Path) -> str:
-    made = Sealer(engine.root, key, clock=utc_now).seal(engine.current.configuration.digest)
+    made = make_seal(engine.root, engine.current.configuration, key, clock=utc_now)
     return str(seal_path(engine.root, made.number))
 
 

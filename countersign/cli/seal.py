@@ -11,9 +11,9 @@ from countersign.environment import utc_now
 from countersign.errors import SignatureError
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import seal_path
-from countersign.evidence.sealing import Sealer
 from countersign.evidence.timestamping import timestamp_seals
 from countersign.runs.adoption import ConfigurationDesk
+from countersign.runs.sealing import make_seal
 
 
 def seal(
@@ -23,6 +23,9 @@ def seal(
             envvar="COUNTERSIGN_SEAL_KEY", help="A private key file, or a public one whose private half the agent has."
         ),
     ] = None,
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="Take another key than that of the seal before, from now on.")
+    ] = False,
     root: Root = ROOT,
     policy: PolicyFile = POLICY,
     as_json: Json = False,
@@ -31,7 +34,8 @@ def seal(
     if key is None:
         raise SignatureError("no key to seal with; name one with --key or COUNTERSIGN_SEAL_KEY")
     evidence = EvidenceRoot(root)
-    made = Sealer(evidence, key, clock=utc_now).seal(ConfigurationDesk(root).in_force().configuration.digest)
+    in_force = ConfigurationDesk(root).in_force().configuration
+    made = make_seal(evidence, in_force, key, clock=utc_now, new_key=new_key)
     path = seal_path(evidence, made.number)
     timestamps = timestamp_seals(evidence, clock=utc_now)
     if as_json:

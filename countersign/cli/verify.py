@@ -12,6 +12,7 @@ import typer
 
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, instant_of, open_index
 from countersign.cli.output import print_json, print_lines, print_table, progress
+from countersign.cli.outside import require_digest, require_seal, require_signers
 from countersign.environment import utc_now
 from countersign.errors import CountersignError, EvidenceError
 from countersign.evidence.root import EvidenceRoot
@@ -52,6 +53,9 @@ def verify(
     """
     if run_id is not None and everything:
         raise typer.BadParameter("name one run or --all, not both")
+    require_signers(allowed_signers)
+    require_seal(witness, "--witness")
+    require_digest(genesis, "--genesis")
     with progress("verifying") as advance:
         verifier = Verifier(
             Path(root),

@@ -7,6 +7,7 @@ import typer
 
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
 from countersign.cli.output import print_json, say
+from countersign.cli.outside import require_seal, require_signers
 from countersign.environment import utc_now
 from countersign.errors import SignatureError
 from countersign.evidence.root import EvidenceRoot
@@ -30,10 +31,14 @@ def witness(
     person = ConfigurationDesk(root).in_force().configuration.policy.person(signer)
     if person is None or "observer" not in person.roles:
         raise SignatureError(f"{signer!r} is no observer of the roster; witness as one of those")
-    path = countersign(
+    require_signers(allowed_signers)
+    require_seal(held, "--held")
+    given = countersign(
         EvidenceRoot(root), number, witness=signer, key=key, held=held, allowed_signers=allowed_signers, clock=utc_now
     )
     if as_json:
-        print_json({"number": number, "by": signer, "path": str(path)})
+        print_json({"number": number, "by": signer, "path": str(given.path), "repeated": given.repeated})
         return
-    say(f"seal {number} is counter-signed by {signer}: {path}; keep a copy of the seal, to go on from the next time")
+    was = "was counter-signed before" if given.repeated else "is counter-signed"
+    said = f"seal {number} {was} by {signer}: {given.path}"
+    say(f"{said}; keep a copy of the seal, to go on from the next time")

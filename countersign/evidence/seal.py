@@ -18,11 +18,13 @@ import orjson
 import rfc8785
 
 from countersign.clocks.instant import parse_instant, stamp
-from countersign.errors import TamperedError
+from countersign.errors import SignatureError, TamperedError
 from countersign.evidence import durable
 from countersign.evidence.lines import ZERO
 from countersign.evidence.merkle import CompactRange
 from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.signature import Signature
+from countersign.evidence.signers import PublicKey
 
 SCHEMA = "countersign-seal/1"
 _NAME = re.compile(r"(\d{6})\.json", re.ASCII)
@@ -167,6 +169,15 @@ def read_seal(root: EvidenceRoot, number: int) -> Seal:
     if seal.number != number:
         raise TamperedError(f"{path}: it is the seal {seal.number} (SEV-1)")
     return seal
+
+
+def key_of(root: EvidenceRoot, number: int) -> PublicKey:
+    """The key that a kept seal's signature names, unverified. Raises TamperedError where there is no signature."""
+    path = signature_path(root, number)
+    try:
+        return Signature.parse(path.read_bytes()).key
+    except (OSError, SignatureError) as error:
+        raise TamperedError(f"{path}: not the signature of seal {number}; restore it from a copy (SEV-1)") from error
 
 
 def first_changed(path: Path, seals: Iterable[Seal]) -> Seal | None:

@@ -8,7 +8,7 @@ here: judging what is there (`seals`).
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from functools import cache
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from countersign.clocks.instant import parse_instant, stamp
 from countersign.environment import Clock
-from countersign.errors import EvidenceError, TamperedError
+from countersign.errors import EvidenceError, SealRefused, TamperedError
 from countersign.evidence import durable
 from countersign.evidence.chain import ChainFile, Writer, raise_for, read_tail
 from countersign.evidence.lines import ZERO, Draft, Scan, parse_line
@@ -27,29 +27,47 @@ from countersign.evidence.seal import (
     Extent,
     Seal,
     first_changed,
+    key_of,
     read_seal,
     seal_numbers,
     seal_path,
     sealing_alone,
     signature_path,
 )
-from countersign.evidence.signature import sign
-from countersign.evidence.signers import SEAL
+from countersign.evidence.signature import Signature, sign
+from countersign.evidence.signers import SEAL, PublicKey
+
+_KIND = "ssh-ed25519"
 
 
 class Sealer:
-    """Seals an evidence root with one key: a private key file, or a public one whose private half an agent has."""
+    """Seals an evidence root with one key: a private key file, or a public one whose private half an agent has.
 
-    def __init__(self, root: EvidenceRoot, key: Path, *, clock: Clock) -> None:
+    `people` are the keys that sign for somebody, none of which seals. Another key than that of the seal before is
+    taken only as a `new_key`.
+    """
+
+    def __init__(
+        self,
+        root: EvidenceRoot,
+        key: Path,
+        *,
+        clock: Clock,
+        people: Mapping[PublicKey, str] | None = None,
+        new_key: bool = False,
+    ) -> None:
         self._root = root.existing()
         self._key = key
         self._clock = clock
+        self._people = people or {}
+        self._new_key = new_key
 
     def seal(self, policy: str) -> Seal:
         """Seal the root as it is now, under the policy of this digest; what a crash left of a seal is finished first.
 
         Raises TamperedError where register or findings do not go on from the last seal, SignatureError where the key
-        cannot sign. What came after the last seal is strictly checked line by line, what came before only by its bytes.
+        cannot sign, SealRefused where it may not seal. What came after the last seal is strictly checked line by line,
+        what came before only by its bytes.
         """
         durable.make_folder(self._root.seals)
         with sealing_alone(self._root):
@@ -74,7 +92,7 @@ class Sealer:
         self._abandon(register, last.register if last else Extent())
         at = max(stamp(now()), register.tail.ts)  # in a chain time does not go back
         seal = self._state(last, register, findings, policy, at)
-        signature = sign(seal.statement, key=self._key, namespace=SEAL)  # a key that cannot leaves nothing behind
+        signature = self._sign(seal)  # a key that cannot, or may not, leaves nothing behind
         durable.create_file(seal_path(self._root, seal.number), seal.statement)
         self._keep(signature, seal, register)
         return seal
@@ -128,9 +146,28 @@ class Sealer:
             if self._state(before, register, findings, last.policy, last.at, ends) != last:
                 where = seal_path(self._root, last.number)
                 raise TamperedError(f"{where}: an unsigned statement that does not say what the root says (SEV-1)")
-            self._keep(sign(last.statement, key=self._key, namespace=SEAL), last, register, finished=True)
+            self._keep(self._sign(last), last, register, finished=True)
         elif not any(_names(line, last) for line in _lines(register, last.register)):
             self._note(last, register, finished=True)
+
+    def _sign(self, seal: Seal) -> bytes:
+        """The signature of a seal. Raises SealRefused where it is none that may stand after the seal before."""
+        signature = sign(seal.statement, key=self._key, namespace=SEAL)
+        key = Signature.parse(signature).key
+        if key.kind != _KIND:
+            raise SealRefused(f"{self._key}: a key of kind {key.kind} does not seal; make one: ssh-keygen -t ed25519")
+        if key in self._people:
+            raise SealRefused(
+                f"{self._key}: the key {key.fingerprint} signs for {self._people[key]} by the roster in force, and a "
+                "key has one use; seal with one of its own"
+            )
+        before = key_of(self._root, seal.number - 1) if seal.number > 1 else key
+        if key != before and not self._new_key:
+            raise SealRefused(
+                f"{self._key}: the key {key.fingerprint} is not that of seal {seal.number - 1}, {before.fingerprint}; "
+                "seal with that one, or replace it for good with `countersign seal --new-key` (RUNBOOK.md, Sealing)"
+            )
+        return signature
 
     def _keep(self, signature: bytes, seal: Seal, register: Writer, *, finished: bool = False) -> None:
         durable.create_file(signature_path(self._root, seal.number), signature)

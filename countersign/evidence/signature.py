@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from countersign.errors import SignatureError
+from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.signers import PublicKey, check_names, ssh_time, take_string
 
 _BEGIN = b"-----BEGIN SSH SIGNATURE-----\n"
@@ -52,9 +53,11 @@ class Signature:
 def sign(message: bytes, *, key: Path, namespace: str) -> bytes:
     """Sign with a private key file, or with the agent where `key` is a public one.
 
-    Raises SignatureError for a private key that others can read, and for whatever ssh-keygen refuses.
+    Raises SignatureError for a private key that others can read or that lies in an evidence root, and for whatever
+    ssh-keygen refuses.
     """
     check_names("countersign", namespace)
+    _refuse_inside_a_root(key)
     _refuse_readable_by_others(key)
     try:
         signature = _ssh_keygen(["-Y", "sign", "-q", "-n", namespace, "-f", str(key.absolute())], message)
@@ -100,6 +103,16 @@ def _armour(blob: bytes) -> bytes:
     text = base64.b64encode(blob)
     lines = [text[start : start + _WIDTH] for start in range(0, len(text), _WIDTH)]
     return _BEGIN + b"".join(line + b"\n" for line in lines) + _END
+
+
+def _refuse_inside_a_root(key: Path) -> None:
+    """A root is copied, packed and given away, and its keys with it; a `.pub` stands for the private half beside it."""
+    root = EvidenceRoot.around(key.resolve())
+    if root is not None:
+        raise SignatureError(
+            f"{key}: a key inside the evidence root {root.path} goes with every copy of it; move it elsewhere, or "
+            "make another where there is a copy already"
+        )
 
 
 def _refuse_readable_by_others(key: Path) -> None:

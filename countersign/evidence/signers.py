@@ -95,6 +95,30 @@ def allowed_signers(signers: Iterable[Signer]) -> bytes:
     return "".join(f"{line}\n" for line in lines.values()).encode("ascii")
 
 
+def check_signers(content: bytes) -> None:
+    """Raise SignatureError unless a file has lines of `allowed_signers` and no others, whoever wrote them.
+
+    ssh-keygen reads no further than the first line that is none, and then says of every signature that it is bad.
+    """
+    lines = [line.strip() for line in content.decode("utf-8", "replace").splitlines()]
+    found = [(number, line) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
+    asked = 'as ssh-keygen reads it: `reviewer namespaces="…" ssh-ed25519 AAAA…`'
+    if not found:
+        raise SignatureError(f"names nobody who may sign, {asked}")
+    for number, line in found:
+        words = line.split()
+        if not any(map(_is_key, words[1:], words[2:])):
+            raise SignatureError(f"line {number} does not say who may sign with which key, {asked}")
+
+
+def _is_key(kind: str, text: str) -> bool:
+    try:
+        named, _ = take_string(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        return False
+    return named == kind.encode()
+
+
 def check_names(principal: str, namespace: str) -> None:
     """Raise SignatureError unless both names are literal ones."""
     if not _PRINCIPAL.fullmatch(principal):

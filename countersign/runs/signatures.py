@@ -46,11 +46,16 @@ class RosterKeys:
     @cached_property
     def allowed_signers(self) -> bytes:
         """The `allowed_signers` file of stock `ssh-keygen`: a line for each key. Raises SignatureError."""
-        return allowed_signers(
+        return allowed_signers(self.signers)
+
+    @property
+    def signers(self) -> list[Signer]:
+        """Who may sign in which namespace with each key of this roster, and from when until when."""
+        return [
             Signer(person.id, key.namespace, PublicKey.parse(key.key), key.valid_after, key.valid_before)
             for person in self._configuration.policy.people
             for key, _ in self._configuration.keys_of(person.id)
-        )
+        ]
 
     def require_usable(self) -> None:
         """Raise PolicyError where nobody's signature could be checked, since `allowed_signers` cannot be written.
@@ -87,11 +92,15 @@ class RosterKeys:
         key, demo = keys[said.key]
         return Signed(said.key.fingerprint, demo, key.valid_after, key.valid_before)
 
+    @cached_property
+    def everybody(self) -> dict[PublicKey, str]:
+        """Every key on this roster, with whose it is."""
+        return {signer.key: signer.principal for signer in self.signers}
+
     def void_since(self, key: PublicKey) -> datetime | None:
         """From when on this roster takes nothing by a key any more: the date of its compromise, or None."""
         return self._ends.get(key)
 
     @cached_property
     def _ends(self) -> dict[PublicKey, datetime | None]:
-        every = (self._configuration.keys_of(person.id) for person in self._configuration.policy.people)
-        return {PublicKey.parse(entry.key): entry.valid_before for keys in every for entry, _ in keys}
+        return {signer.key: signer.valid_before for signer in self.signers}

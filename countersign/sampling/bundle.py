@@ -11,7 +11,7 @@ import gzip
 import io
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -24,10 +24,9 @@ from countersign.errors import SampleRefused, SamplingError
 from countersign.evidence import durable
 from countersign.evidence.register import Register
 from countersign.evidence.root import REGISTER, EvidenceRoot
-from countersign.evidence.seal import Seal, seal_path, signature_path
-from countersign.evidence.signature import Signature
-from countersign.evidence.signers import PIPELINE, SEAL, PublicKey, Signer
-from countersign.runs.versions import VersionStore
+from countersign.evidence.seal import Seal, key_of, seal_path, signature_path
+from countersign.evidence.signers import PIPELINE, SEAL
+from countersign.runs.signers import signers_ever
 from countersign.sampling import frozen
 from countersign.sampling.figures import figures
 from countersign.sampling.frozen import FROZEN
@@ -43,7 +42,6 @@ SHOWN = ("change_id", "run_id", "stratum", "rank", "system", "change_type", "dep
 _BESIDE = Path(__file__).parents[2]
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 _BLOCK = 1 << 20
-_CONFIGURED = ("root_opened", "configuration_adopted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ def export(root: EvidenceRoot, month: Month, to: Path, *, scripts: Path = _BESID
     runs = _copy_logs(root, register, set(rows.column("run_id").to_pylist()), to)
     lists = [listed.parquet for listed in (population.population, *population.late)]
     _write_every_row(lists, to / population.folder.relative_to(root.path) / EVERY_ROW)
-    (to / SIGNERS).write_bytes(_allowed_signers(root, register, seal))
+    (to / SIGNERS).write_bytes(_allowed_signers(root, seal))
     (to / RESULTS).write_text(_results_to_fill_in(rows), encoding="utf-8", newline="")
     shown = figures(population, sample, months)
     (to / PAGE).write_text(page(population, sample, shown, complete=complete), encoding="utf-8")
@@ -146,24 +144,12 @@ def _write_every_row(lists: Iterable[Path], to: Path) -> None:
                 packed.writelines(row + b"\n" for row in row_bytes(batch).to_pylist())
 
 
-def _allowed_signers(root: EvidenceRoot, register: Register, seal: Seal) -> bytes:
+def _allowed_signers(root: EvidenceRoot, seal: Seal) -> bytes:
     """Whose keys signed: the pipeline's by the seal, everybody else's by every roster that was in force."""
-    pipeline = Signature.parse(signature_path(root, seal.number).read_bytes()).key
-    lines = {pipeline: f'{PIPELINE} namespaces="{SEAL},{NAMESPACE}" {pipeline.kind} {pipeline.text}'}
-    versions = VersionStore(root)
-    for entry in register.records():
-        if entry.event in _CONFIGURED:
-            for signer in _signers(versions, entry.data["configuration"]):
-                lines[signer.key] = signer.line()  # a later roster may have given a key an end
-    return "".join(f"{line}\n" for line in lines.values()).encode("ascii")
-
-
-def _signers(versions: VersionStore, digest: str) -> Iterator[Signer]:
-    configuration = versions.at(digest).configuration
-    for person in configuration.policy.people:
-        for key, _ in configuration.keys_of(person.id):
-            public = PublicKey.parse(key.key)
-            yield Signer(person.id, key.namespace, public, key.valid_after, key.valid_before)
+    pipeline = key_of(root, seal.number)
+    lines = [f'{PIPELINE} namespaces="{SEAL},{NAMESPACE}" {pipeline.kind} {pipeline.text}']
+    lines += [signer.line() for signer in signers_ever(root)]
+    return "".join(f"{line}\n" for line in lines).encode("ascii")
 
 
 def _results_to_fill_in(rows: pa.Table) -> str:

@@ -1,10 +1,14 @@
 """`countersign people`: who somebody is and why, or what the roster does not say."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import yaml
 
-from tests.conftest import POLICY
+from tests.conftest import POLICY, payload_with
 from tests.domain.cli.conftest import Cli, Write
+from tests.keys import SIGNS, key_entry, make_key, public_of
 
 
 def test_somebody_of_the_roster_is_named_with_the_reason_and_todays_roles(cli: Cli) -> None:
@@ -75,6 +79,36 @@ def test_the_roster_is_listed_with_roles_teams_validity_and_delegates(cli: Cli, 
     listed = cli("people", "list", "--json", "--policy", path).document["people"]
     assert listed[5] == policy["people"][5] | {"other_names": [], "keys": []}
     assert len(listed) == len(policy["people"])
+
+
+def keys_of_reviewer(path: Path, *entries: dict[str, Any]) -> None:
+    policy = yaml.safe_load(path.read_text())
+    next(person for person in policy["people"] if person["id"] == "reviewer")["keys"] = list(entries)
+    path.write_text(yaml.safe_dump(policy))
+
+
+def test_the_signers_are_those_of_the_root_and_never_of_a_file_that_nobody_adopted(
+    cli: Cli, write: Write, root: Path, tmp_path: Path
+) -> None:
+    assert (missing := cli("people", "allowed-signers")).code == 2
+    assert "no evidence root" in missing.err
+    policy = tmp_path / "configuration" / "policy.yaml"
+    key, other = (make_key(tmp_path / name) for name in ("key", "other"))
+    keys_of_reviewer(policy, key_entry(key, SIGNS["reviewer"]))
+    cli("run", write("change.json", payload_with()))
+    line = f'reviewer namespaces="{SIGNS["reviewer"]}",valid-after="20260101000000Z" {public_of(key)}'
+    answer = cli("people", "allowed-signers")
+    assert (answer.code, answer.out.splitlines(), answer.err) == (0, [line], "")
+    keys_of_reviewer(policy, key_entry(other, SIGNS["reviewer"]))
+    answer = cli("people", "allowed-signers", "--json")
+    assert (answer.code, answer.document) == (0, {"allowed_signers": [line]})
+    assert "policy.yaml is not in force: a key that only it has is not among these" in answer.err
+    policy.write_text("people: 5")
+    answer = cli("people", "allowed-signers")
+    assert (answer.code, answer.out.splitlines()) == (0, [line])
+    assert "the keys are those of the evidence root" in answer.err
+    policy.unlink()
+    assert cli("people", "allowed-signers").err == ""
 
 
 def test_policy_check_names_every_dead_reference(cli: Cli, write: Write) -> None:

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from countersign.evidence import durable
 from countersign.evidence.root import EvidenceRoot
 from tests.conftest import payload_with
-from tests.domain.cli.conftest import Cli, Write
+from tests.domain.cli.conftest import Answer, Cli, Write
 from tests.domain.evidence.authority import authority, make_authority
 from tests.evidence_script import SCRIPT
-from tests.keys import make_key
+from tests.keys import key_entry, make_key
 
 
 @pytest.fixture
@@ -55,6 +56,34 @@ def test_the_key_may_be_named_by_the_environment(
     assert f"seal 2 of {sealed['lines'] + 1} register lines" in cli("seal").err
 
 
+def test_another_key_seals_only_where_that_is_meant(cli: Cli, sealed: dict[str, Any], tmp_path: Path) -> None:
+    other = make_key(tmp_path / "other")
+    refused = cli("seal", "--key", other)
+    assert (refused.code, "countersign seal --new-key" in refused.err) == (1, True)
+    assert cli("verify").code == 0
+    assert cli("seal", "--key", other, "--new-key", "--json").document["number"] == 2
+    assert cli("seal", "--key", other, "--json").document["number"] == 3
+
+
+def test_a_key_of_the_roster_seals_nothing(cli: Cli, write: Write, key: Path, tmp_path: Path) -> None:
+    path = tmp_path / "configuration" / "policy.yaml"
+    policy = yaml.safe_load(path.read_text())
+    person = next(person for person in policy["people"] if person["id"] == "reviewer")
+    person["keys"] = [key_entry(key, "independent-review@countersign")]
+    path.write_text(yaml.safe_dump(policy))
+    cli("run", write("change.json", payload_with()))
+    refused = cli("seal", "--key", key)
+    assert (refused.code, "signs for reviewer by the roster in force" in refused.err) == (1, True)
+
+
+@pytest.mark.parametrize("command", [("seal",), ("witness", 1, "--as", "observer")], ids=lambda command: command[0])
+def test_a_key_inside_the_evidence_root_signs_nothing(
+    cli: Cli, sealed: dict[str, Any], root: Path, command: tuple[object, ...]
+) -> None:
+    refused = cli(*command, "--key", make_key(root / "key"))
+    assert (refused.code, "inside the evidence root" in refused.err) == (2, True)
+
+
 def test_a_seal_is_timestamped_where_the_policy_says_so_and_made_where_the_authority_fails(
     cli: Cli, write: Write, key: Path, tmp_path: Path
 ) -> None:
@@ -89,11 +118,51 @@ def test_what_is_missing_is_said(cli: Cli, sealed: dict[str, Any], arguments: tu
     assert words in answer.err
 
 
+def unwrapped(answer: Answer) -> str:
+    """What a command said, out of the box that usage errors stand in."""
+    return " ".join(answer.err.replace("\u2502", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "words"),
+    [
+        (("verify", "--all"), "--genesis", "is not a digest"),
+        (("verify", "--all"), "--witness", "not the statement of a seal"),
+        (("verify", "--all"), "--allowed-signers", "line 1 does not say who may sign"),
+        (("witness", 1, "--as", "observer"), "--held", "not the statement of a seal"),
+        (("witness", 1, "--as", "observer"), "--allowed-signers", "line 1 does not say who may sign"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else str(value),
+)
+def test_what_is_not_what_it_is_given_as_is_wrong_usage_and_no_incident(
+    cli: Cli, sealed: dict[str, Any], write: Write, key: Path, command: tuple[object, ...], option: str, words: str
+) -> None:
+    more = ("--key", key) if command[0] == "witness" else ()
+    answer = cli(*command, option, write("policy.yaml", b"version: 1\npeople: []\n"), *more)
+    assert (answer.code, answer.out) == (2, "")
+    assert words in unwrapped(answer)
+    assert "SEV-1" not in answer.err
+    assert cli("finding", "list", "--json").document["findings"] == []
+
+
+def test_a_file_of_signers_that_names_nobody_is_wrong_usage(cli: Cli, sealed: dict[str, Any], write: Write) -> None:
+    answer = cli("verify", "--allowed-signers", write("signers", b"\n# nobody yet\n"))
+    assert (answer.code, "names nobody who may sign" in unwrapped(answer)) == (2, True)
+
+
 def test_an_observer_of_the_roster_witnesses_a_seal(cli: Cli, sealed: dict[str, Any], tmp_path: Path) -> None:
     key = make_key(tmp_path / "observer")
     answer = cli("witness", 1, "--as", "observer", "--key", key, "--held", sealed["path"], "--json")
     assert Path(answer.document["path"]).name == "000001.json.observer.sig"
-    assert "counter-signed by observer" in cli("witness", 1, "--as", "observer", "--key", key).err
+    assert answer.document["repeated"] is False
+    again = cli("witness", 1, "--as", "observer", "--key", key)
+    assert "seal 1 was counter-signed before by observer" in again.err
+    other = cli("witness", 1, "--as", "observer", "--key", make_key(tmp_path / "another"))
+    assert (other.code, "counter-signed before by another key" in other.err) == (1, True)
+    missing = cli("witness", 9, "--as", "observer", "--key", key)
+    assert (missing.code, "no seal 9; the newest is 1" in missing.err) == (2, True)
+    seals = cli("witness", 1, "--as", "observer", "--key", tmp_path / "seal")
+    assert (seals.code, "made seal 1" in seals.err) == (1, True)
     assert cli("verify").code == 0
     refused = cli("witness", 1, "--as", "checker", "--key", key)
     assert (refused.code, "no observer of the roster" in refused.err) == (2, True)

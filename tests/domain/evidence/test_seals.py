@@ -1,5 +1,7 @@
 """Seals: made, gone on with, finished after a crash, and every way in which one does not hold."""
 
+import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from countersign.errors import EvidenceError, SignatureError, TamperedError
+from countersign.clocks.instant import parse_instant
+from countersign.errors import EvidenceError, SealRefused, SignatureError, TamperedError
+from countersign.evidence import durable
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import ZERO, parse_line
 from countersign.evidence.merkle import leaf_hash, root_of
@@ -17,8 +21,8 @@ from countersign.evidence.seal import Seal, parse_seal, read_seal, seal_numbers,
 from countersign.evidence.sealing import Sealer
 from countersign.evidence.seals import Sealed, check_seals
 from countersign.evidence.signature import sign
-from countersign.evidence.signers import PIPELINE, SEAL, WITNESS, PublicKey, Signer, allowed_signers
-from countersign.evidence.witnessing import countersign
+from countersign.evidence.signers import PIPELINE, SEAL, WITNESS, PublicKey, Signer, allowed_signers, ssh_time
+from countersign.evidence.witnessing import Witnessed, countersign
 from tests.conftest import StepClock
 from tests.domain.evidence.conftest import Stage, opening
 from tests.evidence_script import script_faults
@@ -29,10 +33,11 @@ POLICY = "c" * 64
 
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the keys `seal` and `other`."""
+    """A folder with the keys `seal`, `other` and `third`, and one of another kind, `ecdsa`."""
     folder = tmp_path_factory.mktemp("keys")
-    for name in ("seal", "other"):
+    for name in ("seal", "other", "third"):
         make_key(folder / name)
+    make_key(folder / "ecdsa", "ecdsa")
     return folder
 
 
@@ -44,13 +49,18 @@ class Sealing:
     keys: Path
     clock: StepClock
 
-    def seal(self, key: str = "seal") -> Seal:
+    def seal(self, key: str = "seal", **more: Any) -> Seal:
         for line in map(parse_line, self.lines() if self.stage.root.register.exists() else ()):
             if line is not None and line["event"] == "run_opened":  # its log was begun, so it is not abandoned
                 log = self.stage.root.log(date.fromisoformat(line["day"]), line["run_id"])
                 log.parent.mkdir(parents=True, exist_ok=True)
                 log.touch()
-        return Sealer(self.stage.root, self.keys / key, clock=self.clock).seal(POLICY)
+        return Sealer(self.stage.root, self.keys / key, clock=self.clock, **more).seal(POLICY)
+
+    def files(self) -> dict[str, bytes]:
+        """Every file of the root with its content."""
+        paths = sorted(self.stage.root.path.rglob("*"))
+        return {str(path): path.read_bytes() for path in paths if path.is_file() and path.name != ".lock"}
 
     def grow(self, runs: int = 1) -> None:
         first = len(self.lines())
@@ -132,7 +142,13 @@ def test_every_seal_is_checked_and_who_signed_is_asked_of_the_file_given(sealing
 
 def test_a_change_of_key_needs_somebody_who_knows_both(sealing: Sealing, tmp_path: Path) -> None:
     sealing.seal()
-    second = sealing.seal("other")
+    before = sealing.files()
+    with pytest.raises(SealRefused, match=r"is not that of seal 1, SHA256:.*countersign seal --new-key"):
+        sealing.seal("other")
+    assert sealing.files() == before
+    second = sealing.seal("other", new_key=True)
+    with pytest.raises(SealRefused, match="is not that of seal 2"):
+        sealing.seal("seal")
     assert sealing.kinds() == ["seal_key"]
     assert sealing.check().lines < second.lines
     signers = tmp_path / "allowed_signers"
@@ -141,7 +157,42 @@ def test_a_change_of_key_needs_somebody_who_knows_both(sealing: Sealing, tmp_pat
     assert sealing.kinds(allowed_signers=signers) == []
 
 
-def test_what_no_seal_covers_for_25_hours_is_a_fault(sealing: Sealing) -> None:
+def test_a_seal_is_finished_by_the_key_of_the_one_before(sealing: Sealing) -> None:
+    """Nor does a crash let another key in; and a first seal has none before it."""
+    first = sealing.seal()
+    sealing.paths(1)[1].unlink()
+    register = sealing.stage.root.register
+    register.write_bytes(b"".join(sealing.lines()[:-1]))
+    assert sealing.seal("other").previous == first.digest
+    assert sealing.kinds() == []
+    third = sealing.seal("other")
+    sealing.paths(3)[1].unlink()
+    register.write_bytes(b"".join(sealing.lines()[:-1]))
+    with pytest.raises(SealRefused, match="is not that of seal 2"):
+        sealing.seal("seal")
+    assert sealing.seal("other").previous == third.digest
+    assert sealing.kinds() == []
+
+
+def test_only_an_ed25519_key_that_signs_for_nobody_seals(sealing: Sealing) -> None:
+    before = sealing.files()
+    with pytest.raises(SealRefused, match=r"of kind ecdsa-sha2-nistp256 does not seal.*ssh-keygen -t ed25519"):
+        sealing.seal("ecdsa")
+    reviewers = PublicKey.parse((sealing.keys / "seal.pub").read_text())
+    with pytest.raises(SealRefused, match="signs for reviewer by the roster in force"):
+        sealing.seal(people={reviewers: "reviewer"}, new_key=True)
+    assert sealing.files() == before
+    assert sealing.seal("other", people={reviewers: "reviewer"}).number == 1
+
+
+def test_a_root_whose_newest_signature_is_none_is_not_sealed_on(sealing: Sealing) -> None:
+    sealing.seal()
+    sealing.paths(1)[1].write_bytes(b"none")
+    with pytest.raises(TamperedError, match="not the signature of seal 1"):
+        sealing.seal()
+
+
+def test_what_no_seal_covers_for_25_hours_is_a_fault_in_a_root_that_was_never_sealed_too(sealing: Sealing) -> None:
     sealing.grow()
     late = timedelta(hours=26)
     assert sealing.kinds(now=sealing.clock.now) == []
@@ -387,9 +438,9 @@ def test_a_statement_that_could_be_written_otherwise_is_none(sealing: Sealing, o
 # counter-signatures
 
 
-def witnessed(
+def witnessing(
     sealing: Sealing, number: int, held: Path | None = None, *, key: str = "other", known: Path | None = None
-) -> Path:
+) -> Witnessed:
     return countersign(
         sealing.stage.root,
         number,
@@ -399,6 +450,10 @@ def witnessed(
         allowed_signers=known,
         clock=sealing.clock,
     )
+
+
+def witnessed(*arguments: Any, **more: Any) -> Path:
+    return witnessing(*arguments, **more).path
 
 
 @pytest.fixture
@@ -420,7 +475,8 @@ def test_an_observer_counter_signs_what_goes_on_from_the_seal_they_hold(sealing:
     first = sealing.seal()
     path = witnessed(sealing, 1)
     before = sealing.stage.root.register.read_bytes()
-    assert (witnessed(sealing, 1), sealing.stage.root.register.read_bytes()) == (path, before)
+    assert witnessing(sealing, 1) == Witnessed(path, repeated=True)
+    assert sealing.stage.root.register.read_bytes() == before
     sealing.grow()
     sealing.seal()
     witnessed(sealing, 2, held=sealing.paths(1)[0])
@@ -447,7 +503,7 @@ def test_a_key_that_is_not_the_witness_s_signs_nothing(sealing: Sealing, signers
     sealing.seal()
     before = sealing.stage.root.register.read_bytes()
     with pytest.raises(SignatureError, match="no counter-signature of 'observer'"):
-        witnessed(sealing, 1, key="seal", known=signers)
+        witnessed(sealing, 1, key="third", known=signers)
     assert list(sealing.stage.root.seals.glob("*.observer.sig")) == []
     assert sealing.stage.root.register.read_bytes() == before
     assert witnessed(sealing, 1, known=signers).is_file()
@@ -462,14 +518,71 @@ def test_what_somebody_put_there_is_not_registered(sealing: Sealing, signers: Pa
         {
             "nothing": b"nothing",
             "of_the_seal": sealing.paths(1)[1].read_bytes(),
-            "by_another_key": sign(statement, key=sealing.keys / "seal", namespace=WITNESS),
+            "by_another_key": sign(statement, key=sealing.keys / "third", namespace=WITNESS),
         }[content]
     )
     before = sealing.stage.root.register.read_bytes()
-    for known in (signers,) if content == "by_another_key" else (signers, None):
-        with pytest.raises(SignatureError, match=r"no counter-signature of 'observer'.*nothing is registered"):
+    for known in (signers, None):
+        with pytest.raises((SignatureError, SealRefused), match=r"no counter-signature of 'observer'|by another key"):
             witnessed(sealing, 1, known=known)
     assert sealing.stage.root.register.read_bytes() == before
+
+
+def test_a_key_that_made_a_seal_witnesses_none(sealing: Sealing) -> None:
+    """Nor does it after another has taken its place."""
+    sealing.seal()
+    sealing.seal("third", new_key=True)
+    before = sealing.files()
+    with pytest.raises(TamperedError, match="seal_key"):
+        witnessed(sealing, 1, key="third")
+    known = sealing.keys.parent / "both-seal"
+    keys = [PublicKey.parse((sealing.keys / f"{name}.pub").read_text()) for name in ("seal", "third")]
+    known.write_bytes(allowed_signers(Signer(PIPELINE, SEAL, key) for key in keys))
+    for number, key in ((1, "seal"), (2, "third")):
+        with pytest.raises(SealRefused, match=f"made seal {number}, so it shows nothing"):
+            witnessed(sealing, 1, key=key, known=known)
+    assert sealing.files() == before
+
+
+def test_a_seal_that_was_counter_signed_by_another_key_says_by_which(sealing: Sealing, signers: Path) -> None:
+    sealing.seal()
+    witnessed(sealing, 1, key="third")
+    third = PublicKey.parse((sealing.keys / "third.pub").read_text())
+    with pytest.raises(SealRefused, match=f"by another key than SHA256:.*: {re.escape(third.fingerprint)}; what to do"):
+        witnessed(sealing, 1)
+    with pytest.raises(SignatureError, match="the key cannot be read"):
+        witnessed(sealing, 1, key="nowhere")
+
+
+def test_the_way_out_after_a_counter_signature_by_the_key_that_seals(sealing: Sealing, signers: Path) -> None:
+    """As earlier releases took it: a line for that one signature, once a later seal is properly counter-signed."""
+    root, statement = sealing.stage.root, sealing.seal().statement
+    path = sealing.paths(1)[0].with_name("000001.json.observer.sig")
+    path.write_bytes(signature := sign(statement, key=sealing.keys / "seal", namespace=WITNESS))
+    data = {"number": 1, "by": "observer", "file": path.name, "sha256": durable.digest_of(signature)}
+    sealing.stage.register.append("witnessed", "countersign", **data)
+    with pytest.raises(SealRefused, match=r"by another key.*which made seal 1"):
+        witnessed(sealing, 1)
+    assert sealing.kinds(allowed_signers=signers) == ["witness_signature"]
+    second = sealing.seal()
+    witnessed(sealing, 2)
+    at = parse_instant(json.loads(sealing.lines()[2])["ts"])
+    begin, end = ssh_time(at), ssh_time(at + timedelta(seconds=1))
+    options = f'namespaces="witness@countersign",valid-after="{begin}",valid-before="{end}"'
+    with signers.open("a") as file:
+        file.write(f"observer {options} {(sealing.keys / 'seal.pub').read_text()}")
+    checked = sealing.check(allowed_signers=signers)
+    assert (checked.faults, checked.since) == ([], second.at)
+    assert script_faults(root.path, signers) == []
+
+
+def test_a_seal_that_is_not_there_is_not_counter_signed(sealing: Sealing) -> None:
+    with pytest.raises(EvidenceError, match="no seal 1; there is none yet"):
+        witnessed(sealing, 1)
+    sealing.seal()
+    for number in (0, 2):
+        with pytest.raises(EvidenceError, match=f"no seal {number}; the newest is 1"):
+            witnessed(sealing, number)
 
 
 def test_a_counter_signature_that_a_crash_left_is_registered(sealing: Sealing, signers: Path) -> None:

@@ -11,8 +11,18 @@ from typing import Any
 import pytest
 
 from countersign.errors import SignatureError
+from countersign.evidence.keyring import KeyRing
 from countersign.evidence.signature import Signature, sign, verify, verify_itself
-from countersign.evidence.signers import PIPELINE, SEAL, WITNESS, PublicKey, Signer, allowed_signers, take_string
+from countersign.evidence.signers import (
+    PIPELINE,
+    SEAL,
+    WITNESS,
+    PublicKey,
+    Signer,
+    allowed_signers,
+    check_signers,
+    take_string,
+)
 from tests.keys import SecurityKey, make_key
 
 AT = datetime(2026, 11, 23, 14, tzinfo=UTC)
@@ -145,6 +155,24 @@ def test_a_private_key_that_others_can_read_signs_nothing(keys: Path, mode: int)
         sign(MESSAGE, key=key, namespace=SEAL)
 
 
+@pytest.mark.parametrize("name", ["key", "key.pub", "folder/key"])
+def test_a_key_inside_an_evidence_root_signs_nothing(tmp_path: Path, name: str) -> None:
+    """However it is named: the root is copied and given away."""
+    (tmp_path / "evidence" / "folder").mkdir(parents=True)
+    (tmp_path / "evidence" / "register.jsonl").touch()
+    key = make_key(tmp_path / "evidence" / name.removesuffix(".pub"))
+    link = tmp_path / "link"
+    link.symlink_to(key)
+    for path in (tmp_path / "evidence" / name, link):
+        with pytest.raises(SignatureError, match="inside the evidence root"):
+            sign(MESSAGE, key=path, namespace=SEAL)
+    for ring in (KeyRing(link), KeyRing(folder=key.parent)):
+        with pytest.raises(SignatureError, match="inside the evidence root"):
+            ring.sign(MESSAGE, [public(key)], SEAL)
+    (tmp_path / "evidence" / "register.jsonl").unlink()
+    assert sign(MESSAGE, key=link, namespace=SEAL)
+
+
 def test_a_key_that_is_none_signs_nothing(keys: Path, tmp_path: Path) -> None:
     (tmp_path / "noise").write_bytes(b"noise\n")
     (tmp_path / "noise").chmod(0o600)
@@ -185,6 +213,22 @@ def test_the_agent_signs_for_a_public_key(keys: Path, tmp_path: Path) -> None:
     alone.write_bytes((keys / "other.pub").read_bytes())
     with pytest.raises(SignatureError, match="ssh-keygen sign"):
         sign(MESSAGE, key=alone, namespace=SEAL)
+
+
+def test_every_form_of_line_that_ssh_keygen_takes_is_one_of_signers(keys: Path) -> None:
+    key = public(keys / "ecdsa")
+    line = f"{key.kind} {key.text}"
+    for good in (
+        f"reviewer {line}",
+        f"# somebody\n\n  a@example.com,b@example.com {line} a comment\r\n",
+        f'"first second" namespaces="a,b",valid-before="20330101Z" {line}',
+        f'*@example.com cert-authority,namespaces="a b" {line}',
+        "a ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB",
+    ):
+        check_signers(good.encode())
+    for bad in (line, f"reviewer {key.kind}", f"reviewer {key.kind} AAAA", "reviewer ssh-rsa " + key.text, "\x00"):
+        with pytest.raises(SignatureError, match="line 2 does not say who may sign"):
+            check_signers(f"reviewer {line}\n{bad}\n".encode())
 
 
 def test_the_file_of_signers_has_one_literal_line_for_each_key(keys: Path) -> None:

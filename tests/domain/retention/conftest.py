@@ -76,6 +76,7 @@ def worked(bench: Bench, key: Path) -> None:
 
     The last change has an attachment.
     """
+    observers = make_key(key.with_name("observer-key"))
     for day in (DAY, NEXT):
         for number in range(2):
             payload = payload_with(id=f"CHG-{day.day}{number}")
@@ -85,7 +86,7 @@ def worked(bench: Bench, key: Path) -> None:
             bench.complete(payload)
         root = EvidenceRoot(bench.root)
         number = Sealer(root, key, clock=bench.clock).seal("c" * 64).number
-        countersign(root, number, witness="observer", key=key, held=None, allowed_signers=None, clock=bench.clock)
+        countersign(root, number, witness="observer", key=observers, held=None, allowed_signers=None, clock=bench.clock)
         digest = durable.keep_by_digest(root.extracts, f"what the source gave on {day}".encode())
         extract = KeptExtract("inbox", "files/1", "all of it", digest, 32, 2)
         bench.run.engine.register.append_many([extract.draft()])
