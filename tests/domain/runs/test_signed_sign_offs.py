@@ -91,7 +91,7 @@ def test_python_asks_the_configured_key_and_refuses_without(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COUNTERSIGN_KEYS", str(tmp_path / "nothing"))
     more: dict[str, Any] = {"policy": bench.policy, "clock": bench.clock}
-    with pytest.raises(SignOffRefused, match=r"no private key for SHA256:.*COUNTERSIGN_KEY"):
+    with pytest.raises(SignOffRefused, match=r"no private key for SHA256:.*COUNTERSIGN_KEY.*`countersign sign-off"):
         record_approval(result.rundir, REVIEW, "reviewer", **more)
     with pytest.raises(SignOffRefused, match="does not stand"):
         record_approval(result.rundir, REVIEW, "reviewer", signing_key=bench.keys / "checker", **more)
@@ -440,8 +440,9 @@ def test_a_configuration_needs_the_signatures_of_two_owners(bench: SignedBench) 
 def test_a_consent_without_a_key_or_with_that_of_another_is_refused(bench: SignedBench) -> None:
     changed = complete(policy_with(bench.policy, version="changed"), POLICY)
     desk = ConfigurationDesk(bench.root, clock=bench.clock)
-    with pytest.raises(AdoptionRefused, match="'control-owner' cannot sign"):
+    with pytest.raises(AdoptionRefused, match="'control-owner' cannot sign") as refusal:
         desk.adopt(changed, "control-owner", "Why not.")
+    assert str(refusal.value).endswith("name it with --key or COUNTERSIGN_KEY, or add it to the agent")
     with pytest.raises(AdoptionRefused, match="does not stand"):
         desk.adopt(changed, "control-owner", "Why not.", KeyRing(bench.keys / "process-owner"))
 
