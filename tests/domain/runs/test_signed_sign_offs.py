@@ -235,7 +235,7 @@ REFUSED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a_longer_life": (edited(lambda said: said.update(expires_at="2036-11-23T14:00:00.000000Z")), "for 72 hours"),
     "a_number_for_a_reason": (edited(lambda said: said.update(reason=5)), "a field is of another type"),
     "a_text_for_a_size": (edited(lambda said: said["register"].update(size="1")), "a field is of another type"),
-    "not_canonical": (lambda content: content + b"\n", "not in canonical form"),
+    "not_canonical": (lambda content: content + b"\n", "canonical form .*; request it again; sign the file unchanged"),
     "no_json": (lambda _: b"approved!", "not a statement"),
     "no_runs": (edited(lambda said: said.update(runs=[])), "names at least one run"),
     "a_run_twice": (edited(lambda said: said.update(runs=said["runs"] * 2)), "each once"),
