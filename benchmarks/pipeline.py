@@ -148,7 +148,7 @@ def sign_all(folder: Path, key: Key, signer: str) -> None:
     for start in range(0, len(rundirs), SIGNED_TOGETHER):
         statement = desk.request(rundirs[start : start + SIGNED_TOGETHER], key, signer)
         allowed = RosterKeys(engine.current.configuration).of(signer, namespace_of(key))
-        desk.submit(statement.content, keys.sign(statement.content, allowed, namespace_of(key)))
+        desk.submit(statement.content, keys.sign(statement.content, allowed, namespace_of(key))).require_whole()
 
 
 def floor(folder: Path, changes: int, size: int) -> float:

@@ -77,13 +77,18 @@ def watch_clocks(context: OpExecutionContext, evidence: Evidence, clock: WallClo
 
 @op(pool=POOL)
 def sign(context: OpExecutionContext, config: SignOffConfig, evidence: Evidence, clock: WallClock) -> None:
-    """Take a signed statement; the approval sensor asks for `advance` afterwards. The same again is a success."""
+    """Take a signed statement; the approval sensor asks for `advance` afterwards. The same again is a success.
+
+    Whatever runs of it can be taken are; then it fails where one was refused, naming each of those.
+    """
     desk = SignOffDesk(evidence.engine(clock))
     # a launchpad leaves off what is white space: both files have their one form, and it is put back
     statement, signature = config.statement.strip(), f"{config.signature.strip()}\n"
-    for receipt in desk.submit(statement.encode(), signature.encode()):
+    submission = desk.submit(statement.encode(), signature.encode())
+    for receipt in submission.taken:
         was = "was recorded before" if receipt.repeated else "is recorded"
         context.log.info(f"{receipt.key} of {receipt.run_id} {was}: {receipt.decision} by {receipt.by}")
+    submission.require_whole()
 
 
 @op(pool=POOL)

@@ -5,11 +5,13 @@ Exit 0: done. 1: the answer is no (blocked, failed, refused, not verified). 2: w
 
 import os
 import sys
-from typing import NoReturn
+from importlib.metadata import version
+from typing import Annotated, NoReturn
 
 import typer
 
 from countersign.cli import (
+    INTERRUPTED,
     advance,
     approve,
     calendar,
@@ -35,12 +37,11 @@ from countersign.cli import (
     verify,
     witness,
 )
-from countersign.cli.output import say
+from countersign.cli.output import print_lines, say
 from countersign.errors import CountersignError, Refused
 
 NO = 1
 UNUSABLE = 2
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="countersign",
@@ -79,6 +80,21 @@ app.add_typer(retention.app, name="retention", help="Evidence kept elsewhere, wr
 app.add_typer(sample.app, name="sample", help="The monthly sample: how many items, and what a result supports.")
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print_lines([f"countersign {version('countersign')}"])
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    asked: Annotated[
+        bool, typer.Option("--version", help="Print the release and end.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What stands before any command."""
+
+
 def main() -> NoReturn:
     """Run the command line; no traceback reaches a user unless COUNTERSIGN_DEBUG is set."""
     try:
@@ -87,13 +103,20 @@ def main() -> NoReturn:
         _end(error, NO)
     except CountersignError as error:
         _end(error, UNUSABLE)
+    except KeyboardInterrupt:  # while typer was still putting the commands together
+        _stopped()
+        sys.exit(INTERRUPTED)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # typer takes KeyboardInterrupt, and a broken pipe, before they get here
-            say("stopped; what was acknowledged is on disk, and the same command goes on from there")
+            _stopped()
         raise
     except Exception as error:  # the last line of defence for people who cannot read tracebacks
         _end(error, UNUSABLE, f"unexpected {type(error).__name__}: ")
     sys.exit(0)
+
+
+def _stopped() -> None:
+    say("stopped; what was acknowledged is on disk, and the same command goes on from there")
 
 
 def _end(error: Exception, code: int, prefix: str = "") -> NoReturn:

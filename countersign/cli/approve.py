@@ -11,8 +11,9 @@ from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, Signin
 from countersign.cli.output import print_json, say
 from countersign.errors import SourceError
 from countersign.runs.determination import Determination
+from countersign.runs.receipts import Receipt
 from countersign.runs.run import key_ring
-from countersign.runs.sign_offs import Receipt, SignOffDesk
+from countersign.runs.sign_offs import SignOffDesk
 
 _RESULTS = ("met", "exception")
 
@@ -53,7 +54,8 @@ def print_receipts(receipts: Sequence[Receipt]) -> None:
         was = "was recorded before" if receipt.repeated else "is recorded"
         said = f"{receipt.key} of {receipt.run_id} {was}: {receipt.decision} by {receipt.by}"
         say(f"{said}, log head {receipt.log_head}")
-    say("the sensor takes it up; without Dagster running, `countersign advance` does")
+    if any(receipt.waits for receipt in receipts):
+        say("the sensor takes it up; without Dagster running, `countersign advance` does")
 
 
 def read_determinations(path: Path) -> list[Determination]:

@@ -49,13 +49,25 @@ def submit(
     policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
-    """Take a signed statement for every run that it names. The same again is harmless."""
+    """Take a signed statement for every run that it names and can be taken for; exit 1 where one refused it.
+
+    The same again is harmless.
+    """
     desk = SignOffDesk(open_existing(root, policy))
-    receipts = desk.submit(read_file(statement), read_file(signature))
+    submission = desk.submit(read_file(statement), read_file(signature))
     if as_json:
-        print_json({"sign_offs": [receipt.document() for receipt in receipts]})
+        print_json(
+            {
+                "sign_offs": [receipt.document() for receipt in submission.taken],
+                "refused": [refusal.document() for refusal in submission.refused],
+            }
+        )
     else:
-        print_receipts(receipts)
+        print_receipts(submission.taken)
+        for refusal in submission.refused:
+            say(f"refused: {refusal.run_id}: {refusal.reason}")
+    if submission.refused:
+        raise typer.Exit(1)
 
 
 def _rundir(engine: Engine, run_id: str) -> Path:

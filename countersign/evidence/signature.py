@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from countersign.errors import SignatureError
+from countersign.errors import SignatureError, printable
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.signers import PublicKey, check_names, ssh_time, take_string
 
@@ -85,7 +85,10 @@ def verify(
         try:
             _ssh_keygen(["-Y", "verify", *names, "-f", str(allowed_signers.absolute()), "-s", file.name], message)
         except SignatureError as error:
-            raise SignatureError(f"{error} It names the key {said.key.fingerprint}.") from error
+            made = f"It was made by the key {said.key.fingerprint}"
+            if said.namespace != namespace:
+                made += f" in the namespace {printable(said.namespace)}; the right one is {namespace}"
+            raise SignatureError(f"{str(error).rstrip('.')}. {made}.") from error
     return said
 
 

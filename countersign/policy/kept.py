@@ -78,4 +78,4 @@ def _read(digest: str, name: str, form: type[_Document], documents: Documents) -
     try:
         return form.model_validate_json(orjson.dumps(documents[name]))
     except ValidationError as error:
-        raise EvidenceError(f"{where}: {first_fault(error)}") from error
+        raise EvidenceError(f"{where}: {first_fault(error, documents[name])}") from error

@@ -30,6 +30,7 @@ _Document = TypeVar("_Document", bound=BaseModel)
 
 
 def _read(path: Path, document: type[_Document]) -> _Document:
+    content: object = None
     try:
         # YAML → JSON → model: the JSON mode of strict validation is the one that reads enumerations from text
         content = _StrictLoader(path.read_text(encoding="utf-8")).get_single_data()
@@ -39,7 +40,7 @@ def _read(path: Path, document: type[_Document]) -> _Document:
             f"{path}: not found; name a file that is there (the policy by --policy), or run where it lies"
         ) from error
     except ValidationError as error:
-        raise PolicyError(f"{path}: {first_fault(error)}") from error
+        raise PolicyError(f"{path}: {first_fault(error, content)}") from error
     except (OSError, ValueError, yaml.YAMLError, TypeError, RecursionError) as error:
         raise PolicyError(f"{path}: cannot be read: {error}") from error
 

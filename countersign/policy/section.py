@@ -1,6 +1,7 @@
 """What every part of the policy is built on. What belongs here: strictness, patterns, and kept documents."""
 
 import hashlib
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated
 
@@ -33,11 +34,27 @@ class Kept(Section):
         return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json", include={part})[part])).hexdigest()
 
 
-def first_fault(error: ValidationError) -> str:
-    """What a document has wrong first: its field and why, in one line."""
+def first_fault(error: ValidationError, document: object) -> str:
+    """What a document has wrong first: its field, why, and whose entry it is where that has an id, in one line."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
+    said = first["msg"].removeprefix("Value error, ")
+    entry = _entry(document, first["loc"])
+    whose = f" (in the entry {entry!r})" if entry and not said.startswith(f"{entry}: ") else ""
+    return f"{where + ': ' if where else ''}{said}{whose}"
+
+
+def _entry(document: object, path: Iterable[int | str]) -> str | None:
+    """The id of the innermost list entry on the way to a field: people count a roster by names, not from 0."""
+    found = None
+    for part in path:
+        if isinstance(document, list) and isinstance(part, int) and part < len(document):
+            document = document[part]
+            named = document.get("id") if isinstance(document, dict) else None
+            found = named if isinstance(named, str) else found
+        elif isinstance(document, dict):
+            document = document.get(part)
+    return found
 
 
 def _compilable(pattern: str) -> str:

@@ -200,6 +200,7 @@ def _signed(state: RunState, entry: Entry) -> None:
     state.sign_off_head = entry.head
     state.sign_offs[key] = SignOff(
         key,
+        entry.head,
         entry.actor,
         data["role"],
         data["decision"],

@@ -21,6 +21,9 @@ from countersign.runs.signatures import RosterKeys
 from countersign.runs.versions import Versions
 
 OWNERS: tuple[Role, ...] = ("control_owner", "process_owner")
+# what a key ring advises whoever signs off; nothing of an owner's can be asked for and handed in as a file
+_OF_SIGN_OFFS = "add it to the agent, or sign on another machine with `countersign sign-off request` and `submit`"
+_OF_OWNERS = "or add it to the agent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def sign(
         signature = keys.sign(content, RosterKeys(versions.configuration).of(by, namespace), namespace)
     except SignatureError as error:
         if versions.policy.sign_off.signature == "required":
-            raise refused(f"{by!r} cannot sign: {error}") from error
+            raise refused(f"{by!r} cannot sign: {error}".replace(_OF_SIGN_OFFS, _OF_OWNERS)) from error
         return None
     return SignedWords(content.decode(), signature.decode())
 

@@ -27,7 +27,8 @@ from countersign.runs.determination import Determination
 from countersign.runs.engine import Engine
 from countersign.runs.fold import read_state
 from countersign.runs.intake import take_in_one
-from countersign.runs.sign_offs import Receipt, SignOffDesk
+from countersign.runs.receipts import Receipt
+from countersign.runs.sign_offs import SignOffDesk
 from countersign.runs.state import RunState, Status
 from countersign.runs.versions import MapperFactory
 

@@ -6,7 +6,6 @@ A sign-off attests the assessment, not the change. What belongs here: `SignOffDe
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,32 +23,14 @@ from countersign.runs.eligibility import acting_for
 from countersign.runs.engine import Engine
 from countersign.runs.fold import read_state
 from countersign.runs.matters import matter_of, why_alone
+from countersign.runs.receipts import Receipt, Refusal, Submission
 from countersign.runs.signatures import RosterKeys, Signed
 from countersign.runs.state import RunState, SignOff
 from countersign.runs.statement import Statement, namespace_of, parse_statement
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """A sign-off that is on disk; `repeated` says that it was there already."""
-
-    run_id: str
-    key: str
-    by: str
-    decision: str
-    log_head: str
-    repeated: bool
-
-    def document(self) -> dict[str, str | bool]:
-        """As JSON documents show it."""
-        return {
-            "run_id": self.run_id,
-            "key": str(self.key),
-            "by": self.by,
-            "decision": self.decision,
-            "log_head": self.log_head,
-            "repeated": self.repeated,
-        }
+class _LogNotWritten(OSError):
+    """The disk refused one run's log, which is held with it; other runs are not concerned."""
 
 
 class SignOffDesk:
@@ -81,7 +62,7 @@ class SignOffDesk:
         with self._refusal_on_record(rundir.absolute().name, key, signer):
             given = self._given(rundir, _key(key))
             if given is not None and _is_same(*given, signer, decision, reason, determinations):
-                return Receipt(given[0].run_id, key, signer, decision, given[0].head, repeated=True)
+                return _repeated(*given)
             statement = self._statement([rundir], _key(key), signer, decision, reason, determinations)
             (matter,) = statement.matters
             signature = self._signature(statement, self._engine.versions.at(matter.configuration).policy)
@@ -99,22 +80,35 @@ class SignOffDesk:
         """What somebody would sign, for signing it elsewhere. Raises SignOffRefused where they could not."""
         return self._statement(rundirs, _key(key), signer, decision, reason, determinations)
 
-    def submit(self, content: bytes, signature: bytes) -> list[Receipt]:
-        """Take a statement that was signed elsewhere, for every run it names; the same again is harmless.
+    def submit(self, content: bytes, signature: bytes) -> Submission:
+        """Take a statement that was signed elsewhere, for each run that it names; the same again is harmless.
 
-        Raises SignOffRefused at the first run that it cannot be taken for; those before it are taken.
+        A run that it cannot be taken for stops none of the others. Raises SignOffRefused where it is no statement.
         """
         statement = parse_statement(content)
-        rundirs = self._rundirs([matter.run_id for matter in statement.matters])
-        return [self._submit_one(rundir, statement, content, signature) for rundir in rundirs]
+        self._engine.index.sync()
+        taken: list[Receipt] = []
+        refused: list[Refusal] = []
+        run_ids = [matter.run_id for matter in statement.matters]
+        for number, run_id in enumerate(run_ids):
+            try:
+                taken.append(self._submit_one(run_id, statement, signature))
+            except CountersignError as error:
+                refused.append(Refusal(run_id, str(error)))
+            except _LogNotWritten as error:
+                refused.append(Refusal(run_id, f"its log cannot be written: {error}"))
+            except OSError as error:  # the register's, which every run needs: nobody goes on after a failed fsync
+                refused += [Refusal(left, f"the register cannot be written: {error}") for left in run_ids[number:]]
+                break
+        return Submission(tuple(taken), tuple(refused))
 
-    def _submit_one(self, rundir: Path, statement: Statement, content: bytes, signature: bytes) -> Receipt:
+    def _submit_one(self, run_id: str, statement: Statement, signature: bytes) -> Receipt:
         """Take a signed statement for one of its runs; one that the run has already stands, whatever came since."""
-        run_id, key, signer = rundir.name, statement.key, statement.checker
-        with self._refusal_on_record(run_id, key, signer):
-            given = self._given(rundir, key)
-            if given is not None and given[1].statement == content.decode():
-                return Receipt(run_id, key, signer, statement.decision, given[0].head, repeated=True)
+        rundir = self._engine.root.rundir(self._engine.index.known(run_id).day, run_id)
+        with self._refusal_on_record(run_id, statement.key, statement.checker):
+            given = self._given(rundir, statement.key)
+            if given is not None and given[1].statement == statement.content.decode():
+                return _repeated(*given)
             return self._take(rundir, statement, (signature, self._verified(statement, signature)))
 
     @contextmanager
@@ -126,13 +120,6 @@ class SignOffDesk:
                 data = {"run_id": run_id, "key": str(key), "by": signer, "why": str(refusal)}
                 self._engine.register.append("sign_off_refused", "countersign", **data)
             raise
-
-    def _rundirs(self, run_ids: Sequence[str]) -> list[Path]:
-        self._engine.index.sync()
-        known = self._engine.index.runs(run_ids)
-        if missing := [run_id for run_id in run_ids if run_id not in known]:
-            raise UnknownRunError(f"{missing[0]}: no such run in {self._engine.root.path}")
-        return [self._engine.root.rundir(known[run_id].day, run_id) for run_id in run_ids]
 
     def _log(self, rundir: Path) -> AuditLog:
         log = AuditLog(rundir / LOG, clock=self._engine.clock, entropy=self._engine.entropy)
@@ -268,11 +255,14 @@ class SignOffDesk:
             if signature is None and level == "required":
                 raise SignOffRefused(f"{run_id} needs a signature by a key of the roster")
             draft = self._draft(state, statement, principal, signature)
-            new_head = writer.append([draft])
+            try:
+                new_head = writer.append([draft])
+            except OSError as error:
+                raise _LogNotWritten(*error.args) from error
             registered = {"run_id": run_id, "key": key.value, "decision": statement.decision, "head": new_head}
             self._engine.register.append("signed_off", "countersign", **registered)
         self._engine.index.sync()
-        return Receipt(run_id, key, signer, statement.decision, new_head, repeated=False)
+        return Receipt(run_id, key, signer, statement.decision, new_head, repeated=False, waits=True)
 
     def _draft(
         self, state: RunState, statement: Statement, principal: str | None, signature: tuple[bytes, Signed] | None
@@ -322,6 +312,11 @@ def _key(name: str) -> Key:
     if name not in set(Key):
         raise SignOffRefused(f"unknown key {name!r}; it is one of {', '.join(Key)}")
     return Key(name)
+
+
+def _repeated(state: RunState, given: SignOff) -> Receipt:
+    waits = state.next_step is not None
+    return Receipt(state.run_id, given.key, given.by, given.decision, given.head, repeated=True, waits=waits)
 
 
 def _is_same(

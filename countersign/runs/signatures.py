@@ -4,6 +4,7 @@ What belongs here: from a configuration to its `allowed_signers`, and verifying 
 signed, and what follows from a signature that does not stand.
 """
 
+import re
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -84,9 +85,14 @@ class RosterKeys:
         with tempfile.NamedTemporaryFile(suffix=".allowed_signers") as file:
             file.write(self.allowed_signers)
             file.flush()
-            said = verify(
-                content, signature, principal=person, namespace=namespace, at=at, allowed_signers=Path(file.name)
-            )
+            try:
+                said = verify(
+                    content, signature, principal=person, namespace=namespace, at=at, allowed_signers=Path(file.name)
+                )
+            except SignatureError as error:
+                why = re.sub(rf"{re.escape(file.name)}:\d+: ", "", str(error))  # a file that nobody can look at
+                has = ", ".join(key.fingerprint for key in self.of(person, namespace)) or "no key"
+                raise SignatureError(f"{why} The roster has {has} of {person!r} for {namespace}.") from error
         own = self._configuration.keys_of(person)
         keys = {PublicKey.parse(key.key): (key, demo) for key, demo in own if key.namespace == namespace}
         key, demo = keys[said.key]

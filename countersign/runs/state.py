@@ -73,9 +73,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class SignOff:
-    """A sign-off given: by whom (roster ids), on which log and register heads, and what it determined."""
+    """A sign-off given: by whom (roster ids), on which log and register heads, and what it determined.
+
+    `head` is that of its own event, `log_head` the one before it, on which it was given.
+    """
 
     key: Key
+    head: str
     by: str
     role: str
     decision: str

@@ -139,7 +139,9 @@ def parse_statement(content: bytes) -> Statement:
         if not _well_typed(statement):
             raise TypeError("a field is of another type")
         if statement.content != content:
-            raise ValueError("its bytes are not in canonical form (RFC 8785)")
+            raise ValueError(
+                "its bytes are not in canonical form (RFC 8785); request it again; sign the file unchanged"
+            )
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, rfc8785.CanonicalizationError) as error:
         raise SignOffRefused(f"not a statement as `countersign sign-off request` prints it: {error}") from error
     if len({matter.run_id for matter in statement.matters}) != len(statement.matters) or not statement.matters:

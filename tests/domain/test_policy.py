@@ -221,6 +221,30 @@ def test_bad_policy_is_refused_with_file_and_field(case: str, tmp_path: Path) ->
     assert refused(written(tmp_path, content)).startswith(says)
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            with_people(person(keys=[{"key": ED25519, "namespace": "a@countersign"}])),
+            "people.10.keys.0.valid_after: Field required (in the entry 'somebody')",
+        ),
+        ({"systems": [system(owner=1)]}, "systems.0.owner: Input should be a valid string (in the entry 'billing')"),
+        (with_people({"name": "Some Body"}), "people.10.id: Field required"),
+        (with_people(person(id=5)), "people.10.id: Input should be a valid string"),
+        (
+            with_people(person(roles=["auditor", "approver"])),
+            "people.10: somebody: an auditor only reads, and can hold ",
+        ),
+        ({"bots": ["("]}, "bots.0: not an RE2 pattern: "),
+    ],
+    ids=["key", "system", "no_id", "id_of_another_type", "said_already", "no_entry"],
+)
+def test_the_entry_of_a_wrong_field_is_named_by_its_id(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
+    said = refused(written(tmp_path, {**SHIPPED, **changes}))
+    assert said.startswith(says)
+    assert said.count("in the entry") == says.count("in the entry")
+
+
 def test_every_dead_reference_is_named_at_once(tmp_path: Path) -> None:
     content = {**SHIPPED, "systems": [system(owner="ghost")], "unknown_systems": {"teams": ["ghosts"]}}
     said = refused(written(tmp_path, content))

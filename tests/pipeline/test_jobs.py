@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance, ExecuteInProcessResult
 
+from countersign.runs.sign_offs import SignOffDesk
 from tests.pipeline.deployment import AT, DAY, Deployment, materialised, verdicts
 
 NEXT_DAY, QUIET_DAY = "2026-11-21", "2026-11-19"
@@ -84,6 +85,22 @@ def test_a_signed_statement_from_the_launchpad_is_recorded_and_the_same_again_su
     assert log.read_bytes() == before
     waiting.advance(instance, DAY)
     assert waiting.runs()["CHG-1"].pending == "maker_checker"
+
+
+def test_a_run_that_cannot_be_signed_fails_the_job_by_its_name_and_the_others_are_signed(
+    waiting: Deployment, instance: DagsterInstance, keys: Path
+) -> None:
+    waiting.drop("CHG-2")
+    waiting.daily(instance)
+    engine, runs = waiting.engine(), waiting.runs()
+    rundirs = [engine.root.rundir(run.day, run.run_id) for run in (runs["CHG-1"], runs["CHG-2"])]
+    both = SignOffDesk(engine).request(rundirs, REVIEW, "reviewer").content
+    alone = waiting.statement("CHG-1", REVIEW, "second-reviewer")
+    assert waiting.sign(instance, alone, keys / "second-reviewer", REVIEW).success
+    result = waiting.sign(instance, both, keys / "reviewer", REVIEW)
+    assert not result.success
+    assert f"{runs['CHG-1'].run_id}: independent_review is not pending" in failure_of(result)
+    assert waiting.runs()["CHG-2"].signed
 
 
 def test_a_rejection_with_a_reason_ends_blocked(waiting: Deployment, instance: DagsterInstance, keys: Path) -> None:

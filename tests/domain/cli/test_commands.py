@@ -5,11 +5,13 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import countersign
 from tests.conftest import POLICY, payload_with
 from tests.domain.changes.sources.servicenow_export import APPROVALS, CASES, CHANGES, SIZE, as_csv, as_json
 from tests.domain.cli.conftest import Cli, Write, unsigned_policy
@@ -293,6 +295,20 @@ def test_the_installed_command_ends_with_the_exit_code(root: Path) -> None:
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
     assert done.stderr.startswith(b"new evidence root")
     assert json.loads(done.stdout)["runs"][0]["status"] == "BLOCKED"
+
+
+def test_the_version_is_that_of_the_package(cli: Cli) -> None:
+    answer = cli("--version")
+    assert (answer.code, answer.out, answer.err) == (0, f"countersign {version('countersign')}\n", "")
+    assert "--version" in cli("--help").out
+
+
+def test_the_package_offers_every_name_and_no_other() -> None:
+    for name in countersign.__all__:
+        assert getattr(countersign, name).__name__ == name
+    unknown = "Walk"
+    with pytest.raises(AttributeError, match="has no attribute 'Walk'"):
+        getattr(countersign, unknown)
 
 
 def test_a_reader_that_goes_away_is_no_error_message(root: Path) -> None:

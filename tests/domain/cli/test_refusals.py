@@ -1,6 +1,8 @@
 """What ends with 1 (the answer is no), what with 2 (unusable), and that words from outside stay words."""
 
 import json
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -286,6 +288,28 @@ def test_an_interrupted_command_says_that_it_can_go_on(cli: Cli, monkeypatch: py
     answer = cli("policy", "check")
     assert (answer.code, answer.out) == (130, "")
     assert "the same command goes on from there" in answer.err
+
+
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "RuntimeError() from KeyboardInterrupt()"])
+@pytest.mark.parametrize("module", ["countersign.cli.app", "orjson", "pydantic", "sqlalchemy", "typer", "typing"])
+def test_an_interruption_while_everything_is_imported_is_one_line(module: str, raised: str) -> None:
+    """The first second of every command, when people most often see what they mistyped."""
+    code = f"""
+import sys
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            raise {raised}
+
+sys.meta_path.insert(0, Interrupted())
+sys.modules.pop("typing", None)
+from countersign.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code, "status"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "countersign: stopped before it began; the same command does it\n"
 
 
 # Words from outside

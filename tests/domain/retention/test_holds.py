@@ -296,8 +296,9 @@ def test_owners_sign_what_they_approve_and_a_line_without_them_is_found(signed_d
 
 def test_without_the_key_nobody_approves(signed_desk: Desk, owners: Path) -> None:
     signed_desk.keys = KeyRing()
-    with pytest.raises(RetentionRefused, match="'control-owner' cannot sign: no private key"):
+    with pytest.raises(RetentionRefused, match="'control-owner' cannot sign: no private key") as refusal:
         signed_desk.by(BOTH[0], hold, [DAY])
+    assert "another machine" not in str(refusal.value)  # there is no statement of an owner's to hand in
     signed_desk.keys = KeyRing(owners / "nobody")
     with pytest.raises(RetentionRefused, match="the signature of 'control-owner' does not stand"):
         signed_desk.by(BOTH[0], hold, [DAY])

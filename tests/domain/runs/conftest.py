@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from countersign.policy import Policy, complete
 from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.determination import Determination
 from countersign.runs.engine import Outcome
+from countersign.runs.receipts import Receipt
 from countersign.runs.run import Run, RunResult
-from countersign.runs.sign_offs import Receipt, SignOffDesk
+from countersign.runs.sign_offs import SignOffDesk
 from countersign.runs.statement import Statement
 from countersign.runs.verification import RunFault, Verified, Verifier
 from countersign.runs.versions import MapperFactory
@@ -122,9 +123,14 @@ class SignedBench(Bench):
     ) -> Statement:
         return self.desk.request([result.rundir for result in results], key, signer, **more)
 
-    def submit(self, content: bytes, key_of: str | Path = "reviewer", namespace: str | None = None) -> Any:
+    def submit(
+        self, content: bytes, key_of: str | Path = "reviewer", namespace: str | None = None
+    ) -> Sequence[Receipt]:
+        """Sign a statement and hand it in. Raises SignOffRefused where a run of it was not taken."""
         path = self.keys / key_of if isinstance(key_of, str) else key_of
-        return self.desk.submit(content, sign(content, key=path, namespace=namespace or SIGNS["reviewer"]))
+        return self.desk.submit(
+            content, sign(content, key=path, namespace=namespace or SIGNS["reviewer"])
+        ).require_whole()
 
     def adopt(self, policy: Policy) -> None:
         """Put another policy in force, with the signatures of both owners."""

@@ -8,11 +8,12 @@ import pytest
 from countersign.errors import SignatureError
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.signature import sign
+from countersign.evidence.signers import PublicKey
 from countersign.policy import Policy, complete
 from countersign.runs.signatures import RosterKeys
 from tests.conftest import POLICY
 from tests.domain.runs.conftest import policy_with
-from tests.keys import SIGNS, key_entry, make_key, signed_policy
+from tests.keys import SIGNS, key_entry, make_key, public_of, signed_policy
 
 AFTER = datetime(2026, 11, 2, tzinfo=UTC)
 BEFORE = datetime(2026, 11, 20, tzinfo=UTC)
@@ -82,3 +83,38 @@ def test_a_renewed_key_signs_although_the_one_before_lies_beside_it(policy: Poli
     renewed = RosterKeys(complete(policy_with(policy, people=people), POLICY))
     signature = KeyRing(folder=tmp_path).sign(b"it", renewed.of("reviewer", NAMESPACE), NAMESPACE)
     assert stands(renewed, signature, BEFORE + timedelta(days=1))
+
+
+def refusal(roster: RosterKeys, signature: bytes, at: datetime = AFTER, person: str = "reviewer") -> str:
+    with pytest.raises(SignatureError) as refused:
+        roster.verify(b"it", signature, person=person, namespace=NAMESPACE, at=at)
+    assert ".allowed_signers" not in str(refused.value)
+    return str(refused.value)
+
+
+def fingerprint(path: Path) -> str:
+    return PublicKey.parse(public_of(path)).fingerprint
+
+
+def test_a_refusal_says_by_which_key_it_was_made_and_which_ones_the_roster_has(roster: RosterKeys, keys: Path) -> None:
+    own, other = (fingerprint(keys / name) for name in ("reviewer", "checker"))
+    signature = sign(b"it", key=keys / "checker", namespace=NAMESPACE)
+    assert refusal(roster, signature) == (
+        f"ssh-keygen verify: Could not verify signature. It was made by the key {other}. "
+        f"The roster has {own} of 'reviewer' for {NAMESPACE}."
+    )
+    assert refusal(roster, signature, person="maker").endswith(f" The roster has no key of 'maker' for {NAMESPACE}.")
+
+
+def test_a_refusal_says_in_which_namespace_it_was_made_and_which_one_is_right(roster: RosterKeys, keys: Path) -> None:
+    own, namespace = fingerprint(keys / "reviewer"), SIGNS["checker"]
+    assert refusal(roster, sign(b"it", key=keys / "reviewer", namespace=namespace)) == (
+        "ssh-keygen verify: Couldn't verify signature: namespace does not match. "
+        f"It was made by the key {own} in the namespace {namespace}; the right one is {NAMESPACE}. "
+        f"The roster has {own} of 'reviewer' for {NAMESPACE}."
+    )
+
+
+def test_a_refusal_says_that_a_key_has_expired_and_names_no_scratch_file(roster: RosterKeys, keys: Path) -> None:
+    said = refusal(roster, sign(b"it", key=keys / "reviewer", namespace=NAMESPACE), at=BEFORE + timedelta(days=1))
+    assert said.startswith("ssh-keygen verify: key has expired: verify time ")

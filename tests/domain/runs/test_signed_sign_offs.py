@@ -1,6 +1,8 @@
 """Sign-offs signed by keys of the roster: taken, kept verbatim, judged again; and every way in which one is void."""
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from countersign.evidence.signature import sign
 from countersign.policy import Policy, complete
 from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.consent import NAMESPACE
+from countersign.runs.receipts import Submission
 from countersign.runs.run import record_approval
 from countersign.runs.sign_offs import SignOffDesk
 from countersign.runs.state import Status
@@ -88,7 +91,7 @@ def test_python_asks_the_configured_key_and_refuses_without(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COUNTERSIGN_KEYS", str(tmp_path / "nothing"))
     more: dict[str, Any] = {"policy": bench.policy, "clock": bench.clock}
-    with pytest.raises(SignOffRefused, match=r"no private key for SHA256:.*COUNTERSIGN_KEY"):
+    with pytest.raises(SignOffRefused, match=r"no private key for SHA256:.*COUNTERSIGN_KEY.*`countersign sign-off"):
         record_approval(result.rundir, REVIEW, "reviewer", **more)
     with pytest.raises(SignOffRefused, match="does not stand"):
         record_approval(result.rundir, REVIEW, "reviewer", signing_key=bench.keys / "checker", **more)
@@ -115,6 +118,93 @@ def test_the_level_is_that_of_the_runs_opening(bench: SignedBench) -> None:
     bench.adopt(policy_with(bench.policy, sign_off=optional))
     with pytest.raises(SignOffRefused, match="cannot sign"):
         SignOffDesk(bench.run.engine).record(result.rundir, REVIEW, "reviewer")
+
+
+# One statement of which some runs cannot be taken
+
+
+def handed_in(bench: SignedBench, content: bytes) -> Submission:
+    return bench.desk.submit(content, sign(content, key=bench.keys / "reviewer", namespace=SIGNS["reviewer"]))
+
+
+def test_a_run_that_cannot_be_taken_stops_none_of_the_others(bench: SignedBench) -> None:
+    payloads = [payload_with(system=name) for name in ("one", "two", "three")]
+    results = [bench.execute(payload) for payload in payloads]
+    first, second, third = (result.run_id for result in results)
+    content = bench.statement(*results).content
+    bench.sign(results[1], REVIEW, "second-reviewer")
+    for repeated in (False, True):  # as often as it is handed in
+        said = handed_in(bench, content)
+        assert [(one.run_id, one.repeated) for one in said.taken] == [(first, repeated), (third, repeated)]
+        assert [one.run_id for one in said.refused] == [second]
+        assert "independent_review is not pending" in said.refused[0].reason
+        assert bench.registered("sign_off_refused")[-1]["run_id"] == second
+    with pytest.raises(SignOffRefused, match=f"{second}: independent_review is not pending"):
+        said.require_whole()
+    assert {bench.execute(payload).pending for payload in payloads} == {APPROVAL}
+    assert bench.faults() == []
+
+
+def test_a_run_that_nobody_knows_and_one_without_its_log_are_refused_by_themselves(bench: SignedBench) -> None:
+    good, lost = bench.execute(payload_with(system="one")), bench.execute(payload_with(system="two"))
+    said = json.loads(bench.statement(lost, good).content)
+    said["runs"].insert(0, {**said["runs"][0], "run_id": "change-0000000000000000"})
+    log_of(lost).unlink()
+    answer = handed_in(bench, rfc8785.dumps(said))
+    assert [one.run_id for one in answer.taken] == [good.run_id]
+    unknown, without = answer.refused
+    assert (unknown.run_id, without.run_id) == ("change-0000000000000000", lost.run_id)
+    assert "no such run" in unknown.reason
+    assert "no such run" in without.reason
+
+
+@pytest.mark.parametrize(("fails", "taken"), [("its log", [0, 2]), ("the register", [0])])
+def test_a_disk_error_of_one_log_stops_only_that_run_and_one_of_the_register_all_that_follow(
+    bench: SignedBench, monkeypatch: pytest.MonkeyPatch, fails: str, taken: list[int]
+) -> None:
+    results = [bench.execute(payload_with(system=name)) for name in ("one", "two", "three")]
+    run_ids = [result.run_id for result in results]
+    content = bench.statement(*results).content
+    real, second, synced = os.fsync, log_of(results[1]).stat().st_ino, list[int]()
+
+    def fsync(handle: int) -> None:
+        inode = os.fstat(handle).st_ino
+        synced.append(inode)
+        if second in synced and inode == (second if fails == "its log" else bench.register.stat().st_ino):
+            raise OSError(errno.EIO, "Input/output error")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    said = handed_in(bench, content)
+    assert [run_ids.index(one.run_id) for one in said.taken] == taken
+    assert [run_ids.index(one.run_id) for one in said.refused] == [at for at in range(3) if at not in taken]
+    assert all(f"{fails} cannot be written" in one.reason for one in said.refused)
+
+
+def test_under_another_configuration_every_run_is_named_and_what_was_taken_stays_taken(bench: SignedBench) -> None:
+    first, second = (bench.execute(payload_with(system=name)) for name in ("one", "two"))
+    taken, both = bench.statement(first).content, bench.statement(first, second).content
+    handed_in(bench, taken)
+    bench.adopt(policy_with(bench.policy, version="changed"))
+    refused = handed_in(bench, both).refused
+    assert [one.run_id for one in refused] == [first.run_id, second.run_id]
+    assert all("another configuration is in force" in one.reason for one in refused)
+    assert [one.repeated for one in handed_in(bench, taken).taken] == [True]
+
+
+def test_a_repeated_sign_off_has_its_own_head_and_says_whether_the_run_has_still_to_go_on(bench: SignedBench) -> None:
+    result = bench.execute()
+    content = bench.statement(result).content
+    (first,) = handed_in(bench, content).taken
+    assert first.waits
+    (again,) = handed_in(bench, content).taken
+    assert (again.log_head, again.waits) == (first.log_head, True)
+    bench.complete()
+    (after,) = handed_in(bench, content).taken
+    assert (after.log_head, after.waits) == (first.log_head, False)
+    by_hand = bench.sign(result, APPROVAL, "checker")
+    assert (by_hand.repeated, by_hand.waits) == (True, False)
+    assert by_hand.log_head == bench.registered("signed_off")[-1]["head"]
 
 
 # Refused when it is handed in
@@ -145,7 +235,7 @@ REFUSED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a_longer_life": (edited(lambda said: said.update(expires_at="2036-11-23T14:00:00.000000Z")), "for 72 hours"),
     "a_number_for_a_reason": (edited(lambda said: said.update(reason=5)), "a field is of another type"),
     "a_text_for_a_size": (edited(lambda said: said["register"].update(size="1")), "a field is of another type"),
-    "not_canonical": (lambda content: content + b"\n", "not in canonical form"),
+    "not_canonical": (lambda content: content + b"\n", "canonical form .*; request it again; sign the file unchanged"),
     "no_json": (lambda _: b"approved!", "not a statement"),
     "no_runs": (edited(lambda said: said.update(runs=[])), "names at least one run"),
     "a_run_twice": (edited(lambda said: said.update(runs=said["runs"] * 2)), "each once"),
@@ -167,9 +257,9 @@ def test_a_review_by_a_security_key_is_taken_and_verifies_inside_and_outside(ben
     entry = {"key": token.public, "namespace": SIGNS["reviewer"], "valid_after": "2026-01-01T00:00:00Z"}
     bench.adopt(with_key(bench.policy, "reviewer", entry))
     content = bench.statement(bench.execute()).content
-    with pytest.raises(SignOffRefused, match="does not stand"):
-        bench.desk.submit(content, SecurityKey().sign(content, SIGNS["reviewer"]))
-    (receipt,) = bench.desk.submit(content, token.sign(content, SIGNS["reviewer"]))
+    (refusal,) = bench.desk.submit(content, SecurityKey().sign(content, SIGNS["reviewer"])).refused
+    assert "does not stand" in refusal.reason
+    (receipt,) = bench.desk.submit(content, token.sign(content, SIGNS["reviewer"])).taken
     assert (receipt.by, receipt.repeated) == ("reviewer", False)
     assert bench.faults() == []
 
@@ -350,8 +440,9 @@ def test_a_configuration_needs_the_signatures_of_two_owners(bench: SignedBench) 
 def test_a_consent_without_a_key_or_with_that_of_another_is_refused(bench: SignedBench) -> None:
     changed = complete(policy_with(bench.policy, version="changed"), POLICY)
     desk = ConfigurationDesk(bench.root, clock=bench.clock)
-    with pytest.raises(AdoptionRefused, match="'control-owner' cannot sign"):
+    with pytest.raises(AdoptionRefused, match="'control-owner' cannot sign") as refusal:
         desk.adopt(changed, "control-owner", "Why not.")
+    assert str(refusal.value).endswith("name it with --key or COUNTERSIGN_KEY, or add it to the agent")
     with pytest.raises(AdoptionRefused, match="does not stand"):
         desk.adopt(changed, "control-owner", "Why not.", KeyRing(bench.keys / "process-owner"))
 
