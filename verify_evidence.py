@@ -53,13 +53,14 @@ def sha256(content):
     return hashlib.sha256(content).hexdigest()
 
 
-moment, written = datetime.fromisoformat, json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+moment, read = datetime.fromisoformat, json.JSONDecoder(parse_constant=int).decode
+written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def parse(raw):
     """A line's object; empty unless in the only bytes that can say it: no key twice, no white space, no NaN."""
     try:
-        value = json.loads(raw, parse_constant=int)
+        value = read(raw.decode())
         return value if isinstance(value, dict) and f"{written(value)}\n".encode() == raw else {}
     except (ValueError, RecursionError):
         return {}
@@ -122,11 +123,10 @@ def holding(policy, person, roles, at):
         day = str(moment(at).astimezone(ZoneInfo(policy["time_zone"])))[:10] if since or until else ""
         return (since or "") <= day <= (until or "~")
 
-    there = [one for one in policy["people"] if within(one.get("valid_from"), one.get("valid_until"))]
-    held = {one["id"]: one["delegates"] for one in there if roles & {*one["roles"]}}
-    lent = [(name, one) for name, lends in held.items() for one in lends if one["to"] == person]
-    lent = {name for name, one in lent if within(one["from"], one["until"])}
-    return {person} & held.keys() or (lent if person in [one["id"] for one in there] else set())
+    there = {one["id"]: one for one in policy["people"] if within(one.get("valid_from"), one.get("valid_until"))}
+    held = {name for name, one in there.items() if roles & {*one["roles"]}}
+    lent = [(name, one) for name in held for one in there[name]["delegates"] if one["to"] == person in there]
+    return {person} & held or {name for name, one in lent if within(one["from"], one["until"])}
 
 
 class Run:
@@ -147,17 +147,16 @@ class Run:
         for place, event in enumerate(log):
             learnt = zip(places, self.known, strict=True)
             event.seen, event.in_force = next(when for at, (_, *when) in learnt if at >= place)
-            self.root.gone |= erased & {*event.said.get("blobs", {}).values()}
-            over = self.course[-1:] in ENDS or (event.name == "breached" and "workpaper" in self.made)
-            turn = (
-                event.said.get("decision") or event.said.get("key") or event.said.get("classified", {}).get("in_scope")
-            )
-            self.course += "" if event.name in BETWEEN else STEPS.get(f"{event.name}/{turn}", "?")
-            may = COURSE.fullmatch(self.course) and (event.name == "recovered" or not over)
+            said, name = event.said, event.name
+            self.root.gone |= erased & {*said.get("blobs", {}).values()}
+            over = self.course[-1:] in ENDS or (name == "breached" and "workpaper" in self.made)
+            turn = said.get("decision") or said.get("key") or said.get("classified", {}).get("in_scope")
+            self.course += "" if name in BETWEEN else STEPS.get(f"{name}/{turn}", "?")
+            may = COURSE.fullmatch(self.course) and (name == "recovered" or not over)
             expect(may, "inconsistent", event.where, "a step of a run, in its order, and nothing after its end")
-            for holds, name, expected in getattr(self, event.name, lambda *_: ())(event, event.said):
-                expect(holds, name, event.where, expected)
-            self.made[event.name] = event
+            for holds, fault, expected in getattr(self, name, lambda *_: ())(event, said):
+                expect(holds, fault, event.where, expected)
+            self.made[name] = event
         status = self.status if self.status in ENDS.values() else None
         yield ENDS.get(self.course[-1:]) == status, "status_differs", f"the status {self.status}"
 
@@ -346,8 +345,8 @@ class Root:
 
     def take(self, event, said):
         """One line of the register."""
-        self.files |= {self.path / name: digest for name, digest in said.get("files", {}).items()}
-        seal = self.path / "seals" / f"{said.get('number', 0):06}.json"
+        seal = f"seals/{said.get('number', 0):06}.json"
+        self.files |= said.get("files", {})
         match event.name:
             case "run_opened":
                 run = self.runs.setdefault(said["run_id"], opened := Run(self, said, self.in_force))
@@ -363,14 +362,9 @@ class Root:
             case "root_opened" | "configuration_adopted":
                 self.in_force, names = said["configuration"], ("policy", "catalogue", "calendar", "demo_signers")
                 parts = [self.in_force, *(self.version(self.in_force).get(name) for name in names)]
-                self.files |= {self.path / "policies" / f"{part}.json": part for part in parts if part}
-                about, more = {"configuration": self.in_force, "previous": event.in_force}, self.version(self.in_force)
-                more = {"schema": "countersign/adoption/1", "manifest": more}
-                good = (
-                    about.items() <= said.items() and self.agreed("configuration", about, more)
-                    if event.in_force
-                    else True
-                )
+                self.files |= {f"policies/{part}.json": part for part in parts if part}
+                about = {"configuration": self.in_force, "previous": event.in_force}
+                good = not event.in_force or (about.items() <= said.items() and self.agreed("configuration", about))
                 yield good, "adoption_void", f"the consent of two owners by {event.in_force}"
                 self.approvals = [one for one in self.approvals if one.name != "configuration_consented"]
             case "configuration_consented" | "retention_approved":
@@ -378,26 +372,29 @@ class Root:
             case "erased":
                 about = {"act": "erased", "on": {name: said[name] for name in ("run_id", "text", "digests")}}
                 since, erased = moment(event.ts) - timedelta(days=30), self.erased.setdefault(said["run_id"], set())
-                more = {"schema": "countersign/retention/1"}  # said again, it is the same
-                good = erased >= {*said["digests"]} or self.agreed("retention", about, more, since.isoformat())
+                known = erased >= {*said["digests"]}  # said again, it is the same
+                good = known or self.agreed("retention", about, since.isoformat())
                 erased.update(said["digests"] if good else ())
                 yield good, "erasure_void", "two owners who approved of it in thirty days"
             case "dataset":
-                self.files[self.path / "datasets" / said["asset"] / f"day={said['day']}.parquet"] = said["digest"]
+                self.files[f"datasets/{said['asset']}/day={said['day']}.parquet"] = said["digest"]
             case "extract":
-                self.files[self.path / "extracts" / said["digest"]] = said["digest"]
+                self.files[f"extracts/{said['digest']}"] = said["digest"]
             case "sealed":
                 yield seal not in self.notes, "seal_changed", "one line about each seal"
                 self.notes[seal] = said
-                self.files |= {seal: said["seal"], seal.with_name(f"{seal.name}.sig"): said["signature"]}
+                self.files |= {seal: said["seal"], f"{seal}.sig": said["signature"]}
             case "witnessed" | "timestamped":
-                self.files[(path := self.path / "seals" / said["file"])] = said["sha256"]
+                self.files[f"seals/{said['file']}"] = said["sha256"]
                 if event.name == "witnessed":
-                    yield from self.check_signature("witness", seal, path, said["by"], said["ts"]) or ()
+                    paths = self.path / seal, self.path / "seals" / said["file"]
+                    yield from self.check_signature("witness", *paths, said["by"], said["ts"]) or ()
 
-    def agreed(self, kind, about, more, since=""):
+    def agreed(self, kind, about, since=""):
         """Whether two owners by the configuration of then said so, and signed it; one, where nobody has to adopt."""
-        stand, least = set(), 2
+        stand, least, words = set(), 2, {"schema": "countersign/retention/1", "environment": self.environment} | about
+        if kind == "configuration":
+            words |= {"schema": "countersign/adoption/1", "manifest": self.version(about["configuration"])}
         for one in (one for one in self.approvals if about.items() <= one.said.items() and since <= one.ts):
             actor, texts, policy = one.said["actor"], one.texts, self.part(one.in_force, "policy")
             owners, good = holding(policy, actor, OWNERS, one.ts), policy["sign_off"]["signature"] == "optional"
@@ -405,8 +402,8 @@ class Root:
             if {"statement", "signature"} <= texts.keys():
                 raw, signature = texts["statement"].encode(), texts["signature"].encode()
                 signs, who = parse(raw + b"\n"), (actor, f"{kind}@countersign", "", one.ts, self.keys(one.in_force))
-                due = about | more | {"environment": self.environment, "by": actor, "reason": texts.get("reason", "")}
-                good = signs == due | {"decided_at": signs["decided_at"]} and verified(raw, signature, *who)
+                due = words | {"by": actor, "reason": texts.get("reason", ""), "decided_at": signs["decided_at"]}
+                good = signs == due and verified(raw, signature, *who)
                 good = good and moment(signs["decided_at"]) <= moment(one.ts)
             stand |= {actor} if good and owners and (actor in owners or kind == "configuration") else set()
         return len(stand) >= max(least, 1)
@@ -417,10 +414,10 @@ class Root:
         links = [path for path in self.path.rglob("*") if path.is_symlink()]
         self.faults += [("symlink", path, "what lies there itself") for path in links]
         kept = [path for at in ("policies/*.json", "blobs/[0-9a-f]*", "extracts/[!.]*") for path in self.path.glob(at)]
-        due = {path: path.name.removesuffix(".json") for path in kept} | self.files
-        for path in due.keys() - {self.path / "blobs" / digest for digest in self.gone}:
-            if not path.is_file() or sha256(path.read_bytes()) != due[path]:
-                self.faults.append(("content_differs", path, f"the SHA-256 {due[path]}"))
+        due = {str(path.relative_to(self.path)): path.name.removesuffix(".json") for path in kept} | self.files
+        for name in due.keys() - {f"blobs/{digest}" for digest in self.gone}:
+            if not (path := self.path / name).is_file() or sha256(path.read_bytes()) != due[name]:
+                self.faults.append(("content_differs", path, f"the SHA-256 {due[name]}"))
 
     def check_findings(self):
         path = self.path / "findings.jsonl"
@@ -430,18 +427,24 @@ class Root:
 
     def check_seals(self, witness):
         """Seals in the order of their numbers, with one pass over the register's lines; and the one that was kept."""
-        paths, self.before, self.tree = {*self.path.glob("seals/*.json"), *self.notes}, (ZERO, ""), []
+        paths, self.before, self.tree = (
+            {f"seals/{path.name}" for path in self.path.glob("seals/*.json")},
+            (ZERO, ""),
+            [],
+        )
         with (self.path / "register.jsonl").open("rb") as lines:
-            for number, path in enumerate(sorted(paths), start=1):
-                self.attempt(path, self.check_seal, path, number, lines)
+            for number, name in enumerate(sorted(paths | self.notes.keys()), start=1):
+                self.attempt(self.path / name, self.check_seal, self.path / name, number, lines, self.notes.get(name))
         held = Path(witness).read_bytes() if witness else None
-        goes_on = held is None or held in [path.read_bytes() for path in paths if path.is_file()]
+        goes_on = held is None or held in [
+            path.read_bytes() for path in self.path.glob("seals/*.json") if path.is_file()
+        ]
         yield goes_on, "witness_differs", f"a root that goes on from the seal {witness}"
 
-    def check_seal(self, path, number, lines):
+    def check_seal(self, path, number, lines, note):
         """A seal is signed, follows the one before, is known to the register, and is true of register and findings."""
         yield path.is_file() and path.name == f"{number:06}.json", "seal_missing", f"the seal {number}"
-        raw, note, (before, earlier) = path.read_bytes(), self.notes.get(path), self.before
+        raw, (before, earlier) = path.read_bytes(), self.before
         seal = parse(raw + b"\n")
         said, at = seal["register"], seal["at"]
         self.before = sha256(raw), at
@@ -456,7 +459,7 @@ class Root:
             yield (seal[name]["bytes"], seal[name]["head"]) in ends, f"seal_{name}", f"what was {seal[name]}"
         trees = [tree for _, tree in self.tree]
         state = (lines.tell(), [tree.hex() for tree in trees], functools.reduce(node, reversed(trees)).hex())
-        yield state == (said["bytes"], said["range"], said["root"]), "seal_root", f"the root {state[-1]}"
+        yield state == (said["bytes"], said["range"], said["root"]), "seal_root", f"the root {state[2]}"
         last = max(earlier, self.ends[said["bytes"], said["head"]])
         yield INSTANT.fullmatch(at) and last <= at, "seal_time", f"an instant that is not before {last}"
         yield note, "seal_unfinished", "the register's line about it"

@@ -618,14 +618,34 @@ ATTACKS: dict[str, tuple[Callable[[Target], Any], str]] = {
     "seal of fewer lines": (forged_seal(lines=20), "seal_root"),
 }
 # what `verify` does not find yet
-SCRIPT_ONLY: set[str] = set()
+SCRIPT_ONLY = {
+    "log deleted, zeros registered",
+    "tail cut, older head registered",
+    "log rewritten, new head registered",
+    "closed run gone on with",
+    "id of another digest",
+    "failed run said to be completed",
+    "sign-off by a roster that nobody adopted",
+    "sign-off by a roster that was given up",
+    "second genesis",
+    "register gone back in time",
+    "findings gone back in time",
+    "instant of another form",
+    "seal of an earlier day",
+    "signed after leaving",
+    "registered extract deleted",
+    "findings cut, older head registered",
+    "findings deleted, zeros registered",
+}
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_attack_is_found_by_name(target: Target, attack: str) -> None:
     change, name = ATTACKS[attack]
     change(target)
-    assert name in {found for found, _, _ in script_faults(target.path, target.signers)}
+    verified, script = target.found()
+    assert name in script
+    assert verified or attack in SCRIPT_ONLY
 
 
 @pytest.mark.parametrize("attack", ["adopted with another key", "sign-off by a roster that nobody adopted"])
