@@ -218,16 +218,16 @@ class Run:
         makers = [self.payload["author"], self.payload.get("deployed_by"), *self.payload.get("contributors", [])]
         makers += [item.get("by") for item in self.items.values() if item.get("kind") == "deployment"]
         free = not names & (self.signers | {maker.casefold() for maker in makers if maker})
-        able = said["role"] == policy["sign_off"][key]
-        able = able and holder in holding(policy, said["actor"], {said["role"]}, event.seen)
-        yield free and able, "sign_off_void", "somebody with the role, who neither made it nor signed before"
+        able = said["role"] == policy["sign_off"][key] and holding(policy, said["actor"], {said["role"]}, event.seen)
+        may = free and able and holder in able
+        yield may, "sign_off_void", "somebody with the role, who neither made it nor signed before"
         for row in said["determinations"]:
             is_open = key == KEYS[0] and self.results[row["control"]] == "abstained" and row["result"] in CITED
             yield is_open, "determination_forged", "an open control"
             self.results[row["control"]] = row["result"]
         optional = first["sign_off"]["signature"] == "optional"
         yield "signed" in said or optional, "sign_off_unsigned", f"a signature by {said['actor']}"
-        given_on = (said["register"]["size"], said["register"]["head"])
+        given_on = said["register"]["size"], said["register"]["head"]
         yield given_on in self.root.ends, "sign_off_register", "what it once was"
         self.signers |= names
         if "signed" in said and event.texts[f"statement/{key}"] is not None:
@@ -312,7 +312,7 @@ class Root:
             for holds, name, expected in what(*arguments) or ():
                 expect(holds, name, where, expected)
         except Exception as error:
-            self.faults.append(error.args if isinstance(error, Fault) else ("malformed", where, f"no {error!r:.200}"))
+            self.faults.append(error.args if isinstance(error, Fault) else ("malformed", where, f"no {error!r}"[:200]))
 
     def part(self, configuration, name):
         return self.version(self.version(configuration)[name])
@@ -411,8 +411,7 @@ class Root:
     def check_files(self):
         runs = {*self.path.glob("runs/*/*/*/*/audit.jsonl")} - {run.path for run in self.runs.values()}
         self.faults += [("unregistered", path, "a register that opens such a run there") for path in runs]
-        links = [path for path in self.path.rglob("*") if path.is_symlink()]
-        self.faults += [("symlink", path, "what lies there itself") for path in links]
+        self.faults += [("symlink", path, "no link") for path in self.path.rglob("*") if path.is_symlink()]
         kept = [path for at in ("policies/*.json", "blobs/[0-9a-f]*", "extracts/[!.]*") for path in self.path.glob(at)]
         due = {str(path.relative_to(self.path)): path.name.removesuffix(".json") for path in kept} | self.files
         for name in due.keys() - {f"blobs/{digest}" for digest in self.gone}:
@@ -427,18 +426,13 @@ class Root:
 
     def check_seals(self, witness):
         """Seals in the order of their numbers, with one pass over the register's lines; and the one that was kept."""
-        paths, self.before, self.tree = (
-            {f"seals/{path.name}" for path in self.path.glob("seals/*.json")},
-            (ZERO, ""),
-            [],
-        )
+        paths, self.before, self.tree = [*self.path.glob("seals/*.json")], (ZERO, ""), []
+        names = {f"seals/{path.name}" for path in paths} | self.notes.keys()
         with (self.path / "register.jsonl").open("rb") as lines:
-            for number, name in enumerate(sorted(paths | self.notes.keys()), start=1):
+            for number, name in enumerate(sorted(names), start=1):
                 self.attempt(self.path / name, self.check_seal, self.path / name, number, lines, self.notes.get(name))
-        held = Path(witness).read_bytes() if witness else None
-        goes_on = held is None or held in [
-            path.read_bytes() for path in self.path.glob("seals/*.json") if path.is_file()
-        ]
+        kept = [path.read_bytes() for path in paths if witness and path.is_file()]
+        goes_on = not witness or Path(witness).read_bytes() in kept
         yield goes_on, "witness_differs", f"a root that goes on from the seal {witness}"
 
     def check_seal(self, path, number, lines, note):
