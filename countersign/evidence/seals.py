@@ -108,7 +108,7 @@ def check_seals(
         seals = list(_readable(root, sealed.faults))
         sizes = {seal.register.size for seal in seals}
         register = _meet(root.register, sizes)
-        findings = _meet(root.findings, {seal.findings.size for seal in seals}) if root.findings.exists() else _Met()
+        findings = _met_in_findings(root, seals, sealed.faults)
         findings.at[0] = (ZERO, 0, "")
         signatures = _signatures(root, seals, allowed_signers)
     for path, met in ((root.register, register), (root.findings, findings)):
@@ -159,6 +159,15 @@ def _standing_still(root: EvidenceRoot) -> Iterator[None]:
     with lock.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         yield
+
+
+def _met_in_findings(root: EvidenceRoot, seals: list[Seal], faults: list[RootFault]) -> _Met:
+    """What stands in the findings where seals stand; nothing where there are none."""
+    try:
+        return _meet(root.findings, {seal.findings.size for seal in seals}) if root.findings.exists() else _Met()
+    except EvidenceError as error:
+        faults.append(RootFault("findings", str(root.findings), str(error)))
+        return _Met()
 
 
 def _readable(root: EvidenceRoot, faults: list[RootFault]) -> Iterator[Seal]:

@@ -7,6 +7,7 @@ What belongs here: that reading, in one pass, and the files beside the logs held
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from countersign.changes.payload import run_id_of
 from countersign.clocks.instant import parse_instant
@@ -114,27 +115,35 @@ def _take(account: Account, entry: Entry) -> None:
     account.files.update(data.get("files", {}))
     match entry.event:
         case "root_opened" | "configuration_adopted":
-            account.in_force = data["configuration"]
+            account.in_force = _text(data, "configuration")
             account.adopted.append((parse_instant(entry.ts), account.in_force))
             account.genesis = account.genesis or account.in_force
         case "dataset":
-            account.datasets[data["asset"], data["day"]] = (data["digest"], entry.line)
+            account.datasets[_text(data, "asset"), _text(data, "day")] = (_text(data, "digest"), entry.line)
         case "extract":
-            account.extracts.add(data["digest"])
+            account.extracts.add(_text(data, "digest"))
         case "run_opened":
             _open(account, entry)
         case "abandoned":
             account.runs[data["run_id"]].abandoned = True
         case "run_head" | "run_closed" | "signed_off" | "breached" if "head" in data:
             run = account.runs[data["run_id"]]
-            run.know(data["head"], parse_instant(entry.ts), entry.line)
+            run.know(_text(data, "head"), parse_instant(entry.ts), entry.line)
             run.status, run.clean = data.get("status", run.status), data.get("clean", run.clean)
             run.closed = run.closed or entry.event == "run_closed"
 
 
+def _text(data: Mapping[str, Any], name: str) -> str:
+    """A field that has to be text, without what no path holds. Raises KeyError and TypeError."""
+    value = data[name]
+    if not isinstance(value, str) or "\0" in value:
+        raise TypeError(f"{name} is {value!r}")
+    return value
+
+
 def _open(account: Account, entry: Entry) -> None:
     data = entry.data
-    run_id, digest = data["run_id"], data["digest"]
+    run_id, digest = _text(data, "run_id"), _text(data, "digest")
     if run_id in account.runs:
         account.runs[run_id].disorder.append(f"one line that opens it, and line {entry.line} is another")
         return

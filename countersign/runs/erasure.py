@@ -45,6 +45,8 @@ class Erasures:
             self.waiting.setdefault(approval.act.canonical, []).append((approval, in_force))
         elif entry.event == ERASED:
             act = Act(ERASED, {name: entry.data[name] for name in ("run_id", "text", "digests")})
+            if not isinstance(act.on["digests"], list):
+                raise TypeError(f"digests is {act.on['digests']!r}")
             if all(act.canonical != done.act.canonical for done in self.done):
                 approvals = tuple(self.waiting.pop(act.canonical, ()))
                 self.done.append(Done(act, parse_instant(entry.ts), tuple(entry.data["by"]), approvals))

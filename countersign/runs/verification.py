@@ -35,6 +35,9 @@ from countersign.runs.steps import asserted, verdict_rows
 from countersign.runs.versions import Versions, VersionStore
 from countersign.runs.workpaper import workpaper_event
 
+# what comes of a log that follows the chain, and in which somebody wrote another type of value
+_MALFORMED = (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError)
+
 
 @dataclass(frozen=True, slots=True)
 class RunFault:
@@ -199,13 +202,17 @@ class Verifier:
         places = {self._root.log(run.day, run.run_id) for run in known.values()}
         for path in sorted((self._root.path / "runs").glob(f"*/*/*/*/{LOG}")):
             if path not in places:
-                yield RunFault(path.parent.name, "unregistered", str(path), "the register opens no such run there")
+                run_id = path.parent.name if path.parent.name.isprintable() else None
+                yield RunFault(run_id, "unregistered", str(path), "the register opens no such run there")
 
     def verify_run(self, run: Registered, published: Published) -> Iterator[RunFault]:
         """Everything wrong with one run; the chain first, since nothing else counts without it."""
         read = self.read_run(run)
         if read.state is not None and read.state.closed_as is Status.COMPLETED:
-            published.take(read.state)
+            try:
+                published.take(read.state)
+            except _MALFORMED as error:
+                read.faults.append(_malformed(run.run_id, self._root.log(run.day, run.run_id), error))
         return iter(read.faults)
 
     def read_run(self, run: Registered) -> "ReadRun":
@@ -240,6 +247,8 @@ class Verifier:
             read.faults.append(RunFault(run.run_id, "inconsistent", str(path), str(error)))
         except CountersignError as error:
             read.faults.append(RunFault(run.run_id, "unreadable", str(path), str(error)))
+        except _MALFORMED as error:
+            read.faults.append(_malformed(run.run_id, path, error))
         return read
 
     def _decided_again(
@@ -290,6 +299,12 @@ class Verifier:
             scope = "in scope" if classification.in_scope else "out of scope"
             detail = f"the {classification.tier} tier and {scope}, as its policy has it"
             yield RunFault(state.run_id, "classification_forged", where, detail)
+
+
+def _malformed(run_id: str, path: Path, error: Exception) -> RunFault:
+    return RunFault(
+        run_id, "malformed", str(path), f"events of their form, which gives no {type(error).__name__}: {error}"
+    )
 
 
 def _missing(run: Registered, sealed: int) -> Iterator[str]:

@@ -87,11 +87,15 @@ def other_id(target: Target) -> None:
     append(target, "run_opened", **opened(target, target.blocked, run_id="change-ffffffffffffffff"))
 
 
-def ghost_under_a_seal(target: Target) -> None:
-    """It would hide the run that it supersedes."""
+def log_gone_that_was_there_at_the_seal(target: Target) -> None:
+    """No head of it was registered yet, and it was not abandoned either."""
     ghost = {"run_id": f"change-{'e' * 16}", "digest": "e" * 64, "supersedes": target.blocked.name}
     append(target, "run_opened", **opened(target, target.blocked, **ghost))
+    log = target.blocked.with_name(ghost["run_id"]) / "audit.jsonl"
+    log.parent.mkdir()
+    log.touch()
     target.seal()
+    shutil.rmtree(log.parent)
 
 
 def concluded_by_the_register_alone(target: Target) -> None:
@@ -121,7 +125,7 @@ APPENDED: dict[str, tuple[Callable[[Target], None], set[str]]] = {
     "log rewritten, closed again": (rewritten, {"head_differs", "register_order"}),
     "log cut back, its head registered again": (cut_back, {"head_differs", "register_order"}),
     "run under an id of no digest": (other_id, {"register_order"}),
-    "run without a log, sealed": (ghost_under_a_seal, {"log_missing"}),
+    "log gone that was there at the seal": (log_gone_that_was_there_at_the_seal, {"log_missing"}),
     "failed run concluded": (concluded_by_the_register_alone, {"status_differs"}),
     "findings forgotten": (findings_forgotten, {"findings_missing"}),
     "extract deleted": (extract_deleted, {"file_missing"}),

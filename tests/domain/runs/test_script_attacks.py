@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from countersign.clocks.instant import stamp
+from countersign.errors import EvidenceError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.durable import digest_of, keep_by_digest
 from countersign.evidence.keyring import KeyRing
@@ -33,6 +34,7 @@ from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.consent import NAMESPACE, Consent, what_is_signed
 from countersign.runs.owners import SignedWords
 from countersign.runs.run import RunResult
+from countersign.runs.verification import Verifier
 from tests.conftest import POLICY, StepClock, payload_with
 from tests.domain.runs.attacked import Target, copy_of, genuine_root, signers_of
 from tests.domain.runs.conftest import Line, chain, log_of, policy_with
@@ -81,7 +83,14 @@ def registered(target: Target, event: str, run_id: str | None = None) -> dict[st
 
 def new_head(target: Target, rundir: Path, head: str, status: str = "AWAITING_APPROVAL", **more: Any) -> None:
     """The register is told of a head."""
-    said = {"run_id": rundir.name, "head": head, "status": status, "pending": None, "reason": None, "stages": []}
+    said: dict[str, Any] = {
+        "run_id": rundir.name,
+        "head": head,
+        "status": status,
+        "pending": None,
+        "reason": None,
+        "stages": [],
+    }
     register(target, "run_head", **said, **more)
 
 
@@ -226,7 +235,7 @@ def open_run_said_to_be_completed(target: Target) -> None:
 def failed_run_said_to_be_completed(target: Target) -> None:
     rundir = execute(target, payload_with(system="failing")).rundir
     log = AuditLog(rundir / "audit.jsonl", clock=target.clock)
-    said = {"run_id": rundir.name, "status": "COMPLETED", "pending": None, "reason": None, "stages": []}
+    said: dict[str, Any] = {"run_id": rundir.name, "status": "COMPLETED", "pending": None, "reason": None, "stages": []}
     register(target, "run_closed", **said, head=log.append("failed", "countersign", step="gate", error="Error"))
 
 
@@ -265,8 +274,9 @@ def adopted_by(*owners: str, namespace: str = NAMESPACE, key: str | None = None)
         chained = ChainFile(target.path / "register.jsonl", clock=target.clock)
         environment = hashlib.sha256((target.path / "register.jsonl").read_bytes().splitlines(keepends=True)[0])
         for by in owners:
-            said = (new.manifest, old.digest, by, "Because.", environment.hexdigest(), stamp(target.clock()))
-            content = what_is_signed(*said)
+            content = what_is_signed(
+                new.manifest, old.digest, by, "Because.", environment.hexdigest(), stamp(target.clock())
+            )
             signature = sign(content, key=target.keys / (key or by), namespace=namespace)
             words = SignedWords(content.decode(), signature.decode())
             chained.append_many([Consent(by, new.digest, old.digest, "Because.", words).draft()])
@@ -755,14 +765,14 @@ ODDITIES: dict[str, Callable[[Target], Any]] = {
     "seal is deeply nested": lambda target: (target.path / "seals/000002.json").write_bytes(b"[" * 200_000),
     "seal of no number": lambda target: (target.path / "seals/abc.json").write_text("{}"),
     "configuration is deeply nested": nested,
-    "log is a folder": lambda target: (target.log.unlink(), target.log.mkdir()),
+    "log is a folder": lambda target: (target.log.unlink(), target.log.mkdir()),  # type: ignore[func-returns-value]
     "register is a folder": lambda target: (
-        (target.path / "register.jsonl").unlink(),
-        (target.path / "register.jsonl").mkdir(),
+        (target.path / "register.jsonl").unlink(),  # type: ignore[func-returns-value]
+        (target.path / "register.jsonl").mkdir(),  # type: ignore[func-returns-value]
     ),
     "findings are a folder": lambda target: (target.path / "findings.jsonl").mkdir(),
     "no register": lambda target: (target.path / "register.jsonl").unlink(),
-    "run of a name that is no text": lambda target: (target.done.parent / "\udcff").mkdir() or (
+    "run of a name that is no text": lambda target: (target.done.parent / "\udcff").mkdir() or (  # type: ignore[func-returns-value]
         (target.done.parent / "\udcff" / "audit.jsonl").write_bytes(b"")
     ),
     "number that is none": lambda target: register(target, "sealed", number="x", seal=[], signature=None),
@@ -814,3 +824,70 @@ def test_a_register_of_a_hundred_thousand_lines_is_read_once(target: Target) -> 
     ]
     ChainFile(target.path / "register.jsonl", clock=target.clock).append_many(drafts)
     assert script_faults(target.path, target.signers) == []
+
+
+@pytest.mark.parametrize("oddity", ODDITIES)
+def test_whatever_lies_there_the_product_names_a_fault_too_or_refuses_the_root(target: Target, oddity: str) -> None:
+    ODDITIES[oddity](target)
+    try:
+        ours, _ = target.found()
+    except EvidenceError as error:
+        assert "register.jsonl" in str(error)
+    else:
+        assert ours
+
+
+WRONG: list[tuple[str, str, Any]] = [
+    ("ingested", "source", 5),
+    ("ingested", "configuration", None),
+    ("ingested", "configuration", {}),
+    ("ingested", "configuration", "x"),
+    ("ingested", "classified", None),
+    ("ingested", "classified", {}),
+    ("assessed", "controls", "x"),
+    ("signed_off", "configuration", []),
+    ("signed_off", "determinations", "x"),
+    ("handed_off", "to", None),
+]
+
+
+@pytest.mark.parametrize(("event", "field", "value"), WRONG)
+def test_a_field_of_another_type_is_a_fault_of_its_run_and_hides_no_other(
+    target: Target, event: str, field: str, value: Any
+) -> None:
+    """Whoever wrote it chained the log anew and told the register, so that only the field itself is wrong."""
+    forger = target.forger(target.done)
+    forger.line(event).event[field] = value
+    forger.write()
+    target.log.with_name("note.txt").touch(0o644)
+    (target.blocked / "audit.jsonl").unlink()
+    faults = Verifier(target.path).verify().faults
+    assert {target.done.name, target.blocked.name} <= {fault.run_id for fault in faults if fault.run_id}
+
+
+REGISTERED: list[tuple[str, str, Any]] = [
+    ("run_opened", "run_id", None),
+    ("run_head", "head", []),
+    ("dataset", "asset", None),
+    ("dataset", "digest", {}),
+    ("extract", "digest", 7),
+    ("configuration_adopted", "configuration", "x\x00"),
+    ("configuration_adopted", "configuration", [[1]]),
+    ("erased", "digests", None),
+]
+
+
+@pytest.mark.parametrize(("event", "field", "value"), REGISTERED)
+def test_a_field_of_another_type_in_the_register_is_a_fault(target: Target, event: str, field: str, value: Any) -> None:
+    said = {
+        "run_opened": lambda: registered(target, "run_opened"),
+        "run_head": lambda: registered(target, "run_head"),
+        "dataset": lambda: registered(target, "dataset"),
+        "extract": lambda: {"digest": "0" * 64},
+        "configuration_adopted": lambda: registered(target, "root_opened"),
+        "erased": lambda: {"run_id": target.done.name, "text": "x", "by": ["a", "b"], "digests": []},
+    }[event]()
+    register(target, event, **said | {field: value})
+    ours, script = target.found()
+    assert "register" in ours
+    assert script
