@@ -177,7 +177,7 @@ def test_a_tampered_log_fails_its_check_and_not_the_run(
     result = deployment.daily(instance) if signed else deployment.execute(instance, "integrity")
     assert result.success
     # integrity judges every check: nothing is kept elsewhere in this deployment, and that check says so
-    beside = {} if signed else {"nothing_left_early": False}
+    beside = {} if signed else {"nothing_left_early": False, "files_hold": True}
     assert verdicts(result) == {**ALL_PASS, "every_log_verifies": False, **beside}
     found = evaluations(result)["every_log_verifies"]
     assert found.severity is AssetCheckSeverity.ERROR
