@@ -137,6 +137,7 @@ class Run:
         self.path = root.path / "runs" / opened["day"].replace("-", "/") / self.id / "audit.jsonl"
         self.known = [(ZERO, "", in_force)]  # heads, each with when the register learnt it and what was in force then
         self.status, self.over, self.course, self.made, self.signers = "", False, "", {}, set()
+        self.abandoned, self.opened_at = False, 0  # where in the register its line ends
 
     def check(self):
         """Read the log to its end. Raises Fault at the first event that does not follow from those before it."""
@@ -350,6 +351,7 @@ class Root:
         match event.name:
             case "run_opened":
                 run = self.runs.setdefault(said["run_id"], opened := Run(self, said, self.in_force))
+                run.opened_at = run.opened_at or event.end
                 yield run is opened, "register_order", "each run opened once"
                 yield run.id == f"change-{run.digest[:16]}", "digest_differs", f"a run id of the digest {run.digest}"
             case "run_head" | "run_closed" | "signed_off" | "breached" if "head" in said:
@@ -357,6 +359,8 @@ class Root:
                 yield not run.over, "register_order", "nothing of a run after it was closed"
                 run.known.append((said["head"], event.ts, self.in_force))
                 run.status, run.over = said.get("status", run.status), event.name == "run_closed"
+            case "abandoned":
+                self.runs[said["run_id"]].abandoned = True
             case "findings_head":
                 self.findings.append(said["head"])
             case "root_opened" | "configuration_adopted":
@@ -426,11 +430,14 @@ class Root:
 
     def check_seals(self, witness):
         """Seals in the order of their numbers, with one pass over the register's lines; and the one that was kept."""
-        paths, self.before, self.tree = [*self.path.glob("seals/*.json")], (ZERO, ""), []
+        paths, self.before, self.tree, self.sealed = [*self.path.glob("seals/*.json")], (ZERO, ""), [], 0
         names = {f"seals/{path.name}" for path in paths} | self.notes.keys()
         with (self.path / "register.jsonl").open("rb") as lines:
             for number, name in enumerate(sorted(names), start=1):
                 self.attempt(self.path / name, self.check_seal, self.path / name, number, lines, self.notes.get(name))
+        for run in self.runs.values():
+            begun = run.abandoned or run.opened_at > self.sealed or run.path.is_file() or len(run.known) > 1
+            yield begun, "log_missing", f"the log of {run.id}, or a line that it was abandoned, before a seal"
         kept = [path.read_bytes() for path in paths if witness and path.is_file()]
         goes_on = not witness or Path(witness).read_bytes() in kept
         yield goes_on, "witness_differs", f"a root that goes on from the seal {witness}"
@@ -441,7 +448,7 @@ class Root:
         raw, (before, earlier) = path.read_bytes(), self.before
         seal = parse(raw + b"\n")
         said, at = seal["register"], seal["at"]
-        self.before = sha256(raw), at
+        self.before, self.sealed = (sha256(raw), at), said["bytes"]
         for line in itertools.islice(lines, max(0, said["lines"] - sum(size for size, _ in self.tree))):
             self.tree.append((1, hashlib.sha256(b"\0" + line).digest()))
             while len(self.tree) > 1 and self.tree[-1][0] == self.tree[-2][0]:  # two trees of one size are one of twice

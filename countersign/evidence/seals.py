@@ -290,6 +290,8 @@ def _missing(root: EvidenceRoot, seals: list[Seal], register: _Met) -> Iterator[
     """Numbers without a seal."""
     there = {seal.number for seal in seals}
     said = {int(number) for number in register.notes if number.isdecimal()}
+    for odd in sorted(number for number in register.notes if not number.isdecimal()):
+        yield RootFault("seal_missing", str(root.register), f"the number of a seal, not {odd}")
     for number in sorted({*said, *range(1, max(there, default=0))} - set(seal_numbers(root))):
         yield RootFault("seal_missing", str(seal_path(root, number)), f"the seal {number}")
 

@@ -119,6 +119,8 @@ def adoption_faults(register: Register, versions: VersionStore) -> Iterator[str]
     environment, in_force, consents = register.environment(), "", list[Entry]()
     for entry in register.records():
         if entry.event == "root_opened":
+            if in_force:
+                yield f"line {entry.line}: one genesis, and an adoption of whatever follows it"
             in_force = entry.data["configuration"]
         elif entry.event == CONSENTED:
             consents.append(entry)

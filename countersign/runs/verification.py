@@ -302,9 +302,7 @@ class Verifier:
 
 
 def _malformed(run_id: str, path: Path, error: Exception) -> RunFault:
-    return RunFault(
-        run_id, "malformed", str(path), f"events of their form, which gives no {type(error).__name__}: {error}"
-    )
+    return RunFault(run_id, "malformed", str(path), f"events of their form, not what gives {error!r}")
 
 
 def _missing(run: Registered, sealed: int) -> Iterator[str]:

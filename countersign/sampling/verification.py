@@ -26,7 +26,12 @@ def check_samples(root: EvidenceRoot) -> Iterator[RootFault]:
     """Everything wrong with the samples of a root whose register is whole."""
     register = Register(root)
     versions, environment = VersionStore(root), register.environment()
-    for said in read_months(register.records()).values():
+    try:
+        months = read_months(register.records())
+    except _UNFIT as error:
+        yield RootFault("sample_unreadable", str(root.register), f"lines about months of their form, not {error!r}")
+        return
+    for said in months.values():
         yield from _of_month(root, said, versions, environment)
 
 

@@ -24,7 +24,7 @@ from countersign.errors import EvidenceError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.durable import digest_of, keep_by_digest
 from countersign.evidence.keyring import KeyRing
-from countersign.evidence.lines import ZERO, Draft
+from countersign.evidence.lines import ZERO, Draft, encode
 from countersign.evidence.log import AuditLog
 from countersign.evidence.seal import seal_path, signature_path
 from countersign.evidence.signature import Signature, sign
@@ -294,23 +294,29 @@ def second_genesis(target: Target) -> None:
 # --- 3. time
 
 
+def backdated(target: Target, path: Path, event: str, **said: Any) -> str:
+    """A line of three days ago at the end of a chain, which no writer of ours would write; returns its head."""
+    tail, at = ChainFile(path).tail(), target.clock.now - timedelta(days=3)
+    line = encode(Draft(event, "countersign", said), prev=tail.head, seq=tail.seq + 1, at=at, entropy=bytes)
+    with path.open("ab") as file:
+        file.write(line.content)
+    return line.head
+
+
 def register_gone_back(target: Target) -> None:
-    target.clock.move(days=-300)
-    register(target, "refused", source="x", where="y", change_id=None, reason="r", record="0" * 64)
-    target.clock.move(days=300)
+    said = {"source": "x", "where": "y", "change_id": None, "reason": "r", "record": "0" * 64}
+    backdated(target, target.path / "register.jsonl", "refused", **said)
 
 
 def log_gone_back(target: Target) -> None:
     result = execute(target, payload_with(system="back"))
-    clock = StepClock(target.clock.now - timedelta(days=3))
-    new_head(target, result.rundir, AuditLog(log_of(result), clock=clock).append("noticed", "countersign", to=[]))
+    new_head(target, result.rundir, backdated(target, log_of(result), "noticed", to=[]))
 
 
 def findings_gone_back(target: Target) -> None:
     findings = ChainFile(target.path / "findings.jsonl", clock=target.clock)
     findings.append("opened", "countersign", what="one")
-    back = ChainFile(findings.path, clock=StepClock(target.clock.now - timedelta(days=3)))
-    register(target, "findings_head", size=0, head=back.append("opened", "countersign", what="two"))
+    register(target, "findings_head", size=0, head=backdated(target, findings.path, "opened", what="two"))
 
 
 def an_instant_of_another_form(target: Target) -> None:
@@ -627,26 +633,6 @@ ATTACKS: dict[str, tuple[Callable[[Target], Any], str]] = {
     "seal with another Merkle root": (forged_seal(root="0" * 64), "seal_root"),
     "seal of fewer lines": (forged_seal(lines=20), "seal_root"),
 }
-# what `verify` does not find yet
-SCRIPT_ONLY = {
-    "log deleted, zeros registered",
-    "tail cut, older head registered",
-    "log rewritten, new head registered",
-    "closed run gone on with",
-    "id of another digest",
-    "failed run said to be completed",
-    "sign-off by a roster that nobody adopted",
-    "sign-off by a roster that was given up",
-    "second genesis",
-    "register gone back in time",
-    "findings gone back in time",
-    "instant of another form",
-    "seal of an earlier day",
-    "signed after leaving",
-    "registered extract deleted",
-    "findings cut, older head registered",
-    "findings deleted, zeros registered",
-}
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -655,7 +641,7 @@ def test_an_attack_is_found_by_name(target: Target, attack: str) -> None:
     change(target)
     verified, script = target.found()
     assert name in script
-    assert verified or attack in SCRIPT_ONLY
+    assert verified
 
 
 @pytest.mark.parametrize("attack", ["adopted with another key", "sign-off by a roster that nobody adopted"])
@@ -829,12 +815,12 @@ def test_a_register_of_a_hundred_thousand_lines_is_read_once(target: Target) -> 
 @pytest.mark.parametrize("oddity", ODDITIES)
 def test_whatever_lies_there_the_product_names_a_fault_too_or_refuses_the_root(target: Target, oddity: str) -> None:
     ODDITIES[oddity](target)
-    try:
-        ours, _ = target.found()
-    except EvidenceError as error:
-        assert "register.jsonl" in str(error)
-    else:
-        assert ours
+    if oddity in ("no register", "register is a folder"):
+        with pytest.raises(EvidenceError, match="no evidence root"):
+            target.found()
+        return
+    ours, _ = target.found()
+    assert ours
 
 
 WRONG: list[tuple[str, str, Any]] = [
@@ -879,14 +865,9 @@ REGISTERED: list[tuple[str, str, Any]] = [
 
 @pytest.mark.parametrize(("event", "field", "value"), REGISTERED)
 def test_a_field_of_another_type_in_the_register_is_a_fault(target: Target, event: str, field: str, value: Any) -> None:
-    said = {
-        "run_opened": lambda: registered(target, "run_opened"),
-        "run_head": lambda: registered(target, "run_head"),
-        "dataset": lambda: registered(target, "dataset"),
-        "extract": lambda: {"digest": "0" * 64},
-        "configuration_adopted": lambda: registered(target, "root_opened"),
-        "erased": lambda: {"run_id": target.done.name, "text": "x", "by": ["a", "b"], "digests": []},
-    }[event]()
+    said = {"digest": "0" * 64, "run_id": target.done.name, "text": "x", "by": ["a", "b"], "digests": []}
+    if event not in ("extract", "erased"):
+        said = registered(target, "root_opened" if event == "configuration_adopted" else event)
     register(target, event, **said | {field: value})
     ours, script = target.found()
     assert "register" in ours
