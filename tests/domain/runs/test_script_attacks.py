@@ -284,23 +284,30 @@ def second_genesis(target: Target) -> None:
 # --- 3. time
 
 
+def dated_back(path: Path) -> str:
+    """The last line of a chain as if of days before, which no writer does; its head."""
+    lines = read_lines(path)
+    lines[-1].event["ts"] = "2026-11-20T14:00:00.000000Z"
+    path.write_bytes(rechained(lines))
+    return str(read_lines(path)[-1].head)
+
+
 def register_gone_back(target: Target) -> None:
-    target.clock.move(days=-300)
     register(target, "refused", source="x", where="y", change_id=None, reason="r", record="0" * 64)
-    target.clock.move(days=300)
+    dated_back(target.path / "register.jsonl")
 
 
 def log_gone_back(target: Target) -> None:
     result = execute(target, payload_with(system="back"))
-    clock = StepClock(target.clock.now - timedelta(days=3))
-    new_head(target, result.rundir, AuditLog(log_of(result), clock=clock).append("noticed", "countersign", to=[]))
+    AuditLog(log_of(result), clock=target.clock).append("noticed", "countersign", to=[], about="block")
+    new_head(target, result.rundir, dated_back(log_of(result)))
 
 
 def findings_gone_back(target: Target) -> None:
     findings = ChainFile(target.path / "findings.jsonl", clock=target.clock)
     findings.append("opened", "countersign", what="one")
-    back = ChainFile(findings.path, clock=StepClock(target.clock.now - timedelta(days=3)))
-    register(target, "findings_head", size=0, head=back.append("opened", "countersign", what="two"))
+    findings.append("opened", "countersign", what="two")
+    register(target, "findings_head", size=0, head=dated_back(findings.path))
 
 
 def an_instant_of_another_form(target: Target) -> None:
@@ -472,7 +479,7 @@ def month_file_changed(target: Target) -> None:
     path.parent.mkdir(parents=True, mode=0o700)
     path.write_bytes(b"other")
     path.chmod(0o600)
-    register(target, "population_frozen", files={str(path.relative_to(target.path)): digest_of(b"what it was")})
+    register(target, "kept", files={str(path.relative_to(target.path)): digest_of(b"what it was")})
 
 
 def extract_deleted(target: Target) -> None:
@@ -630,6 +637,7 @@ SCRIPT_ONLY = {
     "second genesis",
     "register gone back in time",
     "findings gone back in time",
+    "log gone back in time",
     "instant of another form",
     "seal of an earlier day",
     "signed after leaving",
