@@ -64,8 +64,8 @@ class Registered:
 
     def know(self, head: str, at: datetime, line: int) -> None:
         """Take a head in. One of 64 zeros says that the log could not be begun, so it comes before every other."""
-        if head != self.head and (self.closed or head == ZERO):
-            self.disorder.append(f"no other head than {self.head}, as in line {line}")
+        if self.closed or (head == ZERO and self.head != ZERO):
+            self.disorder.append(f"nothing after the head {self.head}, as in line {line}")
         self.head, self.line = head, line
         self.heads.append((head, at))
 

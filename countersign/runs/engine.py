@@ -91,6 +91,7 @@ class Job:
     reason: str | None = None
     arrival: Arrival | None = None
     configuration: str = ""
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,15 +365,24 @@ def _not_begun(register: Writer) -> bool:
 
 def job_of(run: IndexedRun) -> Job:
     """A known run as a job."""
-    return Job(run.run_id, run.change_id, run.day, run.head, run.status, run.reason, configuration=run.configuration)
+    return Job(
+        run.run_id,
+        run.change_id,
+        run.day,
+        run.head,
+        run.status,
+        run.reason,
+        configuration=run.configuration,
+        closed=run.closed,
+    )
 
 
 def _pause(result: _Done) -> Pause | None:
     """What the register has to learn of a run, or None where it knows it all."""
     job, state = result.job, result.state
     if state is None:
-        if (job.status, job.reason) == (Status.FAILED, result.fault):
-            return None
+        if (job.status, job.reason) == (Status.FAILED, result.fault) or job.closed:
+            return None  # of a run that is over the register has said the last; what is wrong now, verifying names
         return Pause(job.run_id, job.head, Status.FAILED, None, result.fault, False, ())
     if not result.stages and (not state.ingested or (job.head, job.status) == (state.head, state.status)):
         return None

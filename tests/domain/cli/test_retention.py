@@ -64,7 +64,9 @@ def test_a_day_is_kept_checked_and_listed(kept: Cli, tmp_path: Path) -> None:
     assert f"local:{tmp_path / 'worm'}" in kept("retention", "status").out
 
 
-def test_a_deleted_day_is_found_restored_and_its_finding_stays(kept: Cli, root: Path, tmp_path: Path) -> None:
+def test_a_deleted_day_is_found_restored_and_its_finding_stays(
+    kept: Cli, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept("retention", "keep")
     shutil.rmtree(root / "runs/2026/11/23")
     found = kept("retention", "check", "--json")
@@ -76,6 +78,7 @@ def test_a_deleted_day_is_found_restored_and_its_finding_stays(kept: Cli, root: 
     assert (restored.code, restored.document["placed"], restored.document["faults"]) == (0, 2, [])
     assert "every run of the day verifies" in kept("restore", DAY).out
     assert kept("retention", "check").code == 0
+    monkeypatch.setattr("countersign.cli.verify.utc_now", lambda: datetime(2027, 6, 1, tzinfo=UTC))
     assert kept("verify", "--all", "--as-of", f"{DAY}T20:00:00Z").code == 0
     shown = kept("finding", "show", finding, "--json").document
     assert (shown["severity"], shown["kind"], shown["subject"]) == (
