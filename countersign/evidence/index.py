@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from textwrap import wrap
 from typing import Any, BinaryIO
 
 from sqlalchemy import (
@@ -51,6 +50,7 @@ from countersign.evidence.lines import ZERO, Scan
 from countersign.evidence.register import IntakeTotals, KeptExtract, Refusal, Register
 from countersign.evidence.root import EvidenceRoot
 
+_HEAD = len(ZERO)
 _MOST_VALUES = 10_000  # a database takes only so many in one statement
 
 
@@ -256,7 +256,7 @@ class Index:
         for row in rows:
             fields = row._asdict()
             fields["day"] = date.fromisoformat(row.day)
-            fields["heads"] = tuple(wrap(row.heads, len(ZERO)))
+            fields["heads"] = tuple(row.heads[at : at + _HEAD] for at in range(0, len(row.heads), _HEAD))
             yield IndexedRun(**fields)
 
     def _begun(self) -> bool:

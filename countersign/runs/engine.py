@@ -33,7 +33,7 @@ from countersign.runs.account import could_be_in_force
 from countersign.runs.attestation import Attestations
 from countersign.runs.fold import apply, read_state
 from countersign.runs.signatures import RosterKeys
-from countersign.runs.state import RunState, Status, Step
+from countersign.runs.state import RunState, SignOff, Status, Step
 from countersign.runs.steps import Arrival, failure, next_drafts
 from countersign.runs.versions import MapperFactory, VersionStore, genesis, require_adopted
 
@@ -142,6 +142,7 @@ class Engine:
         self.index.sync()
         require_adopted(self.index.configuration(), configuration)
         self.current = self.versions.keep(configuration)
+        self._adopted = self.index.adopted()
         self._attestations = Attestations(self.versions, self.register.environment(), configuration.digest)
 
     def _open_root(self, configuration: Configuration) -> bool:
@@ -314,10 +315,15 @@ class Engine:
         if state.attested or state.next_step not in (Step.WORKPAPER, Step.HANDOFF):
             return
         for signed in state.sign_offs.values():
-            in_force = could_be_in_force(self.index.adopted(), signed.at)
-            for kind, expected in self._attestations.faults(state, signed, signed.at, in_force):
+            for kind, expected in self._attestations.faults(state, signed, signed.at, self._in_force(signed)):
                 raise TamperedError(f"{state.run_id}: {kind}: expected {expected}; SEV-1")
         state.attested = True
+
+    def _in_force(self, signed: SignOff) -> set[str]:
+        """The configurations that a sign-off could be given under; asked for again where its own is not among them."""
+        if signed.configuration not in could_be_in_force(self._adopted, signed.at):
+            self._adopted = self.index.adopted()
+        return could_be_in_force(self._adopted, signed.at)
 
     def _keep_answer(self, job: Job, writer: Writer) -> None:
         """A model's answer on disk before it is read: the one write that does not wait for the pause.
