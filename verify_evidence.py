@@ -356,9 +356,10 @@ class Root:
                 yield run.id == f"change-{run.digest[:16]}", "digest_differs", f"a run id of the digest {run.digest}"
             case "run_head" | "run_closed" | "signed_off" | "breached" if "head" in said:
                 run = self.runs[said["run_id"]]
-                yield not run.over, "register_order", "nothing of a run after it was closed"
+                same = said["head"] == run.known[-1][0]  # two who come to the end together both say so
+                yield same or not run.over, "register_order", "no other head of a run after it was closed"
                 run.known.append((said["head"], event.ts, self.in_force))
-                run.status, run.over = said.get("status", run.status), event.name == "run_closed"
+                run.status, run.over = said.get("status", run.status), run.over or event.name == "run_closed"
             case "abandoned":
                 self.runs[said["run_id"]].abandoned = True
             case "findings_head":

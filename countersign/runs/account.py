@@ -63,9 +63,12 @@ class Registered:
         return next((at for known, at in self.heads if order.get(known, -1) > after), None)
 
     def know(self, head: str, at: datetime, line: int) -> None:
-        """Take a head in. One of 64 zeros says that the log could not be begun, so it comes before every other."""
-        if self.closed or (head == ZERO and self.head != ZERO):
-            self.disorder.append(f"nothing after the head {self.head}, as in line {line}")
+        """Take a head in. One of 64 zeros says that the log could not be begun, so it comes before every other.
+
+        Two processes that come to the end of a run together both say that it is over, of the same head.
+        """
+        if head != self.head and (self.closed or head == ZERO):
+            self.disorder.append(f"no other head than {self.head}, as in line {line}")
         self.head, self.line = head, line
         self.heads.append((head, at))
 

@@ -241,3 +241,14 @@ def test_a_revoked_key_signs_nothing_by_going_back_in_time(target: Target) -> No
     ours, script = target.found()
     assert "register" in ours
     assert script
+
+
+def test_two_processes_that_end_a_run_together_both_say_so_and_that_is_no_fault(target: Target) -> None:
+    closed = [line for line in read_lines(target.path / "register.jsonl") if line.name == "run_closed"]
+    said = next(line.event for line in closed if line.event["run_id"] == target.done.name)
+    append(
+        target,
+        "run_closed",
+        **{name: value for name, value in said.items() if name not in ("prev", "seq", "ts", "event", "actor")},
+    )
+    assert target.found() == (set(), set())

@@ -215,7 +215,7 @@ def rewritten_and_the_new_head_registered(target: Target) -> None:
 
 
 def closed_run_gone_on_with(target: Target) -> None:
-    new_head(target, target.done, str(read_lines(target.log)[-1].head), "COMPLETED", clean=True)
+    new_head(target, target.done, str(read_lines(target.log)[-2].head), "AWAITING_APPROVAL", clean=True)
 
 
 def opened_twice(target: Target) -> None:
