@@ -3,25 +3,20 @@
 Every attack leaves each chain whole and every seal as it was; both verifiers find each, without a seal held elsewhere.
 """
 
-import json
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-import rfc8785
 
 from countersign.evidence.chain import ChainFile
-from countersign.evidence.durable import digest_of
-from countersign.evidence.lines import ZERO, Draft
+from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog
-from countersign.evidence.signature import Signature, sign
-from countersign.policy import Configuration, Policy, complete
-from countersign.runs.run import RunResult
+from countersign.policy import complete
 from tests.conftest import POLICY, payload_with
-from tests.domain.runs.attacked import Target, copy_of, genuine_root, signers_of
+from tests.domain.runs.attacked import Target, signers_of
+from tests.domain.runs.attacks.forging import kept, people_with, register, registered, signed_off
 from tests.domain.runs.conftest import chain, policy_with, read_lines
 from tests.domain.runs.test_signed_sign_offs import with_key
 from tests.keys import SIGNS, key_entry, make_key
@@ -29,34 +24,10 @@ from tests.keys import SIGNS, key_entry, make_key
 NEW = payload_with(id="CHG-9", system="new")
 
 
-@pytest.fixture(scope="module")
-def genuine(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Target:
-    return genuine_root(tmp_path_factory.mktemp("genuine"), policy)
-
-
-@pytest.fixture
-def target(genuine: Target, tmp_path: Path) -> Target:
-    return copy_of(genuine, tmp_path)
-
-
-def append(target: Target, event: str, **data: Any) -> None:
-    """One more line of the register, as a writer would chain it."""
-    ChainFile(target.path / "register.jsonl", clock=target.clock).append(event, "countersign", **data)
-
-
 def told(target: Target, rundir: Path, head: str, status: str, event: str = "run_head") -> None:
-    append(
+    register(
         target, event, run_id=rundir.name, head=head, status=status, pending=None, reason=None, stages=[], clean=None
     )
-
-
-def opened(target: Target, rundir: Path, **other: Any) -> dict[str, Any]:
-    """What the register's line says that opened a run."""
-    for line in read_lines(target.path / "register.jsonl"):
-        if line.name == "run_opened" and line.event["run_id"] == rundir.name:
-            own = ("prev", "seq", "ts", "event", "actor")
-            return {name: value for name, value in line.event.items() if name not in own} | other
-    raise AssertionError(rundir)
 
 
 def deleted(target: Target) -> None:
@@ -66,7 +37,7 @@ def deleted(target: Target) -> None:
 
 def opened_again(target: Target) -> None:
     shutil.rmtree(target.blocked)
-    append(target, "run_opened", **opened(target, target.blocked))
+    register(target, "run_opened", **registered(target, "run_opened", target.blocked.name))
 
 
 def rewritten(target: Target) -> None:
@@ -84,13 +55,17 @@ def cut_back(target: Target) -> None:
 
 
 def other_id(target: Target) -> None:
-    append(target, "run_opened", **opened(target, target.blocked, run_id="change-ffffffffffffffff"))
+    register(
+        target,
+        "run_opened",
+        **registered(target, "run_opened", target.blocked.name) | {"run_id": "change-ffffffffffffffff"},
+    )
 
 
 def log_gone_that_was_there_at_the_seal(target: Target) -> None:
     """No head of it was registered yet, and it was not abandoned either."""
     ghost = {"run_id": f"change-{'e' * 16}", "digest": "e" * 64, "supersedes": target.blocked.name}
-    append(target, "run_opened", **opened(target, target.blocked, **ghost))
+    register(target, "run_opened", **registered(target, "run_opened", target.blocked.name) | ghost)
     log = target.blocked.with_name(ghost["run_id"]) / "audit.jsonl"
     log.parent.mkdir()
     log.touch()
@@ -108,14 +83,14 @@ def concluded_by_the_register_alone(target: Target) -> None:
 def findings_forgotten(target: Target) -> None:
     findings = ChainFile(target.path / "findings.jsonl", clock=target.clock)
     findings.append("opened", "countersign")
-    append(target, "findings_head", head=findings.head)
+    register(target, "findings_head", head=findings.head)
     findings.path.unlink()
-    append(target, "findings_head", head=ZERO)
+    register(target, "findings_head", head=ZERO)
 
 
 def extract_deleted(target: Target) -> None:
     (extract,) = (target.path / "extracts").iterdir()
-    append(target, "extract", source="x", digest=extract.name, query="", name="x", rows=1, extractor="x")
+    register(target, "extract", source="x", digest=extract.name, query="", name="x", rows=1, extractor="x")
     extract.unlink()
 
 
@@ -141,63 +116,23 @@ def test_a_line_more_makes_no_sealed_past_untrue(target: Target, attack: str) ->
     assert script
 
 
-def rogue(target: Target) -> tuple[Configuration, Path]:
-    """A roster that nobody adopted, in which a reviewer has the attacker's key, kept among the versions."""
-    key = make_key(target.path.parent / "rogue")
-    people = target.policy.model_dump(mode="json")["people"]
-    for person in people:
-        if person["id"] == "second-reviewer":
-            person["keys"] = [key_entry(key, SIGNS["reviewer"])]
-    configuration = complete(policy_with(target.policy, people=people), POLICY)
-    for content in (*(one.canonical for one in configuration.documents.values()), configuration.canonical):
-        target.root.keep_version(content)
-    return configuration, key
-
-
-def sign_off(target: Target, result: RunResult, key: Path, configuration: Configuration, by: str) -> None:
-    """A review signed with any key under any configuration, written into log and register."""
-    said = json.loads(target.bench().statement(result).content)
-    said |= {"configuration": dict(configuration.named), "checker": by}
-    content = rfc8785.dumps(said)
-    signature = sign(content, key=key, namespace=SIGNS["reviewer"])
-    run, register = said["runs"][0], said["register"]
-    data = {
-        "key": "independent_review",
-        "role": said["role"],
-        "decision": "approved",
-        "request": run["request"],
-        "log_head": run["log_head"],
-        "register": register,
-        "configuration": configuration.digest,
-        "determinations": [],
-        "signed": {
-            "statement": digest_of(content),
-            "by_key": Signature.parse(signature).key.fingerprint,
-            "demo": False,
-        },
-    }
-    words = {"statement/independent_review": content.decode(), "signature/independent_review": signature.decode()}
-    head = AuditLog(result.rundir / "audit.jsonl", clock=target.clock).append_many(
-        [Draft("signed_off", by, data, words)]
-    )
-    append(target, "signed_off", run_id=result.run_id, key="independent_review", decision="approved", head=head)
-    for path in target.path.glob("index.sqlite*"):
-        path.unlink()
-
-
 def test_a_sign_off_under_a_roster_that_nobody_adopted_is_void(target: Target) -> None:
-    configuration, key = rogue(target)
+    key = make_key(target.path.parent / "rogue")
+    entry = {"keys": [key_entry(key, SIGNS["reviewer"])]}
+    configuration = kept(target, people_with(target, second_reviewer=entry))
     result = target.bench().execute(NEW)
-    sign_off(target, result, key, configuration, "second-reviewer")
+    signed_off(target, result, key, configuration=configuration)
     ours, script = target.found()
     assert "sign_off_void" in ours
     assert script
 
 
 def test_no_run_is_concluded_on_a_roster_that_nobody_adopted(target: Target) -> None:
-    configuration, key = rogue(target)
+    key = make_key(target.path.parent / "rogue")
+    entry = {"keys": [key_entry(key, SIGNS["reviewer"])]}
+    configuration = kept(target, people_with(target, second_reviewer=entry))
     bench = target.bench()
-    sign_off(target, bench.execute(NEW), key, configuration, "second-reviewer")
+    signed_off(target, bench.execute(NEW), key, configuration=configuration)
     bench = target.bench()
     result = bench.execute(NEW)
     bench.sign(result, "maker_checker", "checker")
@@ -213,7 +148,7 @@ def test_who_was_taken_off_the_roster_signs_under_no_older_one(target: Target) -
     target.policy = newer
     target.clock.move(hours=30)
     result = target.bench().execute(NEW)
-    sign_off(target, result, target.keys / "second-reviewer", older, "second-reviewer")
+    signed_off(target, result, target.keys / "second-reviewer", configuration=older)
     ours, script = target.found()
     assert "sign_off_void" in ours
     assert script
@@ -244,11 +179,5 @@ def test_a_revoked_key_signs_nothing_by_going_back_in_time(target: Target) -> No
 
 
 def test_two_processes_that_end_a_run_together_both_say_so_and_that_is_no_fault(target: Target) -> None:
-    closed = [line for line in read_lines(target.path / "register.jsonl") if line.name == "run_closed"]
-    said = next(line.event for line in closed if line.event["run_id"] == target.done.name)
-    append(
-        target,
-        "run_closed",
-        **{name: value for name, value in said.items() if name not in ("prev", "seq", "ts", "event", "actor")},
-    )
+    register(target, "run_closed", **registered(target, "run_closed", target.done.name))
     assert target.found() == (set(), set())

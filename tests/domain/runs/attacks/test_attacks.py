@@ -25,25 +25,14 @@ from countersign.evidence.durable import digest_of
 from countersign.evidence.lines import Draft
 from countersign.evidence.seal import seal_path, signature_path
 from countersign.evidence.signature import Signature, sign
-from countersign.policy import Policy
 from tests.conftest import payload_with
-from tests.domain.runs.attacked import Target, copy_of, genuine_root, signers_of
+from tests.domain.runs.attacked import Target, signers_of
 from tests.domain.runs.conftest import Forger, Line, chain
 from tests.domain.runs.test_sign_offs import determined, undecided
 from tests.domain.runs.test_signed_sign_offs import with_key
 from tests.domain.runs.test_verification import grounded
 from tests.evidence_script import SCRIPT, verified_signatures
 from tests.keys import SIGNS, key_entry, make_key
-
-
-@pytest.fixture(scope="module")
-def genuine(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Target:
-    return genuine_root(tmp_path_factory.mktemp("genuine"), policy)
-
-
-@pytest.fixture
-def target(genuine: Target, tmp_path: Path) -> Target:
-    return copy_of(genuine, tmp_path)
 
 
 def test_a_genuine_root_is_accepted_by_both(target: Target) -> None:

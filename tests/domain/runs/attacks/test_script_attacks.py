@@ -1,4 +1,4 @@
-"""What `verify_evidence.py` finds beyond the attack table, by the rule that is broken; and what it must not refuse.
+"""What `verify_evidence.py` finds beyond the attack table, by the rule that is broken.
 
 The attacker may write to all of the root, and has the seal's key or an owner's where the name of an attack says so;
 every chain fits. An attack that `verify` finds too is asked of both.
@@ -6,188 +6,47 @@ every chain fits. An attack that `verify` finds too is asked of both.
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 import rfc8785
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from countersign.clocks.instant import stamp
-from countersign.errors import EvidenceError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.durable import digest_of, keep_by_digest
-from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import ZERO, Draft, encode
 from countersign.evidence.log import AuditLog
 from countersign.evidence.seal import seal_path, signature_path
-from countersign.evidence.signature import Signature, sign
+from countersign.evidence.signature import sign
 from countersign.evidence.signers import SEAL
-from countersign.policy import Configuration, Policy, complete
-from countersign.runs.adoption import ConfigurationDesk
+from countersign.policy import complete
 from countersign.runs.consent import NAMESPACE, Consent, what_is_signed
 from countersign.runs.owners import SignedWords
 from countersign.runs.run import RunResult
-from countersign.runs.verification import Verifier
 from tests.conftest import POLICY, StepClock, payload_with
-from tests.domain.runs.attacked import Target, copy_of, genuine_root, signers_of
+from tests.domain.runs.attacked import Target
+from tests.domain.runs.attacks.forging import (
+    OWNERS,
+    erased,
+    execute,
+    in_force,
+    kept,
+    new_head,
+    people_with,
+    read_lines,
+    rechained,
+    register,
+    registered,
+    rewritten,
+    signed_off,
+)
 from tests.domain.runs.conftest import Line, chain, log_of, policy_with
-from tests.domain.runs.test_erasure import approve, known
 from tests.domain.runs.test_verification import UNGROUNDED
-from tests.evidence_script import SCRIPT, script_faults
+from tests.evidence_script import script_faults
 from tests.keys import SIGNS, key_entry, make_key
-
-OWNERS = ("control-owner", "process-owner")
-WRITTEN = ("prev", "seq", "ts", "event", "actor", "texts", "blobs")
-
-
-@pytest.fixture(scope="module")
-def genuine(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Target:
-    return genuine_root(tmp_path_factory.mktemp("genuine"), policy)
-
-
-@pytest.fixture
-def target(genuine: Target, tmp_path: Path) -> Target:
-    return copy_of(genuine, tmp_path)
-
-
-def read_lines(path: Path) -> list[Line]:
-    """The lines of a chain, an erasure's too, which has a field `text`."""
-    lines: list[Line] = []
-    for raw in path.read_bytes().splitlines(keepends=True):
-        value = orjson.loads(raw)
-        if "prev" in value:
-            lines.append(Line(value, [], digest_of(raw)))
-        else:
-            lines[-1].texts.append(value)
-    return lines
-
-
-def register(target: Target, event: str, **data: Any) -> None:
-    """One more line of the register."""
-    ChainFile(target.path / "register.jsonl", clock=target.clock).append(event, "countersign", **data)
-
-
-def registered(target: Target, event: str, run_id: str | None = None) -> dict[str, Any]:
-    """What a line of the register says, for another one like it."""
-    lines = (line.event for line in read_lines(target.path / "register.jsonl"))
-    said = next(line for line in lines if line["event"] == event and (run_id is None or line["run_id"] == run_id))
-    return {name: value for name, value in said.items() if name not in WRITTEN}
-
-
-def new_head(target: Target, rundir: Path, head: str, status: str = "AWAITING_APPROVAL", **more: Any) -> None:
-    """The register is told of a head."""
-    said: dict[str, Any] = {
-        "run_id": rundir.name,
-        "head": head,
-        "status": status,
-        "pending": None,
-        "reason": None,
-        "stages": [],
-    }
-    register(target, "run_head", **said, **more)
-
-
-def execute(target: Target, payload: dict[str, Any]) -> RunResult:
-    """One more run, as far as its first pause, with nothing of it kept but files."""
-    bench = target.bench()
-    result = bench.execute(payload)
-    bench.forget_index()
-    return result
-
-
-def in_force(target: Target, policy: Policy) -> None:
-    """Both owners put another policy in force, and the observer is given its roster."""
-    target.bench().adopt(policy)
-    target.policy = policy
-    target.signers.write_bytes(signers_of(target.key, policy))
-
-
-def people_with(target: Target, **changes: dict[str, Any]) -> Policy:
-    """The policy with other entries on its roster, by id (- for _)."""
-    people = target.policy.model_dump(mode="json")["people"]
-    return policy_with(target.policy, people=[one | changes.get(one["id"].replace("-", "_"), {}) for one in people])
-
-
-def kept(target: Target, policy: Policy) -> Configuration:
-    """A configuration among the versions, put there by nobody's leave."""
-    configuration = complete(policy, POLICY)
-    for content in (*(one.canonical for one in configuration.documents.values()), configuration.canonical):
-        path = target.path / "policies" / f"{digest_of(content)}.json"
-        path.write_bytes(content)
-        path.chmod(0o600)
-    return configuration
-
-
-def signed_off(
-    target: Target,
-    result: RunResult,
-    key: Path,
-    signer: str = "second-reviewer",
-    configuration: Configuration | None = None,
-    later: timedelta = timedelta(),
-    at: StepClock | None = None,
-    **changes: Any,
-) -> None:
-    """A review that the desk was not asked about, by a key that signs whatever it is given."""
-    bench = target.bench()
-    statement = json.loads(bench.statement(result).content)
-    (about,) = statement["runs"]
-    about |= changes
-    statement["checker"] = signer
-    if configuration is not None:
-        statement["configuration"] = dict(configuration.named)
-    target.clock.now += later
-    if later:
-        now = target.clock.now
-        statement |= {"decided_at": stamp(now), "expires_at": stamp(now + timedelta(hours=10))}
-    content = rfc8785.dumps(statement)
-    signature = sign(content, key=key, namespace=SIGNS["reviewer"])
-    said = {name: statement[name] for name in ("key", "role", "decision")}
-    said |= {"request": about["request"], "log_head": about["log_head"], "register": statement["register"]}
-    said |= {"configuration": statement["configuration"]["digest"], "determinations": []}
-    by_key = Signature.parse(signature).key.fingerprint
-    said["signed"] = {"statement": digest_of(content), "by_key": by_key, "demo": False}
-    texts = {"statement/independent_review": content.decode(), "signature/independent_review": signature.decode()}
-    log = AuditLog(log_of(result), clock=at or target.clock)
-    head = log.append_many([Draft("signed_off", signer, said, texts)])
-    target.clock.move(minutes=5)
-    register(target, "signed_off", run_id=result.run_id, key=said["key"], decision="approved", head=head)
-    bench.forget_index()
-
-
-def rewritten(target: Target, rundir: Path, lines: list[Line], **said: Any) -> None:
-    """A log with other lines, its chain made to fit, and the register told of its new head."""
-    content = rechained(lines)
-    (rundir / "audit.jsonl").write_bytes(content)
-    heads = [digest_of(line) for line in content.splitlines(keepends=True) if line.startswith(b'{"prev"')]
-    new_head(target, rundir, heads[-1], **said)
-
-
-def rechained(lines: list[Line]) -> bytes:
-    """Like `chain`, for logs with marks in place of texts too; what names an older head names the new one."""
-    content, prev, heads = b"", ZERO, dict[str, str]()
-    for seq, line in enumerate(lines):
-        texts = [orjson.dumps(text, option=orjson.OPT_APPEND_NEWLINE) for text in line.texts]
-        event = {**{name: value for name, value in line.event.items() if name != "texts"}, "seq": seq}
-        if line.texts:
-            pairs = zip(line.texts, texts, strict=True)
-            event["texts"] = {text["text"]: text.get("erased") or digest_of(raw) for text, raw in pairs}
-        raw = orjson.dumps(event)
-        for old, new in heads.items():
-            raw = raw.replace(old.encode(), new.encode())
-        raw = orjson.dumps({**orjson.loads(raw), "prev": prev}, option=orjson.OPT_APPEND_NEWLINE)
-        prev = digest_of(raw)
-        heads[line.head or ""] = prev
-        content += raw + b"".join(texts)
-    return content
-
 
 # --- 1. the heads that were ever registered
 
@@ -341,32 +200,6 @@ def signed_late(**entry: Any) -> Callable[[Target], None]:
 
 
 # --- 5. erasures
-
-
-def with_owners_who_erase(target: Target) -> dict[str, KeyRing]:
-    """Owners who have keys for what law demands, and the keys."""
-    rings, entries = {}, {}
-    for owner in OWNERS:
-        folder = target.path.parent / f"keys-{owner}"
-        folder.mkdir()
-        key = make_key(folder / owner)
-        rings[owner] = KeyRing(folder=folder)
-        keys = [key_entry(target.keys / owner, SIGNS[owner]), key_entry(key, "retention@countersign")]
-        entries[owner.replace("-", "_")] = {"keys": keys}
-    in_force(target, people_with(target, **entries))
-    return rings
-
-
-def erased(target: Target, text: str = "summary", owners: tuple[str, ...] = OWNERS) -> RunResult:
-    """A completed run that lost a text, by these owners."""
-    rings = with_owners_who_erase(target)
-    bench = target.bench()
-    result = bench.complete(payload_with(system="erased"))
-    for owner in owners:
-        approve(bench, result, text, owner, rings[owner])
-    bench.run.engine.views.make_anew(known(bench.run, result).day)
-    bench.forget_index()
-    return result
 
 
 def erased_by_a_line_alone(target: Target) -> None:
@@ -649,226 +482,3 @@ def test_without_a_list_of_signers_the_roster_in_force_is_asked(target: Target, 
     change, name = ATTACKS[attack]
     change(target)
     assert name in {found for found, _, _ in script_faults(target.path)}
-
-
-# --- 10. what is good
-
-
-def cut_register_to_the_opening(target: Target, run_id: str) -> None:
-    """As a crash leaves it that came before the register was told of a head."""
-    lines = (target.path / "register.jsonl").read_bytes().splitlines(keepends=True)
-    opened = next(at for at, line in enumerate(lines) if b'"run_opened"' in line and run_id.encode() in line)
-    (target.path / "register.jsonl").write_bytes(b"".join(lines[: opened + 1]))
-
-
-def texts_lost(target: Target, payload: dict[str, Any]) -> RunResult:
-    """A run whose first event lost its texts in a power cut, and which was recovered."""
-    result = execute(target, payload)
-    log_of(result).write_bytes(log_of(result).read_bytes().splitlines(keepends=True)[0])
-    cut_register_to_the_opening(target, result.run_id)
-    result = execute(target, payload)
-    assert [line.name for line in read_lines(log_of(result))][:3] == ["ingested", "recovered", "ingested"]
-    return result
-
-
-def test_sign_offs_after_an_event_that_lost_its_texts_are_good(target: Target) -> None:
-    payload = payload_with(system="torn")
-    result = texts_lost(target, payload)
-    bench = target.bench()
-    bench.sign(result, "independent_review", "reviewer")
-    assert target.found() == (set(), set())
-    target.clock.move(days=9)
-    result = target.bench().execute(payload)
-    target.bench().sign(result, "maker_checker", "checker")
-    assert target.bench().execute(payload).status == "COMPLETED"
-    target.seal()
-    assert target.found() == (set(), set())
-
-
-def test_a_recovery_that_was_torn_itself_is_good(target: Target) -> None:
-    payload = payload_with(system="torn-twice")
-    result = execute(target, payload)
-    lines = log_of(result).read_bytes().splitlines(keepends=True)
-    gated = next(at for at, line in enumerate(lines) if b'"event":"gated"' in line)
-    torn = b"".join(lines[:gated]) + lines[gated][:-30]
-    log_of(result).write_bytes(torn)
-    cut_register_to_the_opening(target, result.run_id)
-    execute(target, payload)
-    recovered = log_of(result).read_bytes()[len(torn) :].splitlines(keepends=True)[1]
-    log_of(result).write_bytes(torn + b"\n" + recovered[:90])
-    cut_register_to_the_opening(target, result.run_id)
-    assert execute(target, payload).pending == "independent_review"
-    target.seal()
-    assert target.found() == (set(), set())
-
-
-@pytest.mark.parametrize(
-    "text", ["summary", "where", "evidence/approval", "reason/ITGC-CM-01", "statement/maker_checker"]
-)
-def test_an_erasure_by_two_owners_who_sign_is_good(target: Target, text: str) -> None:
-    erased(target, text)
-    assert target.found() == (set(), set())
-    assert script_faults(target.path) == []
-    target.seal()
-    assert target.found() == (set(), set())
-
-
-def test_an_adoption_by_two_owners_is_good_with_and_without_a_list_of_signers(target: Target) -> None:
-    target.bench().adopt(policy_with(target.policy, version="newer"))
-    assert target.found() == (set(), set())
-    assert script_faults(target.path) == []
-
-
-def test_the_consent_of_one_owner_changes_nothing_yet(target: Target) -> None:
-    desk = ConfigurationDesk(target.path, clock=target.clock)
-    newer = complete(policy_with(target.policy, version="newer"), POLICY)
-    assert not desk.adopt(newer, OWNERS[0], "A test needs it.", KeyRing(folder=target.keys)).in_force
-    assert target.found() == (set(), set())
-
-
-def test_a_delegate_signs_while_the_delegation_lasts(target: Target) -> None:
-    lent = [{"to": "second-reviewer", "from": "2026-11-01", "until": "2026-12-24"}]
-    in_force(target, people_with(target, second_reviewer={"roles": []}, reviewer={"delegates": lent}))
-    bench = target.bench()
-    bench.sign(bench.execute(payload_with(system="lent")), "independent_review", "second-reviewer")
-    assert target.found() == (set(), set())
-
-
-# --- 11. whatever lies there is a fault, and no traceback
-
-
-def nested(target: Target) -> None:
-    content = b"[" * 200_000
-    path = target.path / "policies" / f"{digest_of(content)}.json"
-    path.write_bytes(content)
-    path.chmod(0o600)
-    register(target, "configuration_adopted", configuration=path.stem, previous=ZERO, manifest={})
-
-
-ODDITIES: dict[str, Callable[[Target], Any]] = {
-    "seal is a folder": lambda target: (target.path / "seals/000009.json").mkdir(),
-    "seal is a dangling link": lambda target: (target.path / "seals/000003.json").symlink_to("/nowhere"),
-    "seal is deeply nested": lambda target: (target.path / "seals/000002.json").write_bytes(b"[" * 200_000),
-    "seal of no number": lambda target: (target.path / "seals/abc.json").write_text("{}"),
-    "configuration is deeply nested": nested,
-    "log is a folder": lambda target: (target.log.unlink(), target.log.mkdir()),  # type: ignore[func-returns-value]
-    "register is a folder": lambda target: (
-        (target.path / "register.jsonl").unlink(),  # type: ignore[func-returns-value]
-        (target.path / "register.jsonl").mkdir(),  # type: ignore[func-returns-value]
-    ),
-    "findings are a folder": lambda target: (target.path / "findings.jsonl").mkdir(),
-    "no register": lambda target: (target.path / "register.jsonl").unlink(),
-    "run of a name that is no text": lambda target: (target.done.parent / "\udcff").mkdir() or (  # type: ignore[func-returns-value]
-        (target.done.parent / "\udcff" / "audit.jsonl").write_bytes(b"")
-    ),
-    "number that is none": lambda target: register(target, "sealed", number="x", seal=[], signature=None),
-    "digests that are none": lambda target: register(target, "erased", run_id="x", text="y", by=["a"], digests=None),
-    "head that is none": lambda target: register(target, "findings_head", size=0, head=[]),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("oddity", ODDITIES)
-def test_whatever_lies_there_is_a_fault_and_no_traceback(target: Target, oddity: str) -> None:
-    ODDITIES[oddity](target)
-    assert_told(target)
-
-
-@pytest.mark.parametrize("held", ["nowhere.json", "."])
-def test_a_seal_that_was_held_and_cannot_be_read_is_a_fault(target: Target, held: str) -> None:
-    assert_told(target, "--witness", str(target.path / held))
-
-
-def assert_told(target: Target, *more: str) -> None:
-    """The script says that something is wrong, on one line each, and ends so."""
-    command = [sys.executable, str(SCRIPT), str(target.path), "--allowed-signers", str(target.signers), *more]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (told.returncode, told.stderr) == (1, "")
-    assert "faults" in told.stdout.splitlines()[-1]
-
-
-@given(st.data())
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_value_of_another_type_in_any_line_is_no_traceback(genuine: Target, data: st.DataObject) -> None:
-    path = data.draw(st.sampled_from([genuine.path / "register.jsonl", genuine.log, genuine.other / "audit.jsonl"]))
-    whole = path.read_bytes()
-    lines = read_lines(path)
-    line = data.draw(st.sampled_from(lines))
-    name = data.draw(st.sampled_from(sorted(line.event)))
-    line.event[name] = data.draw(st.sampled_from([None, 5, -1, True, [], {}, [[1]], "x", "../..", "x\0"]))
-    try:
-        path.write_bytes(rechained([Line(dict(one.event), one.texts, one.head) for one in lines]))
-        script_faults(genuine.path, genuine.signers)
-    finally:
-        path.write_bytes(whole)
-
-
-def test_a_register_of_a_hundred_thousand_lines_is_read_once(target: Target) -> None:
-    """A few seconds, however many runs there are: nothing in the script goes over the register for each of them."""
-    drafts = [
-        Draft("refused", "countersign", {"source": "x", "where": str(at), "change_id": None, "record": ZERO})
-        for at in range(100_000)
-    ]
-    ChainFile(target.path / "register.jsonl", clock=target.clock).append_many(drafts)
-    assert script_faults(target.path, target.signers) == []
-
-
-@pytest.mark.parametrize("oddity", ODDITIES)
-def test_whatever_lies_there_the_product_names_a_fault_too_or_refuses_the_root(target: Target, oddity: str) -> None:
-    ODDITIES[oddity](target)
-    if oddity in ("no register", "register is a folder"):
-        with pytest.raises(EvidenceError, match="no evidence root"):
-            target.found()
-        return
-    ours, _ = target.found()
-    assert ours
-
-
-WRONG: list[tuple[str, str, Any]] = [
-    ("ingested", "source", 5),
-    ("ingested", "configuration", None),
-    ("ingested", "configuration", {}),
-    ("ingested", "configuration", "x"),
-    ("ingested", "classified", None),
-    ("ingested", "classified", {}),
-    ("assessed", "controls", "x"),
-    ("signed_off", "configuration", []),
-    ("signed_off", "determinations", "x"),
-    ("handed_off", "to", None),
-]
-
-
-@pytest.mark.parametrize(("event", "field", "value"), WRONG)
-def test_a_field_of_another_type_is_a_fault_of_its_run_and_hides_no_other(
-    target: Target, event: str, field: str, value: Any
-) -> None:
-    """Whoever wrote it chained the log anew and told the register, so that only the field itself is wrong."""
-    forger = target.forger(target.done)
-    forger.line(event).event[field] = value
-    forger.write()
-    target.log.with_name("note.txt").touch(0o644)
-    (target.blocked / "audit.jsonl").unlink()
-    faults = Verifier(target.path).verify().faults
-    assert {target.done.name, target.blocked.name} <= {fault.run_id for fault in faults if fault.run_id}
-
-
-REGISTERED: list[tuple[str, str, Any]] = [
-    ("run_opened", "run_id", None),
-    ("run_head", "head", []),
-    ("dataset", "asset", None),
-    ("dataset", "digest", {}),
-    ("extract", "digest", 7),
-    ("configuration_adopted", "configuration", "x\x00"),
-    ("configuration_adopted", "configuration", [[1]]),
-    ("erased", "digests", None),
-]
-
-
-@pytest.mark.parametrize(("event", "field", "value"), REGISTERED)
-def test_a_field_of_another_type_in_the_register_is_a_fault(target: Target, event: str, field: str, value: Any) -> None:
-    said = {"digest": "0" * 64, "run_id": target.done.name, "text": "x", "by": ["a", "b"], "digests": []}
-    if event not in ("extract", "erased"):
-        said = registered(target, "root_opened" if event == "configuration_adopted" else event)
-    register(target, event, **said | {field: value})
-    ours, script = target.found()
-    assert "register" in ours
-    assert script

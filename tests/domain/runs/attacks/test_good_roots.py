@@ -1,0 +1,95 @@
+"""What crashes, erasures, adoptions and delegations leave lawfully, and neither verifier may refuse."""
+
+from typing import Any
+
+import pytest
+
+from countersign.evidence.keyring import KeyRing
+from countersign.policy import complete
+from countersign.runs.adoption import ConfigurationDesk
+from countersign.runs.run import RunResult
+from tests.conftest import POLICY, payload_with
+from tests.domain.runs.attacked import Target
+from tests.domain.runs.attacks.forging import OWNERS, erased, execute, in_force, people_with, read_lines
+from tests.domain.runs.conftest import log_of, policy_with
+from tests.evidence_script import script_faults
+
+
+def cut_register_to_the_opening(target: Target, run_id: str) -> None:
+    """As a crash leaves it that came before the register was told of a head."""
+    lines = (target.path / "register.jsonl").read_bytes().splitlines(keepends=True)
+    opened = next(at for at, line in enumerate(lines) if b'"run_opened"' in line and run_id.encode() in line)
+    (target.path / "register.jsonl").write_bytes(b"".join(lines[: opened + 1]))
+
+
+def texts_lost(target: Target, payload: dict[str, Any]) -> RunResult:
+    """A run whose first event lost its texts in a power cut, and which was recovered."""
+    result = execute(target, payload)
+    log_of(result).write_bytes(log_of(result).read_bytes().splitlines(keepends=True)[0])
+    cut_register_to_the_opening(target, result.run_id)
+    result = execute(target, payload)
+    assert [line.name for line in read_lines(log_of(result))][:3] == ["ingested", "recovered", "ingested"]
+    return result
+
+
+def test_sign_offs_after_an_event_that_lost_its_texts_are_good(target: Target) -> None:
+    payload = payload_with(system="torn")
+    result = texts_lost(target, payload)
+    bench = target.bench()
+    bench.sign(result, "independent_review", "reviewer")
+    assert target.found() == (set(), set())
+    target.clock.move(days=9)
+    result = target.bench().execute(payload)
+    target.bench().sign(result, "maker_checker", "checker")
+    assert target.bench().execute(payload).status == "COMPLETED"
+    target.seal()
+    assert target.found() == (set(), set())
+
+
+def test_a_recovery_that_was_torn_itself_is_good(target: Target) -> None:
+    payload = payload_with(system="torn-twice")
+    result = execute(target, payload)
+    lines = log_of(result).read_bytes().splitlines(keepends=True)
+    gated = next(at for at, line in enumerate(lines) if b'"event":"gated"' in line)
+    torn = b"".join(lines[:gated]) + lines[gated][:-30]
+    log_of(result).write_bytes(torn)
+    cut_register_to_the_opening(target, result.run_id)
+    execute(target, payload)
+    recovered = log_of(result).read_bytes()[len(torn) :].splitlines(keepends=True)[1]
+    log_of(result).write_bytes(torn + b"\n" + recovered[:90])
+    cut_register_to_the_opening(target, result.run_id)
+    assert execute(target, payload).pending == "independent_review"
+    target.seal()
+    assert target.found() == (set(), set())
+
+
+@pytest.mark.parametrize(
+    "text", ["summary", "where", "evidence/approval", "reason/ITGC-CM-01", "statement/maker_checker"]
+)
+def test_an_erasure_by_two_owners_who_sign_is_good(target: Target, text: str) -> None:
+    erased(target, text)
+    assert target.found() == (set(), set())
+    assert script_faults(target.path) == []
+    target.seal()
+    assert target.found() == (set(), set())
+
+
+def test_an_adoption_by_two_owners_is_good_with_and_without_a_list_of_signers(target: Target) -> None:
+    target.bench().adopt(policy_with(target.policy, version="newer"))
+    assert target.found() == (set(), set())
+    assert script_faults(target.path) == []
+
+
+def test_the_consent_of_one_owner_changes_nothing_yet(target: Target) -> None:
+    desk = ConfigurationDesk(target.path, clock=target.clock)
+    newer = complete(policy_with(target.policy, version="newer"), POLICY)
+    assert not desk.adopt(newer, OWNERS[0], "A test needs it.", KeyRing(folder=target.keys)).in_force
+    assert target.found() == (set(), set())
+
+
+def test_a_delegate_signs_while_the_delegation_lasts(target: Target) -> None:
+    lent = [{"to": "second-reviewer", "from": "2026-11-01", "until": "2026-12-24"}]
+    in_force(target, people_with(target, second_reviewer={"roles": []}, reviewer={"delegates": lent}))
+    bench = target.bench()
+    bench.sign(bench.execute(payload_with(system="lent")), "independent_review", "second-reviewer")
+    assert target.found() == (set(), set())
