@@ -30,6 +30,6 @@ if not TYPE_CHECKING:  # which would take it for a promise to have every name
     def __getattr__(name: str) -> object:
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module  # noqa: PLC0415
+        from importlib import import_module  # noqa: PLC0415  (an import is what this module does without until asked)
 
         return getattr(import_module(_HOMES[name]), name)

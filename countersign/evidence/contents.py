@@ -13,7 +13,7 @@ from pathlib import Path
 
 from countersign.evidence import durable
 from countersign.evidence.durable import digest_of_file
-from countersign.evidence.register import Register
+from countersign.evidence.register import events_of
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault
 
@@ -53,11 +53,8 @@ def check_dataset_again(root: EvidenceRoot, asset: str, day: str) -> Iterator[Ro
     """Whether a dataset file is the one that the register names last, while nobody replaces it."""
     path = root.dataset(asset, day)
     with durable.alone(lock_of(path)) if os.access(path.parent, os.W_OK) else nullcontext():
-        named = [
-            line.data["digest"]
-            for line in Register(root).records()
-            if line.event == "dataset" and (line.data["asset"], line.data["day"]) == (asset, day)
-        ]
+        lines = events_of(root.register, "dataset")
+        named = [line["digest"] for line in lines if (line["asset"], line["day"]) == (asset, day)]
         yield from check_dataset(root, asset, day, named[-1])
 
 

@@ -81,13 +81,21 @@ class Account:
     """
 
     runs: dict[str, Registered] = field(default_factory=dict)
-    genesis: str = ""
-    in_force: str = ""
     datasets: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
     erasures: Erasures = field(default_factory=Erasures)
     files: dict[str, str] = field(default_factory=dict)
     extracts: set[str] = field(default_factory=set)
     adopted: list[tuple[datetime, str]] = field(default_factory=list)
+
+    @property
+    def genesis(self) -> str:
+        """The digest of the first configuration; empty before there is one."""
+        return self.adopted[0][1] if self.adopted else ""
+
+    @property
+    def in_force(self) -> str:
+        """The digest of the configuration adopted last; empty before there is one."""
+        return self.adopted[-1][1] if self.adopted else ""
 
     def published(self) -> dict[str, dict[str, set[str]]]:
         """By day and asset, the runs that were there when its file was registered last."""
@@ -118,9 +126,7 @@ def _take(account: Account, entry: Entry) -> None:
     account.files.update(data.get("files", {}))
     match entry.event:
         case "root_opened" | "configuration_adopted":
-            account.in_force = _text(data, "configuration")
-            account.adopted.append((parse_instant(entry.ts), account.in_force))
-            account.genesis = account.genesis or account.in_force
+            account.adopted.append((parse_instant(entry.ts), _text(data, "configuration")))
         case "dataset":
             account.datasets[_text(data, "asset"), _text(data, "day")] = (_text(data, "digest"), entry.line)
         case "extract":
