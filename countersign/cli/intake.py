@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from datetime import datetime, time
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo, available_timezones
 
 import typer
 
@@ -18,6 +17,7 @@ from countersign.cli.deployments import deployments_document, print_deployments
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_engine
 from countersign.cli.output import print_json, print_table, progress, say
 from countersign.clocks.instant import parse_instant
+from countersign.clocks.zones import zone_names, zone_of
 from countersign.errors import SourceError
 from countersign.evidence.register import IntakeTotals
 from countersign.findings.watch import look
@@ -122,10 +122,10 @@ def servicenow_command(
     as_json: Json = False,
 ) -> None:
     """Read an export of ServiceNow's change requests as changes."""
-    if zone not in available_timezones():
+    if zone not in zone_names():
         raise typer.BadParameter(f"{zone!r} is not an IANA zone such as America/New_York", param_hint="--zone")
     engine = open_engine(root, policy)
-    _read_all(engine, [ServicenowSource(file, zone=ZoneInfo(zone), approvals=approvals)], as_json)
+    _read_all(engine, [ServicenowSource(file, zone=zone_of(zone), approvals=approvals)], as_json)
 
 
 def _instant(option: str, text: str | None, policy: Policy) -> datetime | None:
@@ -134,7 +134,7 @@ def _instant(option: str, text: str | None, policy: Policy) -> datetime | None:
         return None
     try:
         if len(text) == len("2026-11-23"):
-            return datetime.combine(datetime.fromisoformat(text).date(), time(), ZoneInfo(policy.time_zone))
+            return datetime.combine(datetime.fromisoformat(text).date(), time(), policy.zone)
         return parse_instant(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is no day such as 2026-11-23, and it {error}", param_hint=option) from error

@@ -7,11 +7,12 @@ roster and the inventory, and any judgement made with them.
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
 from countersign.clocks.allowance import Allowance, ClockKind, Tier, Unit
+from countersign.clocks.zones import zone_names, zone_of
 from countersign.policy.escalation import Escalation
 from countersign.policy.model import ModelSpec
 from countersign.policy.population import Population
@@ -110,7 +111,7 @@ class SourceSpec(Section):
 
     @model_validator(mode="after")
     def _zoned(self) -> "SourceSpec":
-        if self.adapter == "servicenow" and self.zone not in available_timezones():
+        if self.adapter == "servicenow" and self.zone not in zone_names():
             raise ValueError("zone: name the IANA zone of the exported times, such as America/New_York, or UTC")
         return self
 
@@ -162,7 +163,7 @@ class Policy(Kept):
 
     @model_validator(mode="after")
     def _coherent(self) -> "Policy":
-        if self.time_zone not in available_timezones():
+        if self.time_zone not in zone_names():
             raise ValueError(f"time_zone: {self.time_zone!r} is not an IANA zone such as America/New_York")
         if self.emergency_approval.unit != "hours":
             raise ValueError("emergency_approval: the unit must be hours; it is measured 24 by 7 from the deployment")
@@ -182,7 +183,7 @@ class Policy(Kept):
     @cached_property
     def zone(self) -> ZoneInfo:
         """The zone of intake days."""
-        return ZoneInfo(self.time_zone)
+        return zone_of(self.time_zone)
 
     def person(self, person_id: str) -> Person | None:
         """The roster entry of that id, or None."""

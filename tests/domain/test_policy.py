@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import json
+import zoneinfo
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -289,12 +291,12 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "own_tag": (b"version: !secret x\n", "could not determine a constructor for the tag"),
     "not_yaml": (b"version: [\n", "while parsing a flow"),
     "not_utf8": (b"version: \xff\n", "can't decode byte 0xff"),
-    "control_character": (b"version: \x00\n", "special characters are not allowed"),
+    "control_character": (b"version: \x00\n", "characters are not allowed"),
     "date_that_is_none": (b"version: 2026-13-45\n", "month must be in 1..12"),
     "date_instead_of_text": (b"version: 2026-11-23\n", "date is not JSON serializable"),
     "key_that_is_a_list": (b"? [a]\n: b\n", "found unhashable key"),
     "nested_in_itself": (b"version: &v [*v]\n", "Circular reference detected"),
-    "nested_deeply": (b"version: " + b"[" * 1500, "recursion"),
+    "nested_deeply": (b"version: " + b"[" * 1500, "maximum nesting depth"),
     "two_documents": (b"--- {}\n--- {}\n", "expected a single document"),
 }
 
@@ -387,6 +389,21 @@ def test_person_and_zone(policy: Policy) -> None:
     assert (policy.person("maker") or policy.people[1]).name == "Example Maker"
     assert policy.person("Maker") is None
     assert policy.zone.key == policy.time_zone
+
+
+def test_the_zone_is_that_of_the_pinned_release_whatever_the_machine_has(policy: Policy, tmp_path: Path) -> None:
+    """Months and days of evidence are cut by it, so they have to come out the same on every machine."""
+    (tmp_path / "America").mkdir()
+    with (resources.files("tzdata") / "zoneinfo" / "Asia" / "Kolkata").open("rb") as file:
+        (tmp_path / "America" / "New_York").write_bytes(file.read())
+    try:
+        zoneinfo.reset_tzpath([tmp_path])
+        zoneinfo.ZoneInfo.clear_cache()
+        assert datetime(2026, 11, 23, tzinfo=zoneinfo.ZoneInfo("America/New_York")).utcoffset() == timedelta(hours=5.5)
+        assert datetime(2026, 11, 23, tzinfo=policy.zone).utcoffset() == timedelta(hours=-5)
+    finally:
+        zoneinfo.reset_tzpath()
+        zoneinfo.ZoneInfo.clear_cache()
 
 
 def changed(controls: Callable[[list[dict[str, Any]]], object]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from countersign.changes.sources.deployments import DeploymentsSource
 from countersign.changes.sources.files import FilesSource
@@ -13,6 +12,7 @@ from countersign.changes.sources.github import GithubSource
 from countersign.changes.sources.interface import Origin, Source
 from countersign.changes.sources.servicenow import ServicenowSource
 from countersign.clocks.instant import parse_instant
+from countersign.clocks.zones import zone_of
 from countersign.errors import PolicyError
 from countersign.policy import Policy, SourceSpec
 
@@ -84,4 +84,4 @@ def source_of(policy: Policy, spec: SourceSpec, base: Path) -> Source:
         case "servicenow":
             assert spec.zone is not None
             approvals = None if spec.approvals is None else base / spec.approvals
-            return ServicenowSource(path, zone=ZoneInfo(spec.zone), approvals=approvals, name=spec.name)
+            return ServicenowSource(path, zone=zone_of(spec.zone), approvals=approvals, name=spec.name)

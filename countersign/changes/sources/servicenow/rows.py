@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from countersign.changes.payload import parse_record
 from countersign.changes.sources.strict_csv import csv_rows
 from countersign.clocks.wall_time import WallTime, parse_wall_time
+from countersign.clocks.zones import zone_of
 from countersign.errors import PayloadError, SourceError
 from countersign.policy import Limits
 
@@ -21,7 +22,7 @@ _BOM = b"\xef\xbb\xbf"
 _SHAPE = frozenset(("display_value", "value", "link"))
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
 _FLAGS = {"true": True, "false": False, "1": True, "0": False, "": False}
-_UTC = ZoneInfo("UTC")
+_UTC = zone_of("UTC")
 
 
 @dataclass(frozen=True, slots=True)
