@@ -282,14 +282,7 @@ def read_tail(file: BinaryIO, end: int | None = None) -> Tail:
     size = length if end is None else end
     if size > length:
         return Tail(ZERO, -1, length, whole=False)
-    span, start, at, block = _BLOCK, size, -1, b""
-    while at < 0 and start > 0:
-        start = max(0, size - span)
-        file.seek(start)
-        block = file.read(size - start)
-        at = block.rfind(b"\n" + _EVENT) + 1 or (0 if start == 0 else -1)
-        span *= 8
-    lines = io.BytesIO(block[max(at, 0) :]).readlines()
+    lines = _last_written(file, size)
     if not lines:
         return Tail(ZERO, -1, 0)
     event = parse_line(lines[0])
@@ -299,3 +292,24 @@ def read_tail(file: BinaryIO, end: int | None = None) -> Tail:
     if texts != list(event.get("texts", {}).values()):
         return Tail(ZERO, -1, size, whole=False)
     return Tail(hashlib.sha256(lines[0]).hexdigest(), event["seq"], size, ts=event["ts"])
+
+
+def is_torn(file: BinaryIO) -> bool:
+    """Whether a file ends amid a write: in a line without its end, or before all texts of its last event."""
+    lines = _last_written(file, file.seek(0, os.SEEK_END))
+    if not lines or not lines[-1].endswith(b"\n"):
+        return bool(lines)
+    event = parse_line(lines[0])
+    return event is not None and well_formed(event) and len(lines) - 1 < len(event.get("texts", {}))
+
+
+def _last_written(file: BinaryIO, size: int) -> list[bytes]:
+    """The lines of a file of this size from the one on that begins its last event, found from the end."""
+    span, start, at, block = _BLOCK, size, -1, b""
+    while at < 0 and start > 0:
+        start = max(0, size - span)
+        file.seek(start)
+        block = file.read(size - start)
+        at = block.rfind(b"\n" + _EVENT) + 1 or (0 if start == 0 else -1)
+        span *= 8
+    return io.BytesIO(block[max(at, 0) :]).readlines()

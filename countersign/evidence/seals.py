@@ -16,7 +16,7 @@ from typing import Any
 
 from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import EvidenceError, SignatureError, TamperedError
-from countersign.evidence.chain import ChainFile
+from countersign.evidence.chain import ChainFile, is_torn
 from countersign.evidence.durable import digest_of
 from countersign.evidence.lines import ZERO, parse_line, well_formed
 from countersign.evidence.merkle import CompactRange
@@ -29,12 +29,9 @@ from countersign.evidence.timestamping import FAILED, TIMESTAMPED, check_timesta
 
 LATEST = timedelta(hours=25)
 _AHEAD = timedelta(minutes=5)  # by which the clock of another machine may be fast
-_NOTES = (
-    "sealed",
-    TIMESTAMPED,
-    FAILED,
-    "witnessed",
-)  # what the register says of seals, which therefore comes after them
+# what the register says of seals, which therefore comes after them
+_NOTES = ("sealed", TIMESTAMPED, FAILED, "witnessed")
+_ABOUT_SEALS = (b'"event":"sealed"', b'"event":"witnessed"', b'"event":"timestamped"')
 _THREADS = 4
 _EVENT = b'{"prev":"'
 
@@ -72,7 +69,8 @@ class _Met:
     """What one pass over a chained file found where seals stand: `at` by size in bytes.
 
     `times` has the instants of the last events before these sizes, `latest` that of the very last, `uncovered` that of
-    the first line after all seals; `bad` is where lines before that one are no events.
+    the first line after all seals; `bad` is where lines before that one are no events, `torn` says that it ends amid a
+    write.
     """
 
     at: dict[int, tuple[str, int, str]] = field(default_factory=dict)
@@ -84,6 +82,7 @@ class _Met:
     first: tuple[str, str] | None = None
     uncovered: str | None = None
     bad: list[int] = field(default_factory=list)
+    torn: bool = False
 
 
 def check_seals(
@@ -113,6 +112,8 @@ def check_seals(
         signatures = _signatures(root, seals, allowed_signers)
     for path, met in ((root.register, register), (root.findings, findings)):
         sealed.faults += [RootFault("bad_event", f"{path}: byte {at}", "an event with its instant") for at in met.bad]
+        if met.torn:
+            sealed.faults.append(RootFault("torn_tail", str(path), "a whole last line; the next write recovers it"))
     holding = True
     before: Seal | None = None
     for seal, signed in zip(seals, signatures, strict=True):
@@ -192,19 +193,21 @@ def _meet(path: Path, sizes: set[int]) -> _Met:
                 met.at[size], met.times[size] = (head, tree.size, tree.root.hex()), _instant_of(event)
             if met.first is None:
                 met.first = (hashlib.sha256(line).hexdigest(), _instant_of(line))
-            if b'"event":"sealed"' in line:
-                note = parse_line(line) or {}
-                met.notes.setdefault(str(note.get("number")), []).append(note)
-            elif b'"event":"witnessed"' in line:
-                note = parse_line(line) or {}
-                met.witnessed[str(note.get("file"))] = note
-            elif b'"event":"timestamped"' in line:
-                met.timestamped.append(parse_line(line) or {})
+            # half a line, as a crash leaves it, says nothing of any seal; whether it may stand there, the chain says
+            note = parse_line(line) or {} if any(kind in line for kind in _ABOUT_SEALS) else {}
+            match note.get("event"):
+                case "sealed":
+                    met.notes.setdefault(str(note.get("number")), []).append(note)
+                case "witnessed":
+                    met.witnessed[str(note.get("file"))] = note
+                case "timestamped":
+                    met.timestamped.append(note)
             if met.uncovered is None and start >= last and (said := parse_line(line)) and "ts" in said:
                 if not _is_event(said):
                     met.bad.append(start)
                 elif said["event"] not in _NOTES:
                     met.uncovered = said["ts"]
+        met.torn = is_torn(file)
     if (said := parse_line(event)) and _is_event(said):
         met.latest = parse_instant(said["ts"])
     return met

@@ -29,7 +29,14 @@ from countersign.runs.versions import Versions
 
 # what a crash between two writes leaves, or a mode that `chmod` mends
 _MENDED = frozenset(
-    ("seal_unfinished", "dataset_unregistered", "file_unregistered", "findings_unregistered", "permissions")
+    (
+        "torn_tail",
+        "seal_unfinished",
+        "dataset_unregistered",
+        "file_unregistered",
+        "findings_unregistered",
+        "permissions",
+    )
 )
 
 

@@ -20,6 +20,7 @@ from countersign.policy import Policy
 from tests.conftest import POLICY, Counted, StepClock, payload_with
 from tests.domain.findings.conftest import occurrence
 from tests.domain.runs.conftest import SIGNERS, Bench, log_of
+from tests.evidence_script import script_faults
 from tests.keys import make_key
 
 LONG = payload_with(summary="Raise the limit. " * 5000)
@@ -145,6 +146,24 @@ def test_what_is_beside_the_runs_is_gone_on_from_too(bench: Bench, tmp_path: Pat
     assert (seal_path(root, 1).read_bytes(), seal_numbers(root)) == (stated, [1, 2])
     assert read_seal(root, 2).previous == read_seal(root, 1).digest
     assert check_seals(root).faults == []
+
+
+@pytest.mark.parametrize("event", ["sealed", "witnessed", "timestamped"])
+def test_half_a_line_about_a_seal_says_nothing_of_any_seal(bench: Bench, tmp_path: Path, event: str) -> None:
+    bench.complete(LONG)
+    root, key = EvidenceRoot(bench.root), make_key(tmp_path / "seal")
+    Sealer(root, key, clock=bench.clock).seal("c" * 64)
+    line = root.register.read_bytes().splitlines()[-1].replace(b'"sealed"', f'"{event}"'.encode())
+    if event == "sealed":
+        bench.cut_register("sealed")
+    with root.register.open("ab") as register:
+        register.write(line[:-40])
+    assert {*bench.kinds()} == {"torn_tail", *(["seal_unfinished"] if event == "sealed" else [])}
+    assert script_faults(bench.root)[0][0] == "torn_tail"
+    Sealer(root, key, clock=bench.clock).seal("c" * 64)
+    assert check_seals(root).faults == []
+    assert bench.faults() == []
+    assert script_faults(bench.root) == []
 
 
 @pytest.mark.parametrize(("key", "signer"), SIGNERS)

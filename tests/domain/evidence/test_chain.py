@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from countersign.errors import BusyError, EvidenceError, TamperedError
+from countersign.evidence.chain import is_torn
 from countersign.evidence.lines import BLOB_OVER, ZERO, Draft, Scan
 from countersign.evidence.log import AuditLog
 from tests.conftest import Counted, StepClock
@@ -119,6 +120,7 @@ def test_a_torn_tail_at_every_offset_is_healed_without_cutting_or_gluing(tmp_pat
     ends = {0, kept, *(size for size in range(kept, len(whole) + 1) if _ends_whole(whole[:size]))}
     for size in range(len(whole) + 1):
         torn = whole[:size]
+        assert is_torn(io.BytesIO(torn)) is (size not in ends), size
         log.path.write_bytes(torn)
         log.append("after", "maker")
         content = log.path.read_bytes()
