@@ -47,11 +47,11 @@ class Check:
     asset: str
     meaning: str
     severity: AssetCheckSeverity
-    judge: Callable[[Engine], Judgement]
+    judge: Callable[[Engine, Evidence], Judgement]
     after_work: Callable[[Engine, Sequence[str]], Judgement] | None
 
 
-def _every_log(engine: Engine) -> Judgement:
+def _every_log(engine: Engine, _: Evidence) -> Judgement:
     return _recorded(engine, with_findings(engine, every_log_verifies(engine)))
 
 
@@ -59,15 +59,15 @@ def _touched_logs(engine: Engine, touched: Sequence[str]) -> Judgement:
     return _recorded(engine, logs_are_sound_after_work(engine, touched))
 
 
-def _seals(engine: Engine) -> Judgement:
-    return _recorded(engine, seals_hold(engine))
+def _seals(engine: Engine, evidence: Evidence) -> Judgement:
+    return _recorded(engine, seals_hold(engine, evidence.signers))
 
 
 def _newest_seal(engine: Engine, _: Sequence[str]) -> Judgement:
     return _recorded(engine, seals_are_recent(engine))
 
 
-def _files(engine: Engine) -> Judgement:
+def _files(engine: Engine, _: Evidence) -> Judgement:
     from countersign.sampling.verification import check_samples  # noqa: PLC0415  (brings pyarrow; definitions load without)
 
     return _recorded(engine, files_hold(engine.root, check_samples(engine.root)))
@@ -80,38 +80,43 @@ def _recorded(engine: Engine, judgement: Judgement) -> Judgement:
     return judgement
 
 
+def _by_the_engine(judge: Callable[[Engine], Judgement]) -> Callable[[Engine, object], Judgement]:
+    """A judgement that takes the engine and nothing else."""
+    return lambda engine, _: judge(engine)
+
+
 CHECKS = (
     Check(
         "nothing_blocked",
         "grounding_gate",
         "No run is blocked, unless a corrected one has superseded it.",
         AssetCheckSeverity.WARN,
-        nothing_blocked,
-        lambda engine, _: nothing_blocked(engine),
+        _by_the_engine(nothing_blocked),
+        _by_the_engine(nothing_blocked),
     ),
     Check(
         "totals_reconcile",
         "change_record",
         "read = opened + already known + refused + out of scope, for the latest reading of every source.",
         AssetCheckSeverity.ERROR,
-        totals_reconcile,
-        lambda engine, _: totals_reconcile(engine),
+        _by_the_engine(totals_reconcile),
+        _by_the_engine(totals_reconcile),
     ),
     Check(
         "every_deployment_has_a_change",
         "change_record",
         "Every deployment in scope is named by a change that no other supersedes; one that is not skipped the process.",
         AssetCheckSeverity.ERROR,
-        every_deployment_has_a_change,
-        lambda engine, _: every_deployment_has_a_change(engine),
+        _by_the_engine(every_deployment_has_a_change),
+        _by_the_engine(every_deployment_has_a_change),
     ),
     Check(
         "no_clock_overdue",
         "finding",
         "No clock runs whose time is used up: every sign-off and observation that is due was given.",
         AssetCheckSeverity.WARN,
-        no_clock_overdue,
-        lambda engine, _: no_clock_overdue(engine),
+        _by_the_engine(no_clock_overdue),
+        _by_the_engine(no_clock_overdue),
     ),
     Check(
         "every_log_verifies",
@@ -154,7 +159,7 @@ def asset_checks() -> list[AssetChecksDefinition]:
 def _standing(check: Check) -> AssetChecksDefinition:
     @asset_check(asset=check.asset, name=check.name, description=check.meaning, blocking=False)
     def standing(evidence: Evidence, clock: WallClock) -> AssetCheckResult:
-        judgement = check.judge(evidence.engine(clock))
+        judgement = check.judge(evidence.engine(clock), evidence)
         return AssetCheckResult(
             passed=judgement.passed,
             severity=check.severity,
@@ -165,7 +170,7 @@ def _standing(check: Check) -> AssetChecksDefinition:
     return standing
 
 
-def log_evaluations(context: OpExecutionContext, engine: Engine, touched: Iterable[str]) -> None:
+def log_evaluations(context: OpExecutionContext, engine: Engine, evidence: Evidence, touched: Iterable[str]) -> None:
     """Record every check's result from inside a running step.
 
     A check that failed the last time is judged over everything, so that sound work on some runs clears no other.
@@ -173,7 +178,7 @@ def log_evaluations(context: OpExecutionContext, engine: Engine, touched: Iterab
     runs = list(touched)
     for check in CHECKS:
         if _failed_last(context.instance, check):
-            judgement = check.judge(engine)
+            judgement = check.judge(engine, evidence)
         elif check.after_work:
             judgement = check.after_work(engine, runs)
         else:

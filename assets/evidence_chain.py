@@ -87,6 +87,6 @@ def evidence_chain(days: PartitionsDefinition[str], sources: Sequence[SourceSpec
         for stage in report.stages():
             yield MaterializeResult(asset_key=stage, metadata=stage_metadata(engine, report, stage, needed))
         evidence.look(engine, send=False)
-        log_evaluations(context.op_execution_context, engine, report.runs)
+        log_evaluations(context.op_execution_context, engine, evidence, report.runs)
 
     return daily_changes

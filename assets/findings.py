@@ -29,7 +29,7 @@ def finding(context: AssetExecutionContext, evidence: Evidence, clock: WallClock
     record_late(engine, evidence.findings(engine))
     watched = evidence.look(engine, send=True)
     yield MaterializeResult(metadata=findings_metadata(evidence.findings(engine).read(), watched.looked_at))
-    log_evaluations(context.op_execution_context, engine, ())  # after it, so that the UI shows them as of it
+    log_evaluations(context.op_execution_context, engine, evidence, ())  # after it, so that the UI shows them as of it
 
 
 @asset(

@@ -67,6 +67,12 @@ def default_seal_key() -> Path | None:
     return Path(path) if path else None
 
 
+def default_allowed_signers() -> Path | None:
+    """Who may seal and witness, as ssh-keygen reads it: environment `COUNTERSIGN_ALLOWED_SIGNERS`, a file."""
+    path = os.environ.get("COUNTERSIGN_ALLOWED_SIGNERS")
+    return Path(path) if path else None
+
+
 def default_key() -> Path | None:
     """The private key to sign with, or a public one whose private half the agent has: environment `COUNTERSIGN_KEY`."""
     named = os.environ.get("COUNTERSIGN_KEY")

@@ -4,7 +4,13 @@ import gc
 
 from dagster import Definitions
 
-from countersign.environment import default_keys, default_policy, default_root, default_seal_key
+from countersign.environment import (
+    default_allowed_signers,
+    default_keys,
+    default_policy,
+    default_root,
+    default_seal_key,
+)
 from pipeline_defs.build import build
 from pipeline_defs.demonstration import demo_seal_key
 from pipeline_defs.home import REPOSITORY
@@ -14,12 +20,14 @@ from resources.evidence import Evidence
 def assemble() -> Definitions:
     """The code location as things are now; a demonstration is sealed with its own throw-away key."""
     policy = REPOSITORY / default_policy()
+    signers = default_allowed_signers()
     key = default_seal_key() or demo_seal_key(policy, REPOSITORY / default_keys())
     return build(
         evidence=Evidence(
             root=str(REPOSITORY / default_root()),
             policy=str(policy),
             seal_key=str(REPOSITORY / key) if key else "",
+            allowed_signers=str(REPOSITORY / signers) if signers else "",
         ),
     )
 

@@ -61,7 +61,7 @@ def advance_days(context: OpExecutionContext, config: AdvanceConfig, evidence: E
             context.log_event(AssetMaterialization(stage, partition=report.day.isoformat(), metadata=metadata))
         touched += report.runs
     evidence.look(engine, send=False)
-    log_evaluations(context, engine, touched)
+    log_evaluations(context, engine, evidence, touched)
 
 
 @op(pool=POOL)
@@ -72,7 +72,7 @@ def watch_clocks(context: OpExecutionContext, evidence: Evidence, clock: WallClo
     if watched.did_something:
         metadata = findings_metadata(evidence.findings(engine).read(), watched.looked_at)
         context.log_event(AssetMaterialization(FINDING, metadata=metadata))
-    log_evaluations(context, engine, ())
+    log_evaluations(context, engine, evidence, ())
 
 
 @op(pool=POOL)

@@ -40,18 +40,25 @@ class WallClock(ConfigurableResource[None]):
 class Evidence(ConfigurableResource[None]):
     """The evidence root and policy of this deployment, as absolute paths, and how it reaches the policy's model.
 
-    `seal_key` is the key that seals, empty where none does.
+    `seal_key` is the key that seals, empty where none does; `allowed_signers` the file of who may, empty where any one
+    key is believed.
     """
 
     root: str
     policy: str
     seal_key: str = ""
+    allowed_signers: str = ""
     model: ModelAccess = ModelAccess()
 
     def engine(self, clock: WallClock) -> Engine:
         """The engine on the root, which is created where there is none. Raises UnadoptedError for a changed file."""
         model = self.model.factory()
         return Engine(Path(self.root), configured(self.policy), clock=clock.reader(), model=model)
+
+    @property
+    def signers(self) -> Path | None:
+        """The file of who may seal, if there is one."""
+        return Path(self.allowed_signers) if self.allowed_signers else None
 
     def findings(self, engine: Engine) -> FindingsLog:
         """The findings of the root."""

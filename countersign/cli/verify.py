@@ -13,7 +13,7 @@ import typer
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, instant_of, open_index
 from countersign.cli.output import print_json, print_lines, print_table, progress
 from countersign.cli.outside import require_digest, require_seal, require_signers
-from countersign.environment import utc_now
+from countersign.environment import default_allowed_signers, utc_now
 from countersign.errors import CountersignError, EvidenceError
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.incidents import record_faults, record_root_faults
@@ -33,7 +33,11 @@ def verify(
     run_id: Annotated[str | None, typer.Argument(help="One run; all of them without it.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every run, register, findings, seals and files.")] = False,
     allowed_signers: Annotated[
-        Path | None, typer.Option(help="Who may seal, as ssh-keygen reads it; else each seal's own key is believed.")
+        Path | None,
+        typer.Option(
+            envvar="COUNTERSIGN_ALLOWED_SIGNERS",
+            help="Who may seal, as ssh-keygen reads it; else each seal's own key is believed.",
+        ),
     ] = None,
     witness: Annotated[Path | None, typer.Option(help="A seal that was kept elsewhere, to go on from.")] = None,
     genesis: Annotated[
@@ -70,7 +74,7 @@ def verify(
         evidence = EvidenceRoot(root)
         beside = (*check_findings(evidence), *check_samples(evidence))
         verified = replace(verified, faults=[*verified.faults, *map(of_root, beside)])
-    from_outside = (allowed_signers, witness, genesis) != (None, None, None)
+    from_outside = (allowed_signers, witness, genesis) != (default_allowed_signers(), None, None)
     findings, unrecorded = _record(root, verified.faults, from_outside=from_outside)
     if as_json:
         faults = [

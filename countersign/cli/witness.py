@@ -21,7 +21,8 @@ def witness(
     key: Annotated[Path, typer.Option(help="The observer's private key, or a public one that the agent knows.")],
     held: Annotated[Path | None, typer.Option(help="The last seal that the observer holds, to go on from.")] = None,
     allowed_signers: Annotated[
-        Path | None, typer.Option(help="Who may seal and witness, as ssh-keygen reads it.")
+        Path | None,
+        typer.Option(envvar="COUNTERSIGN_ALLOWED_SIGNERS", help="Who may seal and witness, as ssh-keygen reads it."),
     ] = None,
     root: Root = ROOT,
     policy: PolicyFile = POLICY,

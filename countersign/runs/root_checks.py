@@ -19,10 +19,13 @@ from countersign.runs.engine import Engine
 _SEV_1 = "SEV-1, see ESCALATION.md"
 
 
-def seals_hold(engine: Engine) -> Judgement:
-    """Every seal is what it was, and nothing has waited for one for too long."""
+def seals_hold(engine: Engine, allowed_signers: Path | None = None) -> Judgement:
+    """Every seal is what it was, and nothing has waited for one for too long.
+
+    `allowed_signers` are whose keys may seal; without them one key for all seals is believed, whichever it is.
+    """
     try:
-        sealed = check_seals(engine.root, now=engine.clock())
+        sealed = check_seals(engine.root, allowed_signers=allowed_signers, now=engine.clock())
     except EvidenceError as error:
         return _unreadable("seals_unreadable", engine.root.seals, f"the seals cannot be judged: {_SEV_1}: {error}")
     if sealed.faults:

@@ -12,6 +12,9 @@ from dagster import (
     build_schedule_context,
 )
 
+from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.sealing import Sealer
+from countersign.evidence.signers import PIPELINE, SEAL, PublicKey, Signer, allowed_signers
 from countersign.runs.verification import Verifier
 from pipeline_defs.build import build
 from resources.evidence import Evidence, WallClock
@@ -19,9 +22,17 @@ from tests.keys import make_key
 from tests.pipeline.deployment import AT, Deployment
 
 
-def definitions(deployment: Deployment, key: Path | str) -> Definitions:
-    evidence = Evidence(root=str(deployment.root), policy=str(deployment.policy), seal_key=str(key))
+def definitions(deployment: Deployment, key: Path | str, signers: Path | str = "") -> Definitions:
+    evidence = Evidence(
+        root=str(deployment.root), policy=str(deployment.policy), seal_key=str(key), allowed_signers=str(signers)
+    )
     return build(evidence=evidence, clock=WallClock(fixed=AT))
+
+
+def seals_hold(made: Definitions, instance: DagsterInstance) -> bool:
+    """The nightly check of seals, as the integrity job judges it."""
+    done = made.resolve_job_def("integrity").execute_in_process(instance=instance, raise_on_error=False)
+    return {one.check_name: one.passed for one in done.get_asset_check_evaluations()}["seals_hold"]
 
 
 def nightly(made: Definitions) -> ScheduleDefinition:
@@ -44,6 +55,22 @@ def test_the_job_seals_the_root(deployment: Deployment, instance: DagsterInstanc
         assert (deployment.root / "seals" / f"{number:06}.json.sig").is_file()
     verified = Verifier(deployment.root).verify()
     assert (verified.faults, verified.trust) == ([], "seal")
+
+
+def test_a_sealing_key_that_was_replaced_holds_for_who_names_both(
+    deployment: Deployment, instance: DagsterInstance, key: Path, tmp_path: Path
+) -> None:
+    deployment.drop("CHG-1")
+    deployment.daily(instance)
+    root, other, signers = EvidenceRoot(deployment.root), make_key(tmp_path / "other"), tmp_path / "signers"
+    assert definitions(deployment, key).resolve_job_def("seal").execute_in_process(instance=instance).success
+    Sealer(root, other, clock=WallClock(fixed=AT).reader(), new_key=True).seal("c" * 64)
+    keys = [PublicKey.parse(path.with_suffix(".pub").read_text("ascii")) for path in (key, other)]
+    signers.write_bytes(allowed_signers(Signer(PIPELINE, SEAL, one) for one in keys))
+    assert seals_hold(definitions(deployment, other, signers), instance)
+    signers.write_bytes(allowed_signers([Signer(PIPELINE, SEAL, keys[1])]))
+    assert not seals_hold(definitions(deployment, other, signers), instance)
+    assert not seals_hold(definitions(deployment, other), instance)
 
 
 def test_without_a_key_the_job_fails_and_seals_nothing(deployment: Deployment, instance: DagsterInstance) -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from countersign.evidence import durable
 from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.signers import PIPELINE, SEAL, PublicKey, Signer, allowed_signers
 from tests.conftest import payload_with
 from tests.domain.cli.conftest import Answer, Cli, Write
 from tests.domain.evidence.authority import authority, make_authority
@@ -56,13 +57,25 @@ def test_the_key_may_be_named_by_the_environment(
     assert f"seal 2 of {sealed['lines'] + 1} register lines" in cli("seal").err
 
 
-def test_another_key_seals_only_where_that_is_meant(cli: Cli, sealed: dict[str, Any], tmp_path: Path) -> None:
+def test_another_key_seals_only_where_that_is_meant_and_verifies_where_both_are_known(
+    cli: Cli, sealed: dict[str, Any], key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = make_key(tmp_path / "other")
     refused = cli("seal", "--key", other)
     assert (refused.code, "countersign seal --new-key" in refused.err) == (1, True)
     assert cli("verify").code == 0
     assert cli("seal", "--key", other, "--new-key", "--json").document["number"] == 2
     assert cli("seal", "--key", other, "--json").document["number"] == 3
+    assert "seal_key" in (unknown := cli("verify")).out
+    assert "on record as" in unknown.out
+    signers = tmp_path / "signers"
+    keys = [PublicKey.parse(path.with_suffix(".pub").read_text("ascii")) for path in (key, other)]
+    signers.write_bytes(allowed_signers(Signer(PIPELINE, SEAL, one) for one in keys))
+    monkeypatch.setenv("COUNTERSIGN_ALLOWED_SIGNERS", str(signers))
+    assert cli("verify").code == 0
+    signers.write_bytes(allowed_signers([Signer(PIPELINE, SEAL, keys[0])]))
+    assert "on record as" in (revoked := cli("verify")).out  # the deployment's own file: what it finds wrong is wrong
+    assert "seal_signature" in revoked.out
 
 
 def test_a_key_of_the_roster_seals_nothing(cli: Cli, write: Write, key: Path, tmp_path: Path) -> None:
