@@ -23,8 +23,8 @@ from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import Draft
 from countersign.evidence.register import ACTOR, Register
 from countersign.evidence.root import EvidenceRoot
-from countersign.evidence.seal import Seal
-from countersign.evidence.signature import sign
+from countersign.evidence.seal import Seal, key_of, seal_numbers
+from countersign.evidence.signature import Signature, sign
 from countersign.policy import Policy
 from countersign.runs.versions import VersionStore
 from countersign.sampling import frozen
@@ -100,13 +100,26 @@ def draw_month(
     durable.make_folder(folder)
     digests = _write_rows(root, folder, population, draws, seal)
     manifest = _manifest(data, population, seal, said.nonce, plans, policy, digests)
-    signature = sign(manifest, key=key, namespace=NAMESPACE)
+    signature = _signed(root, manifest, key)
     for name, content in ((MANIFEST, manifest), (f"{MANIFEST}.sig", signature)):
         durable.replace_file(folder / name, content)
         digests[name] = durable.digest_of(content)
     data["manifest"] = digests[MANIFEST]
     data["files"] = {str((folder / name).relative_to(root.path)): digest for name, digest in digests.items()}
     return read_sample(root, _register(register, month, said, data))
+
+
+def _signed(root: EvidenceRoot, manifest: bytes, key: Path) -> bytes:
+    """A manifest's signature by the key that seals now. Raises SampleRefused for any other key."""
+    signature = sign(manifest, key=key, namespace=NAMESPACE)
+    newest = seal_numbers(root)[-1]
+    mine, sealing = Signature.parse(signature).key, key_of(root, newest)
+    if mine != sealing:
+        raise SampleRefused(
+            f"{key}: the key {mine.fingerprint} is not that of seal {newest}, {sealing.fingerprint}; the key that seals"
+            " signs the manifest: name it with --key or COUNTERSIGN_SEAL_KEY"
+        )
+    return signature
 
 
 def _sizes(plans: Iterable[StratumPlan], last: Said | None, expand: Mapping[str, int]) -> dict[str, dict[str, int]]:

@@ -15,15 +15,18 @@ from countersign.errors import SampleRefused, TamperedError
 from countersign.evidence.lines import Draft
 from countersign.evidence.merkle import includes, leaf_hash
 from countersign.evidence.seal import read_seal
+from countersign.evidence.sealing import Sealer
 from countersign.evidence.signature import verify_itself
 from countersign.policy import Policy
 from countersign.sampling import drawing
 from countersign.sampling.columns import COLUMNS, dictionary
 from countersign.sampling.draw import seed
+from countersign.sampling.drawing import draw_month
 from countersign.sampling.sample import NAMESPACE, columns_of, planned
 from tests.domain.runs.conftest import chain, read_lines
 from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, an_observing
 from tests.domain.sampling.populations import a_row
+from tests.keys import make_key
 
 CONTROLS = ["ITGC-CM-01", "ITGC-CM-02", "ITGC-CM-03"]
 ROWS = [
@@ -73,6 +76,17 @@ def test_a_month_is_drawn_as_anybody_can_draw_it(drawn: Observing) -> None:
     assert set(sample.drawn()["emergency"]) == {"EMG-0", "EMG-1", "EMG-2"}
     assert (sample.seeded_by, sample.complete, sample.finding) == ("observer", True, None)
     assert {row["inclusion_probability"] for row in sample.rows().to_pylist()} == {1.0, 41 / 91}
+
+
+def test_the_key_that_seals_signs_the_manifest_and_no_other(seeded: Observing, tmp_path: Path) -> None:
+    other, before = make_key(tmp_path / "other"), seeded.register.read_bytes()
+    with pytest.raises(SampleRefused, match=r"other: the key SHA256:\S+ is not that of seal \d+, SHA256:\S+; the key"):
+        draw_month(seeded.evidence, MONTH, key=other, clock=seeded.clock)
+    assert seeded.register.read_bytes() == before
+    Sealer(seeded.evidence, other, clock=seeded.clock, new_key=True).seal("c" * 64)
+    with pytest.raises(SampleRefused, match="seal: the key SHA256"):
+        seeded.draw()
+    assert draw_month(seeded.evidence, MONTH, key=other, clock=seeded.clock).complete
 
 
 def test_each_row_carries_its_place_in_the_register_and_a_proof_of_it(drawn: Observing) -> None:
