@@ -23,7 +23,8 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from assets.metadata import judgement_metadata
 from countersign.findings.due import no_clock_overdue
 from countersign.findings.incidents import record_incidents, record_root_incidents, with_findings
-from countersign.runs.daywork import (
+from countersign.runs.engine import Engine
+from countersign.runs.judgements import (
     Judgement,
     every_deployment_has_a_change,
     every_log_verifies,
@@ -31,7 +32,6 @@ from countersign.runs.daywork import (
     nothing_blocked,
     totals_reconcile,
 )
-from countersign.runs.engine import Engine
 from countersign.runs.root_checks import files_hold, seals_are_recent, seals_hold
 from resources.evidence import Evidence, WallClock
 

@@ -10,8 +10,9 @@ from dagster import MarkdownMetadataValue, MetadataValue
 from countersign.clocks.instant import stamp
 from countersign.findings.chart import attainment_chart
 from countersign.findings.finding import Findings
-from countersign.runs.daywork import DayReport, Judgement, Needed, Reading
+from countersign.runs.daywork import DayReport, Needed, Reading
 from countersign.runs.engine import Engine
+from countersign.runs.judgements import Judgement
 
 if TYPE_CHECKING:
     from countersign.findings.report import Report

@@ -1,7 +1,6 @@
 """The monthly jobs and when they run. What belongs here: schedules; whether a month is due is `sampling`'s to say."""
 
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 from dagster import (
     AssetsDefinition,
@@ -17,11 +16,7 @@ from dagster import (
 )
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from countersign.clocks.instant import parse_instant
-from countersign.evidence.register import events_of
-from countersign.runs.engine import Engine
-from countersign.sampling.due import due_on, newest_due
-from countersign.sampling.month import Month
+from countersign.sampling.due import due_month, waiting_months
 from resources.evidence import Evidence, WallClock
 
 MONTHLY, REVIEWING = "monthly_sample", "monthly_review"
@@ -61,33 +56,6 @@ def monthly_schedule(time_zone: str) -> ScheduleDefinition:
     return monthly_sample_due
 
 
-def due_month(engine: Engine) -> tuple[Month, str | None]:
-    """The newest month whose day has come, and why there is nothing to do for it, if so."""
-    policy, calendar = engine.current.policy, engine.current.configuration.calendar
-    number = policy.sample.drawn_on_business_day
-    month = newest_due(engine.clock(), policy.zone, calendar, number)
-    why_not = _why_not(engine, month)
-    if why_not is not None:
-        why_not = f"{why_not}; {month.next} is due on {due_on(month.next, calendar, number)}"
-    return month, why_not
-
-
-def _why_not(engine: Engine, month: Month) -> str | None:
-    """Why there is nothing to do for a month, or None."""
-    policy = engine.current.policy
-    if month < Month.of(policy.intake_since):
-        return "over before the first intake day"
-
-    def has(event: str) -> bool:
-        return any(line["month"] == str(month) for line in events_of(engine.root.register, event))
-
-    if has("sample_drawn"):
-        return "drawn"
-    if has("population_frozen") and policy.sample.nonce == "required" and not has("sample_nonce"):
-        return "frozen, and waits for the observer's nonce"
-    return None
-
-
 def review_job(review: AssetsDefinition) -> UnresolvedAssetJobDefinition:
     """What the observer found in one month, or until when they have."""
     return define_asset_job(
@@ -118,10 +86,3 @@ def review_schedule(time_zone: str) -> ScheduleDefinition:
         return [RunRequest(f"{month} on {engine.today}", partition_key=month) for month in months]
 
     return monthly_review_due
-
-
-def waiting_months(register: Path, since: datetime) -> list[str]:
-    """The frozen months without results, and those whose results came since an instant."""
-    heard = {line["month"]: parse_instant(line["ts"]) for line in events_of(register, "sample_observed")}
-    frozen = sorted({line["month"] for line in events_of(register, "population_frozen")})
-    return [month for month in frozen if month not in heard or heard[month] >= since]

@@ -35,10 +35,11 @@ from countersign.evidence.register import IntakeTotals
 from countersign.runs.daywork import Reading, needs_somebody
 from countersign.runs.deployments import never_deployed
 from countersign.runs.engine import Engine
+from countersign.sampling.due import due_month
 from countersign.sampling.month import Month
 from pipeline_defs.demonstration import make_demo_keys
 from pipeline_defs.home import REPOSITORY, AlreadyLive, DaemonLock, daemon_lock, fresh_daemon_ids, prepare_home
-from pipeline_defs.monthly import MONTHLY, due_month
+from pipeline_defs.monthly import MONTHLY
 from pipeline_defs.recovery import fail_dead_runs
 from resources.evidence import Evidence, WallClock
 from sensors.asked import ADVANCE, DAILY

@@ -15,8 +15,8 @@ from countersign.findings.finding import Findings
 from countersign.findings.ladder import OpenClock, Settings, Step, due_steps
 from countersign.findings.occurrences import subject_of, waits_for
 from countersign.policy import Policy, Role
-from countersign.runs.daywork import Judgement
 from countersign.runs.engine import Engine
+from countersign.runs.judgements import Judgement
 from countersign.runs.owners import OWNERS
 
 MOST = 1000

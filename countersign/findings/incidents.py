@@ -22,9 +22,9 @@ from countersign.findings.finding import Occurrence
 from countersign.findings.log import FindingsLog
 from countersign.findings.occurrences import integrity_incident, late_seal, root_incident
 from countersign.findings.verification import check_findings
-from countersign.runs.daywork import Judgement
 from countersign.runs.engine import Engine
 from countersign.runs.hands import hands_of
+from countersign.runs.judgements import Judgement
 from countersign.runs.versions import Versions
 
 # what a crash between two writes leaves, or a mode that `chmod` mends

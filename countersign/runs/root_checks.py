@@ -13,8 +13,8 @@ from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seals import RootFault, check_seals, latest_is_late
 from countersign.runs.account import faults_of_files, read_account
-from countersign.runs.daywork import Judgement
 from countersign.runs.engine import Engine
+from countersign.runs.judgements import Judgement
 
 _SEV_1 = "SEV-1, see ESCALATION.md"
 

@@ -22,7 +22,7 @@ from countersign.findings.incidents import record_faults, record_incidents, with
 from countersign.findings.sending import Sender, routes_of
 from countersign.findings.watch import Watch
 from countersign.policy import Policy
-from countersign.runs.daywork import every_log_verifies
+from countersign.runs.judgements import every_log_verifies
 from countersign.runs.workpaper import workpaper_document
 from tests.conftest import StepClock, payload_with
 from tests.domain.evidence.conftest import AT, DAY

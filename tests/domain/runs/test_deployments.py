@@ -19,10 +19,11 @@ from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.log import AuditLog
 from countersign.evidence.register import IntakeTotals
 from countersign.policy import Policy, SourceSpec
-from countersign.runs.daywork import every_deployment_has_a_change, sources_of, work_day
+from countersign.runs.daywork import sources_of, work_day
 from countersign.runs.deployments import follow, never_deployed, reconcile, register, settle
 from countersign.runs.fold import read_state
 from countersign.runs.intake import Intake, take_in
+from countersign.runs.judgements import every_deployment_has_a_change
 from countersign.runs.state import RunState
 from tests.conftest import StepClock, payload_with
 from tests.domain.runs.conftest import Bench, policy_with

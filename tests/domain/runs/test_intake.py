@@ -14,19 +14,15 @@ from countersign.changes.sources.interface import Item, Raw, Record, Skipped, Un
 from countersign.errors import SourceError
 from countersign.evidence.register import IntakeTotals
 from countersign.policy import Policy
-from countersign.runs.daywork import (
-    every_log_verifies,
-    logs_are_sound_after_work,
-    needs_somebody,
-    nothing_blocked,
-    record_failed_run,
-    sources_of,
-    totals_reconcile,
-    work_day,
-    work_days,
-)
+from countersign.runs.daywork import needs_somebody, record_failed_run, sources_of, work_day, work_days
 from countersign.runs.engine import CHUNK
 from countersign.runs.intake import take_in
+from countersign.runs.judgements import (
+    every_log_verifies,
+    logs_are_sound_after_work,
+    nothing_blocked,
+    totals_reconcile,
+)
 from tests.conftest import StepClock, payload_with
 from tests.domain.runs.conftest import Bench, changed_results, log_of, policy_with
 
