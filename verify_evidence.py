@@ -138,6 +138,7 @@ class Run:
         self.known = [(ZERO, "", in_force)]  # heads, each with when the register learnt it and what was in force then
         self.status, self.over, self.course, self.made, self.signers = "", False, "", {}, set()
         self.abandoned, self.opened_at = False, 0  # where in the register its line ends
+        self.told, self.notices = [], {}  # what the register's lines say of it at a head, and what its log noticed when
 
     def check(self):
         """Read the log to its end. Raises Fault at the first event that does not follow from those before it."""
@@ -158,8 +159,21 @@ class Run:
             for holds, fault, expected in getattr(self, name, lambda *_: ())(event, said):
                 expect(holds, fault, event.where, expected)
             self.made[name] = event
+            self.notices = {said["about"]: event.ts} | self.notices if name == "noticed" else self.notices
+            for line in (line for line in self.told if line["head"] == event.digest):
+                expect(self.stood(event, line), "status_differs", event.where, "what the register says of it there")
         status = self.status if self.status in ENDS.values() else None
         yield ENDS.get(self.course[-1:]) == status, "status_differs", f"the status {self.status}"
+
+    def stood(self, event, line):
+        """Whether a line of the register says how the run stood after an event; it may say that it cannot go on."""
+        if "status" not in line:
+            return event.name == "signed_off" and all(line[name] == event.said[name] for name in ("key", "decision"))
+        due = self.made["sign_off_requested"] if self.course[-1:] in {"r", "q"} else None
+        clean = event.said["clean"] if event.name == "handed_off" else None
+        told = line["pending"], line.get("asked_at"), line.get("noticed", {}), line.get("clean")
+        unread = (line["status"], told) == ("FAILED", (None, None, {}, None))
+        return unread or told == (due and due.said["key"], due and due.ts, self.notices, clean)
 
     def ingested(self, event, said):
         def revealed(part):  # its words back in their places, its keys in the order of RFC 8785
@@ -359,6 +373,7 @@ class Root:
                 same = said["head"] == run.known[-1][0]  # two who come to the end together both say so
                 yield same or not run.over, "register_order", "no other head of a run after it was closed"
                 run.known.append((said["head"], event.ts, self.in_force))
+                run.told += [said] if event.name != "breached" else []
                 run.status, run.over = said.get("status", run.status), run.over or event.name == "run_closed"
             case "abandoned":
                 self.runs[said["run_id"]].abandoned = True

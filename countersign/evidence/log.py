@@ -167,7 +167,8 @@ def _unresolved(scan: Scan, order: dict[str, int], erased: dict[str, Fault]) -> 
     """
     waiting: Fault | None = None
     for entry in scan:
-        order[entry.head] = entry.seq
+        if not entry.missing:  # nobody was told of what was never whole
+            order[entry.head] = entry.seq
         for name, digest in entry.erased.items():
             erased[digest] = Fault(
                 entry.line, "text_erased", f"the text {name!r}, or a register line that it was erased"

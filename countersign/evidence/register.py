@@ -13,6 +13,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import TamperedError
 from countersign.evidence.chain import ChainFile, read_tail
@@ -97,6 +99,12 @@ class Pause:
         if self.clean is not None:
             data["clean"] = self.clean
         return Draft("run_closed" if self.closed else "run_head", ACTOR, data)
+
+
+def claim_of(event: str, data: Mapping[str, Any]) -> bytes:
+    """What a line about a head says that follows from the log, as a digest: all but words, and what Dagster counts."""
+    follows = {name: value for name, value in data.items() if name not in ("reason", "stages")}
+    return hashlib.sha256(orjson.dumps([event, follows], option=orjson.OPT_SORT_KEYS)).digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from countersign.clocks.instant import parse_instant
 from countersign.errors import TamperedError
 from countersign.evidence.contents import check_contents, check_files
 from countersign.evidence.lines import ZERO, Entry
-from countersign.evidence.register import Register
+from countersign.evidence.register import Register, claim_of
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seals import RootFault
 from countersign.runs.erasure import Erasures
@@ -33,10 +33,10 @@ def could_be_in_force(adopted: Sequence[tuple[datetime, str]], at: datetime) -> 
 
 @dataclass(slots=True)
 class Registered:
-    """What the register says of a run, and the number of the line that says it.
+    """What the register says of a run, and the numbers of the lines that say it.
 
-    `opened_in` is the number of the line that opened it, `disorder` what its lines cannot say one after the other,
-    `adopted` when each configuration of the root was adopted.
+    `line` is that of its newest head, `opened_in` of its opening; `claims` are what lines say of the run as it stood at
+    a head (`claim_of`), `disorder` what they cannot say one after the other, `adopted` when each configuration was.
     """
 
     run_id: str
@@ -54,6 +54,7 @@ class Registered:
     abandoned: bool = False
     closed: bool = False
     heads: list[tuple[str, datetime]] = field(default_factory=list)
+    claims: list[tuple[str, bytes]] = field(default_factory=list)
     disorder: list[str] = field(default_factory=list)
     adopted: Sequence[tuple[datetime, str]] = ()
 
@@ -69,7 +70,8 @@ class Registered:
         """
         if head != self.head and (self.closed or head == ZERO):
             self.disorder.append(f"no other head than {self.head}, as in line {line}")
-        self.head, self.line = head, line
+        if head != self.head:  # said again, nothing is known later than before
+            self.head, self.line = head, line
         self.heads.append((head, at))
 
 
@@ -135,11 +137,14 @@ def _take(account: Account, entry: Entry) -> None:
             _open(account, entry)
         case "abandoned":
             account.runs[data["run_id"]].abandoned = True
-        case "run_head" | "run_closed" | "signed_off" | "breached" if "head" in data:
+        case "run_head" | "run_closed" | "signed_off":
             run = account.runs[data["run_id"]]
             run.know(_text(data, "head"), parse_instant(entry.ts), entry.line)
+            run.claims.append((_text(data, "head"), claim_of(entry.event, data)))
             run.status, run.clean = data.get("status", run.status), data.get("clean", run.clean)
             run.closed = run.closed or entry.event == "run_closed"
+        case "breached" if "head" in data:
+            account.runs[data["run_id"]].know(_text(data, "head"), parse_instant(entry.ts), entry.line)
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:

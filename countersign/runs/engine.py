@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from countersign.changes.payload import Change
-from countersign.clocks.instant import local_day, stamp
+from countersign.clocks.instant import local_day
 from countersign.controls.model.combined import assessor
 from countersign.controls.model.interface import ModelFactory
 from countersign.controls.model.opening import open_model
@@ -32,6 +32,7 @@ from countersign.policy import Configuration
 from countersign.runs.account import could_be_in_force
 from countersign.runs.attestation import Attestations
 from countersign.runs.fold import apply, read_state
+from countersign.runs.pauses import cannot_go_on, pause_of
 from countersign.runs.signatures import RosterKeys
 from countersign.runs.state import RunState, SignOff, Status, Step
 from countersign.runs.steps import Arrival, failure, next_drafts
@@ -389,21 +390,10 @@ def _pause(result: _Done) -> Pause | None:
     if state is None:
         if (job.status, job.reason) == (Status.FAILED, result.fault) or job.closed:
             return None  # of a run that is over the register has said the last; what is wrong now, verifying names
-        return Pause(job.run_id, job.head, Status.FAILED, None, result.fault, False, ())
+        return cannot_go_on(job.run_id, job.head, result.fault)
     if not result.stages and (not state.ingested or (job.head, job.status) == (state.head, state.status)):
         return None
-    return Pause(
-        state.run_id,
-        state.head,
-        state.status,
-        state.pending,
-        state.reason,
-        state.closed_as is not None,
-        result.stages,
-        stamp(state.requests[state.pending].at) if state.pending else None,
-        {about: stamp(at) for about, at in state.notices.items()},
-        state.handoff["clean"] if state.handoff is not None else None,
-    )
+    return pause_of(state, result.stages)
 
 
 def chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -22,9 +22,16 @@ from countersign.runs.state import Breach, Judged, Request, RunState, SignOff, S
 def read_state(run_id: str, entries: Iterable[Entry], blobs: Path | None = None) -> RunState:
     """Fold a run's events. Raises TamperedError for an event that cannot stand where it stands."""
     state = RunState(run_id)
+    for _ in states(state, entries, blobs):
+        pass
+    return state
+
+
+def states(state: RunState, entries: Iterable[Entry], blobs: Path | None = None) -> Iterator[Entry]:
+    """Fold a run's events into a state, one by one; each is given out when the state is the one after it."""
     for entry in without_voided(entries):
         apply(state, entry, blobs)
-    return state
+        yield entry
 
 
 def without_voided(entries: Iterable[Entry]) -> Iterator[Entry]:

@@ -27,8 +27,8 @@ from countersign.runs.approvals import Done, why_not_by_two
 from countersign.runs.attestation import Attestations
 from countersign.runs.consent import adoption_faults
 from countersign.runs.erasure import Erasures
-from countersign.runs.fold import read_state
 from countersign.runs.handoff import handoff_event
+from countersign.runs.pauses import fold_against
 from countersign.runs.published import Published
 from countersign.runs.state import RunState, Status
 from countersign.runs.steps import asserted, verdict_rows
@@ -123,7 +123,10 @@ class Verifier:
         days = None if run_ids is None else {run.day.isoformat() for run in chosen}
         faults += map(of_root, self._take_out_unsound(account, days))
         registered = account.published()
-        for day, runs in groupby(chosen, key=lambda run: run.day):
+        by_day = {day: list(runs) for day, runs in groupby(chosen, key=lambda run: run.day)}
+        if run_ids is None:
+            by_day = {date.fromisoformat(day): [] for day in registered} | by_day
+        for day, runs in by_day.items():
             published = Published(self._root, day)
             for run in runs:
                 wrong = list(self.verify_run(run, published))
@@ -230,7 +233,10 @@ class Verifier:
         read = ReadRun(disorder)
         try:
             read.entries = list(log.records())
-            state = read_state(run.run_id, read.entries, self._root.blobs)
+            state = RunState(run.run_id)
+            for head in fold_against(run, state, read.entries, self._root.blobs):
+                detail = f"of {head} what the log says there: how the run stood, what was due and since when"
+                read.faults.append(RunFault(run.run_id, "status_differs", str(self._root.register), detail))
             if report.head != run.head:
                 run = replace(run, head=report.head, status="")  # it went on since the register was read
             there = self._erasures.of(run.run_id).keys() - {
@@ -317,20 +323,15 @@ def _against_register(run: Registered, state: RunState, where: str) -> Iterator[
     """What the register says of a run otherwise than its log."""
     if state.ingested and state.digest != run.digest:
         yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
-    # a run that could not be gone on with is FAILED in the register alone, since its log could not be written
-    held = run.status == Status.FAILED and state.closed_as is None
-    if run.status and state.status != run.status and not held:
-        yield RunFault(run.run_id, "status_differs", where, f"the status that the register knows, {run.status}")
     if state.ingested and not _counted(run, state):
-        detail = "predecessor, deployment and conclusion by which the register counts it in a month's population"
+        detail = "predecessor and deployment by which the register counts it in a month's population"
         yield RunFault(run.run_id, "counted_otherwise", where, detail)
 
 
 def _counted(run: Registered, state: RunState) -> bool:
-    """Whether the register says of a run what puts its change into a month's population, and among its clean ones."""
-    deployed_at, clean = state.change.first_deployed_at, state.handoff["clean"] if state.handoff else None
-    counted = ((deployed_at and stamp(deployed_at)), state.supersedes) == (run.deployed_at, run.supersedes)
-    return counted and (not run.status or clean == run.clean)
+    """Whether the register opened a run with what puts its change into a month's population."""
+    deployed_at = state.change.first_deployed_at
+    return ((deployed_at and stamp(deployed_at)), state.supersedes) == (run.deployed_at, run.supersedes)
 
 
 def _gate_follows(state: RunState, versions: Versions) -> bool:

@@ -92,7 +92,8 @@ def grounded(forger: Forger) -> None:
     forger.log = [line for line in forger.log if line.name != "noticed"]
     for line in forger.of_run("run_closed"):
         pending = {"status": "AWAITING_APPROVAL", "pending": "independent_review", "reason": None}
-        line.event |= {"event": "run_head", **pending}
+        line.event |= {"event": "run_head", **pending, "asked_at": blocked.event["ts"]}
+        line.event.pop("noticed")
 
 
 def test_a_forged_gate_decision_is_found(bench: Bench) -> None:
@@ -227,12 +228,33 @@ def test_a_payload_of_another_digest_than_the_one_opened_is_found(bench: Bench) 
     assert forge(bench, bench.execute(), other_digest) == ["digest_differs"]
 
 
-def test_a_status_that_the_log_does_not_have_is_found(bench: Bench) -> None:
-    def completed(forger: Forger) -> None:
-        for line in forger.of_run("run_head"):
-            line.event["status"] = "COMPLETED"
+@pytest.mark.parametrize(
+    ("event", "changes"),
+    [
+        ("run_head", {"status": "COMPLETED"}),
+        ("run_head", {"pending": "maker_checker"}),
+        ("run_head", {"asked_at": "2027-01-04T14:00:00.000000Z"}),
+        ("run_head", {"pending": None, "asked_at": None}),
+        ("run_head", {"noticed": {"block": "2026-11-23T14:00:00.000000Z"}}),
+        ("run_closed", {"clean": False}),
+        ("run_closed", {"status": "FAILED"}),
+        ("run_closed", {"event": "run_head"}),
+        ("signed_off", {"key": "maker_checker"}),
+        ("signed_off", {"decision": "rejected"}),
+    ],
+)
+def test_what_the_register_says_of_a_run_otherwise_than_its_log_is_found(
+    bench: Bench, event: str, changes: dict[str, Any]
+) -> None:
+    """Clocks, months and everybody's queue go by these lines."""
 
-    assert forge(bench, bench.execute(), completed) == ["status_differs"]
+    def said_otherwise(forger: Forger) -> None:
+        next(iter(forger.of_run(event))).event.update(changes)
+
+    # the chain made anew, sign-offs name a register that never was, and the workpaper says what they said
+    assert set(forge(bench, bench.complete(), said_otherwise)) - {"sign_off_register", "workpaper_differs"} == {
+        "status_differs"
+    }
 
 
 @pytest.mark.parametrize(
@@ -240,9 +262,8 @@ def test_a_status_that_the_log_does_not_have_is_found(bench: Bench) -> None:
     [
         ("run_opened", {"deployed_at": "2026-10-31T23:59:59.000000Z"}),
         ("run_opened", {"deployed_at": None}),
-        ("run_closed", {"clean": False}),
     ],
-    ids=["deployed_in_another_month", "not_deployed", "not_clean"],
+    ids=["deployed_in_another_month", "not_deployed"],
 )
 def test_a_run_that_the_register_counts_into_another_population_is_found(
     bench: Bench, event: str, changes: dict[str, Any]
@@ -252,8 +273,7 @@ def test_a_run_that_the_register_counts_into_another_population_is_found(
             assert set(changes) <= set(line.event)
             line.event.update(changes)
 
-    result = bench.execute() if event == "run_opened" else bench.complete()
-    assert forge(bench, result, counted_otherwise) == ["counted_otherwise"]
+    assert forge(bench, bench.execute(), counted_otherwise) == ["counted_otherwise"]
 
 
 def test_a_reason_that_was_changed_after_the_workpaper_is_found(bench: Bench) -> None:
