@@ -134,7 +134,7 @@ class Sealer:
             said = parse_line(line) if b'"run_id":"' in line else None
             if said is not None and said.get("event") == "run_opened":
                 opened[said["run_id"]] = self._root.log(date.fromisoformat(said["day"]), said["run_id"])
-            elif said is not None and (said.get("event") == "abandoned" or "head" in said):
+            elif said is not None and (said.get("event") == "abandoned" or said.get("head", ZERO) != ZERO):
                 opened.pop(str(said.get("run_id")), None)
         register.append([Draft("abandoned", ACTOR, {"run_id": run}) for run, log in opened.items() if not log.exists()])
 

@@ -27,6 +27,7 @@ from countersign.runs.deployments import Followed, follow, register, settle
 from countersign.runs.engine import CHUNK, Engine, Job, Outcome, Progress, chunks, job_of
 from countersign.runs.state import Status
 from countersign.runs.steps import Arrival
+from countersign.runs.versions import require_adopted
 
 
 @dataclass(slots=True)
@@ -252,7 +253,7 @@ class _Opened:
 
 
 def _open(engine: Engine, arrivals: Iterable[Arrival], refusals: Sequence[Refusal], day: date) -> _Opened:
-    """Register what is new before its first step."""
+    """Register what is new before its first step. Raises UnadoptedError where what is in force was replaced."""
     with engine.register.writing() as writer:
         engine.index.sync(writer)
         settled, conflicts = _by_run(settle(engine.index, arrivals))
@@ -265,6 +266,8 @@ def _open(engine: Engine, arrivals: Iterable[Arrival], refusals: Sequence[Refusa
         openings = _openings(
             engine, {run_id: arrival for run_id, arrival in settled.items() if run_id not in known}, day
         )
+        if openings:  # under the lock, since another one may have been adopted after this process began
+            require_adopted(engine.index.configuration(), engine.current.configuration)
         drafts = [opening.draft() for opening in openings]
         drafts += [refusal.draft() for refusal in _unknown(engine, [*refusals, *conflicts])]
         if drafts:

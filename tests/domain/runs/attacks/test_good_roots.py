@@ -1,16 +1,20 @@
 """What crashes, erasures, adoptions and delegations leave lawfully, and neither verifier may refuse."""
 
+import errno
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from countersign.errors import UnadoptedError
 from countersign.evidence.keyring import KeyRing
 from countersign.policy import complete
 from countersign.runs.adoption import ConfigurationDesk
 from countersign.runs.run import RunResult
 from tests.conftest import POLICY, payload_with
 from tests.domain.runs.attacked import Target
-from tests.domain.runs.attacks.forging import OWNERS, erased, execute, in_force, people_with, read_lines
+from tests.domain.runs.attacks.forging import OWNERS, erased, execute, in_force, people_with, read_lines, registered
 from tests.domain.runs.conftest import log_of, policy_with
 from tests.evidence_script import script_faults
 
@@ -71,6 +75,39 @@ def test_an_erasure_by_two_owners_who_sign_is_good(target: Target, text: str) ->
     assert target.found() == (set(), set())
     assert script_faults(target.path) == []
     target.seal()
+    assert target.found() == (set(), set())
+
+
+def test_a_process_that_began_before_an_adoption_opens_nothing_after_it(target: Target) -> None:
+    """Not under a configuration that is in force no more; what it had opened it goes on with."""
+    before = target.bench()
+    begun = before.execute(payload_with(system="begun"))
+    target.bench().adopt(policy_with(target.policy, version="newer"))
+    with pytest.raises(UnadoptedError, match="is not adopted; in force is"):
+        before.execute(payload_with(system="late"))
+    assert before.execute(payload_with(system="begun")).run_id == begun.run_id
+    assert target.found() == (set(), set())
+
+
+def test_a_log_that_could_not_be_begun_is_abandoned_before_a_seal(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, mkdir = target.bench(), Path.mkdir
+
+    def full(path: Path, *arguments: Any, **named: Any) -> None:
+        if path.name.startswith("change-"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        mkdir(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    result = bench.execute(payload_with(system="full"))
+    assert (result.status, "No space left on device" in (result.reason or "")) == ("FAILED", True)
+    monkeypatch.undo()
+    bench.forget_index()
+    target.seal()
+    assert registered(target, "abandoned", result.run_id)
+    assert target.found() == (set(), set())
+    assert target.bench().execute(payload_with(system="full")).status == "AWAITING_APPROVAL"
     assert target.found() == (set(), set())
 
 
