@@ -170,7 +170,7 @@ class Run:
         if "status" not in line:
             return event.name == "signed_off" and all(line[name] == event.said[name] for name in ("key", "decision"))
         due = self.made["sign_off_requested"] if self.course[-1:] in {"r", "q"} else None
-        clean = event.said["clean"] if event.name == "handed_off" else None
+        clean = self.made["handed_off"].said["clean"] if "handed_off" in self.made else None
         told = line["pending"], line.get("asked_at"), line.get("noticed", {}), line.get("clean")
         unread = (line["status"], told) == ("FAILED", (None, None, {}, None))
         return unread or told == (due and due.said["key"], due and due.ts, self.notices, clean)

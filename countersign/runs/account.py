@@ -20,6 +20,13 @@ from countersign.evidence.seals import RootFault
 from countersign.runs.erasure import Erasures
 
 _GRACE = timedelta(minutes=1)
+# what of an opening puts a run into a queue, on a clock and into a month's population
+COUNTED = ("change_id", "system", "tier", "source", "origin", "supersedes", "deployed_at")
+
+
+def counted(said: Mapping[str, Any]) -> bytes:
+    """As what a run is counted, as a digest."""
+    return claim_of("run_opened", said)
 
 
 def could_be_in_force(adopted: Sequence[tuple[datetime, str]], at: datetime) -> set[str]:
@@ -35,8 +42,9 @@ def could_be_in_force(adopted: Sequence[tuple[datetime, str]], at: datetime) -> 
 class Registered:
     """What the register says of a run, and the numbers of the lines that say it.
 
-    `line` is that of its newest head, `opened_in` of its opening; `claims` are what lines say of the run as it stood at
-    a head (`claim_of`), `disorder` what they cannot say one after the other, `adopted` when each configuration was.
+    `counted` is as what it was opened (`counted`), `line` that of its newest head, `opened_in` of its opening; `claims`
+    are what lines say of the run as it stood at a head (`claim_of`), `disorder` what they cannot say one after the
+    other, `adopted` when each configuration was.
     """
 
     run_id: str
@@ -45,12 +53,9 @@ class Registered:
     configuration: str
     in_force: str
     head: str = ZERO
-    status: str = ""
     line: int = 0
     opened_in: int = 0
-    deployed_at: str | None = None
-    clean: bool | None = None
-    supersedes: str | None = None
+    counted: bytes = b""
     abandoned: bool = False
     closed: bool = False
     heads: list[tuple[str, datetime]] = field(default_factory=list)
@@ -141,7 +146,6 @@ def _take(account: Account, entry: Entry) -> None:
             run = account.runs[data["run_id"]]
             run.know(_text(data, "head"), parse_instant(entry.ts), entry.line)
             run.claims.append((_text(data, "head"), claim_of(entry.event, data)))
-            run.status, run.clean = data.get("status", run.status), data.get("clean", run.clean)
             run.closed = run.closed or entry.event == "run_closed"
         case "breached" if "head" in data:
             account.runs[data["run_id"]].know(_text(data, "head"), parse_instant(entry.ts), entry.line)
@@ -164,7 +168,7 @@ def _open(account: Account, entry: Entry) -> None:
     opened = Registered(run_id, digest, date.fromisoformat(data["day"]), data["configuration"], account.in_force)
     opened.line = opened.opened_in = entry.line
     opened.adopted = account.adopted  # which grows as the register is read on
-    opened.deployed_at, opened.supersedes = data["deployed_at"], data["supersedes"]
+    opened.counted = counted({name: data[name] for name in COUNTED})
     if run_id != run_id_of(digest):
         opened.disorder.append(f"the id {run_id_of(digest)}, which follows from its digest")
     account.runs[run_id] = opened

@@ -22,7 +22,15 @@ from countersign.evidence.log import AuditLog, Trust
 from countersign.evidence.register import Register
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault, Sealed, check_seals
-from countersign.runs.account import Account, Registered, could_be_in_force, faults_of_files, read_account
+from countersign.runs.account import (
+    COUNTED,
+    Account,
+    Registered,
+    could_be_in_force,
+    counted,
+    faults_of_files,
+    read_account,
+)
 from countersign.runs.approvals import Done, why_not_by_two
 from countersign.runs.attestation import Attestations
 from countersign.runs.consent import adoption_faults
@@ -238,7 +246,7 @@ class Verifier:
                 detail = f"of {head} what the log says there: how the run stood, what was due and since when"
                 read.faults.append(RunFault(run.run_id, "status_differs", str(self._root.register), detail))
             if report.head != run.head:
-                run = replace(run, head=report.head, status="")  # it went on since the register was read
+                run = replace(run, head=report.head)  # it went on since the register was read
             there = self._erasures.of(run.run_id).keys() - {
                 digest for entry in read.entries for digest in entry.erased.values()
             }
@@ -323,15 +331,16 @@ def _against_register(run: Registered, state: RunState, where: str) -> Iterator[
     """What the register says of a run otherwise than its log."""
     if state.ingested and state.digest != run.digest:
         yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
-    if state.ingested and not _counted(run, state):
-        detail = "predecessor and deployment by which the register counts it in a month's population"
+    if state.ingested and _counted(state) != run.counted:
+        detail = "change, system, tier, origin, predecessor and deployment by which the register counts it"
         yield RunFault(run.run_id, "counted_otherwise", where, detail)
 
 
-def _counted(run: Registered, state: RunState) -> bool:
-    """Whether the register opened a run with what puts its change into a month's population."""
-    deployed_at = state.change.first_deployed_at
-    return ((deployed_at and stamp(deployed_at)), state.supersedes) == (run.deployed_at, run.supersedes)
+def _counted(state: RunState) -> bytes:
+    """As what the register has to have opened a run, by its log."""
+    change, at = state.change, state.change.first_deployed_at
+    named = (change.id, change.system, state.tier, state.source, state.origin)
+    return counted(dict(zip(COUNTED, (*named, state.supersedes, stamp(at) if at else None), strict=True)))
 
 
 def _gate_follows(state: RunState, versions: Versions) -> bool:

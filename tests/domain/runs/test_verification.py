@@ -262,8 +262,11 @@ def test_what_the_register_says_of_a_run_otherwise_than_its_log_is_found(
     [
         ("run_opened", {"deployed_at": "2026-10-31T23:59:59.000000Z"}),
         ("run_opened", {"deployed_at": None}),
+        ("run_opened", {"change_id": "CHG-OTHER"}),
+        ("run_opened", {"system": "other"}),
+        ("run_opened", {"tier": "emergency"}),
+        ("run_opened", {"source": "jira", "origin": "extracted"}),
     ],
-    ids=["deployed_in_another_month", "not_deployed"],
 )
 def test_a_run_that_the_register_counts_into_another_population_is_found(
     bench: Bench, event: str, changes: dict[str, Any]
