@@ -72,7 +72,7 @@ def _record_deviations(engine: Engine, log: FindingsLog, month: Month, said: "Sa
 def _metadata(engine: Engine, review: "Review", observed: "Said | None", opened: list[str]) -> dict[str, Any]:
     due = "cannot be told: the calendar ends before it" if review.due is None else stamp(review.due)
     metadata: dict[str, Any] = {
-        "stands": MetadataValue.text(_stands(engine, review, observed)),
+        "stands": MetadataValue.text(review.stands(engine.clock())),
         "due": MetadataValue.text(due),
         "findings_opened": MetadataValue.int(len(opened)),
     }
@@ -89,18 +89,6 @@ def _metadata(engine: Engine, review: "Review", observed: "Said | None", opened:
         "strata": table(columns, rows),
         "tolerable": MetadataValue.text(_percent(observed.data["tolerable"])),
     }
-
-
-def _stands(engine: Engine, review: "Review", observed: "Said | None") -> str:
-    late = "late; " if review.late(engine.clock()) else ""
-    if observed is not None:
-        whole = "" if observed.data["complete"] else "INCOMPLETE; "
-        seeded = "; producer-seeded" if observed.data["seeded_by"] == "producer" else ""
-        return f"{late}{whole}{observed.data['conclusion']}{seeded}"
-    if review.lines.drawn is None:
-        waits = "waits for the observer's nonce" if review.lines.nonce is None else "not drawn yet"
-        return f"{late}{waits}"
-    return f"{late}drawn, and no results yet"
 
 
 def _percent(share: str) -> str:

@@ -1,5 +1,6 @@
 """`observe sample…` and `sample review`: the observer's results of a month, and how each month stands."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,10 @@ def observe_sample(
     policy: PolicyFile = POLICY,
     as_json: Json = False,
 ) -> None:
-    """Take the results of a month's sample, signed by the observer, and say what they show. Again is harmless."""
+    """Take the results of a month's sample, signed by the observer, and say what they show. Again is harmless.
+
+    Exit 1 where they do not support that the controls operated, and where the population is INCOMPLETE.
+    """
     engine = open_existing(root, policy)
     desk = ReviewDesk(engine, key_ring(signing_key))
     _taken(engine, desk.record(month, observer, results.name, read_file(results)), as_json)
@@ -72,6 +76,7 @@ def _taken(engine: Engine, observed: Observed, as_json: bool) -> None:
         print_json(
             {
                 "month": observed.month,
+                "complete": observed.complete,
                 "conclusion": observed.conclusion,
                 "strata": observed.strata,
                 "repeated": observed.repeated,
@@ -79,7 +84,7 @@ def _taken(engine: Engine, observed: Observed, as_json: bool) -> None:
             }
         )
     else:
-        print_lines([f"{observed.month}: {observed.conclusion}{'' if observed.complete else '; INCOMPLETE'}"])
+        print_lines([f"{observed.month}: {'' if observed.complete else 'INCOMPLETE; '}{observed.conclusion}"])
         rows = [
             (
                 name,
@@ -94,7 +99,7 @@ def _taken(engine: Engine, observed: Observed, as_json: bool) -> None:
         print_table(("stratum", "clean changes", "examined", "deviations", "conclusion", "upper limit"), rows)
         print_lines(_further(observed))
         print_lines(f"finding {each}: `countersign finding show {each}`" for each in found)
-    if observed.conclusion != "supported":
+    if observed.conclusion != "supported" or not observed.complete:
         raise typer.Exit(1)
 
 
@@ -125,21 +130,35 @@ def review(
     log = FindingsLog(engine.root, clock=engine.clock, entropy=engine.entropy)
     record_late_samples(engine, log, [(each.month.first, each.due) for each in late if each.due is not None])
     if as_json:
-        print_json({"months": [{**_standing(each), "late": each in late} for each in found]})
+        print_json({"months": [_document(each, now) for each in found]})
     else:
-        rows = [[*_standing(each).values(), "late" if each in late else ""] for each in found]
-        print_table(("month", "frozen", "due", "drawn", "observed", "conclusion", ""), rows)
+        rows = [[str(each.month), *map(_second, _instants(each).values()), each.stands(now)] for each in found]
+        print_table(("month", "frozen (UTC)", "due", "drawn", "observed", "stands"), rows)
     if late:
         raise typer.Exit(1)
 
 
-def _standing(each: Review) -> dict[str, str | None]:
-    drawn, observed = each.lines.drawn, each.lines.observed
+def _document(each: Review, now: datetime) -> dict[str, str | bool | None]:
+    observed = each.lines.observed
     return {
         "month": str(each.month),
-        "frozen": stamp(each.frozen_at)[:19],
-        "due": stamp(each.due)[:19] if each.due else None,
-        "drawn": stamp(drawn.at)[:19] if drawn else None,
-        "observed": stamp(observed.at)[:19] if observed else None,
+        **{name: stamp(at) if at else None for name, at in _instants(each).items()},
+        "complete": each.complete,
         "conclusion": observed.data["conclusion"] if observed else None,
+        "late": each.late(now),
+        "stands": each.stands(now),
     }
+
+
+def _instants(each: Review) -> dict[str, datetime | None]:
+    drawn, observed = each.lines.drawn, each.lines.observed
+    return {
+        "frozen": each.frozen_at,
+        "due": each.due,
+        "drawn": drawn.at if drawn else None,
+        "observed": observed.at if observed else None,
+    }
+
+
+def _second(at: datetime | None) -> str:
+    return stamp(at)[:19] if at else ""

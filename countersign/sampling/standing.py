@@ -11,6 +11,7 @@ from countersign.clocks.allowance import ClockKind, Tier
 from countersign.errors import CalendarError, EvidenceError
 from countersign.runs.engine import Engine
 from countersign.runs.versions import VersionStore
+from countersign.sampling.frozen import FROZEN
 from countersign.sampling.ledger import OBSERVED, MonthLines, Said, read_months
 from countersign.sampling.month import Month
 
@@ -30,9 +31,28 @@ class Review:
         first = self.lines.of(OBSERVED)
         return first[0].at if first else None
 
+    @property
+    def complete(self) -> bool:
+        """Whether the population was, as far as its tests could show when it was observed, drawn or else frozen."""
+        said = self.lines.observed or self.lines.drawn or self.lines.of(FROZEN)[-1]
+        return bool(said.data["complete"])
+
     def late(self, now: datetime) -> bool:
         """Whether no results had come by the due date."""
         return self.due is not None and (self.observed_at or now) > self.due
+
+    def stands(self, now: datetime) -> str:
+        """How the month stands, in words; no conclusion stands alone where something is missing or seeded it itself."""
+        said = ["late"] if self.late(now) else []
+        said += [] if self.complete else ["INCOMPLETE"]
+        if self.lines.observed is not None:
+            said.append(self.lines.observed.data["conclusion"])
+            said += ["producer-seeded"] if self.lines.observed.data["seeded_by"] == "producer" else []
+        elif self.lines.drawn is None:
+            said.append("waits for the observer's nonce" if self.lines.nonce is None else "not drawn yet")
+        else:
+            said.append("drawn, and no results yet")
+        return "; ".join(said)
 
 
 def reviews(engine: Engine) -> list[Review]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from countersign.clocks.instant import stamp
+from countersign.clocks.instant import parse_instant, stamp
 from countersign.environment import utc_now
 from countersign.policy import load_configuration
 from countersign.runs.engine import Engine
@@ -46,6 +46,20 @@ def keys(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def frozen(cli: Cli, write: Write, keys: Path, root: Path, tmp_path: Path) -> dict[str, Any]:
     """Six clean changes of October, a blocked one, and the month frozen and sealed."""
+    return freeze_october(cli, write, root, tmp_path)
+
+
+@pytest.fixture
+def frozen_incomplete(cli: Cli, write: Write, keys: Path, root: Path, tmp_path: Path) -> dict[str, Any]:
+    """The same, where a source that the policy names was never there."""
+    path = tmp_path / "configuration" / "policy.yaml"
+    policy = yaml.safe_load(path.read_text())
+    gone = {"name": "production", "adapter": "deployments", "path": "gone.csv"}
+    path.write_text(yaml.safe_dump(policy | {"sources": [gone]}, allow_unicode=True))
+    return freeze_october(cli, write, root, tmp_path)
+
+
+def freeze_october(cli: Cli, write: Write, root: Path, tmp_path: Path) -> dict[str, Any]:
     blocked = deployed(7, evidence={"note": "nothing that says anything"})
     cli("run", write("october.json", [*map(deployed, range(6)), blocked]))
     engine = Engine(root, load_configuration(tmp_path / "configuration" / "policy.yaml"))
@@ -101,9 +115,30 @@ def test_a_month_by_the_runbook(cli: Cli, frozen: dict[str, Any], tmp_path: Path
     filled_in(to / "results.csv")
     observed = cli("observe", "sample", MONTH, "--results", to / "results.csv", "--as", "observer", "--json")
     assert (observed.code, observed.document["conclusion"], observed.document["findings"]) == (0, "supported", [])
-    assert cli("sample", "review", "--json").document["months"][0]["conclusion"] == "supported"
+    (stood,) = cli("sample", "review", "--json").document["months"]
+    assert (stood["conclusion"], stood["stands"], stood["complete"]) == ("supported", "supported", True)
+    assert parse_instant(stood["observed"]) > parse_instant(stood["drawn"]) > parse_instant(stood["frozen"])
     assert "supported" in cli("sample", "review").out
     assert cli("verify", "--all").code == 0
+
+
+def test_a_month_that_lacks_something_says_so_with_every_conclusion(
+    cli: Cli, frozen_incomplete: dict[str, Any], tmp_path: Path
+) -> None:
+    assert not frozen_incomplete["complete"]
+    cli("sample", "nonce", MONTH, "--as", "observer", "--generate")
+    cli("sample", "draw", MONTH)
+    cli("seal")
+    cli("bundle", "export", MONTH, "--to", tmp_path / "bundle")
+    results = tmp_path / "bundle" / "results.csv"
+    filled_in(results)
+    observed = cli("observe", "sample", MONTH, "--results", results, "--as", "observer", "--json")
+    assert (observed.code, observed.document["complete"], observed.document["conclusion"]) == (1, False, "supported")
+    again = cli("observe", "sample", MONTH, "--results", results, "--as", "observer")
+    assert (again.code, "2026-10: INCOMPLETE; supported" in again.out) == (1, True)
+    (stood,) = cli("sample", "review", "--json").document["months"]
+    assert (stood["complete"], stood["stands"]) == (False, "INCOMPLETE; supported")
+    assert "INCOMPLETE; supported" in cli("sample", "review").out
 
 
 def test_a_month_by_machines_without_this_software(
