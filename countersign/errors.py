@@ -74,6 +74,10 @@ class UnknownRunError(CountersignError):
     """No run of that id in this evidence root."""
 
 
+class UnknownFindingError(CountersignError):
+    """No finding of that id in this evidence root."""
+
+
 class NotReperformed(CountersignError):
     """A run cannot be performed again from what is kept, or not by this release."""
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,12 +11,20 @@ import typer
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, SigningKeyFile, open_existing, open_index
 from countersign.cli.output import print_json, say
 from countersign.errors import SourceError
+from countersign.policy import Key
 from countersign.runs.determination import Determination
 from countersign.runs.receipts import Receipt
 from countersign.runs.run import key_ring
 from countersign.runs.sign_offs import SignOffDesk
 
 _RESULTS = ("met", "exception")
+
+
+class Decision(StrEnum):
+    """What a sign-off says."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
 
 
 Determinations = Annotated[
@@ -26,9 +35,9 @@ Determinations = Annotated[
 
 def approve(
     run_id: Annotated[str, typer.Argument(help="The run, as `countersign status` lists it.")],
-    key: Annotated[str, typer.Argument(help="independent_review or maker_checker.")],
+    key: Annotated[Key, typer.Argument(help="Which sign-off.")],
     signer: Annotated[str, typer.Option("--as", help="Who signs: an id of the roster.")],
-    decision: Annotated[str, typer.Option(help="approved or rejected.")] = "approved",
+    decision: Annotated[Decision, typer.Option(help="What is signed.")] = Decision.APPROVED,
     reason: Annotated[str | None, typer.Option(help="Why; a rejection needs one.")] = None,
     determinations: Determinations = None,
     signing_key: SigningKeyFile = None,

@@ -7,7 +7,7 @@ import typer
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root
 from countersign.cli.output import print_json, print_lines, print_table, say
 from countersign.clocks.instant import stamp
-from countersign.errors import FindingRefused
+from countersign.errors import UnknownFindingError
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.desk import FindingDesk
 from countersign.findings.disposal import Answer
@@ -58,7 +58,7 @@ def show(finding_id: FindingId, root: Root = ROOT, policy: PolicyFile = POLICY, 
     """Show a finding, and what was said of it."""
     finding = _log(root).read().by_id.get(finding_id)
     if finding is None:
-        raise FindingRefused(f"{finding_id}: no such finding in {root}; `countersign finding list` shows them")
+        raise UnknownFindingError(f"{finding_id}: no such finding in {root}; `countersign finding list` shows them")
     document = _document(finding)
     if as_json:
         print_json(document)

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from countersign.cli.approve import Determinations, print_receipts, read_determinations
+from countersign.cli.approve import Decision, Determinations, print_receipts, read_determinations
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, open_existing, read_file
 from countersign.cli.output import print_json, say
+from countersign.policy import Key
 from countersign.runs.engine import Engine
 from countersign.runs.sign_offs import SignOffDesk
 from countersign.runs.statement import namespace_of
@@ -18,12 +19,12 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("request")
 def request(
     run_id: Annotated[str, typer.Argument(help="The run, as `countersign status` lists it.")],
-    key: Annotated[str, typer.Argument(help="independent_review or maker_checker.")],
+    key: Annotated[Key, typer.Argument(help="Which sign-off.")],
     signer: Annotated[str, typer.Option("--as", help="Who is going to sign: an id of the roster.")],
     also: Annotated[
         list[str] | None, typer.Option(help="A further run for the same signature; only clean ones; repeat it.")
     ] = None,
-    decision: Annotated[str, typer.Option(help="approved or rejected.")] = "approved",
+    decision: Annotated[Decision, typer.Option(help="What is signed.")] = Decision.APPROVED,
     reason: Annotated[str | None, typer.Option(help="Why; a rejection needs one.")] = None,
     determinations: Determinations = None,
     root: Root = ROOT,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from countersign.changes.hands import Hands
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
-from countersign.errors import FindingRefused
+from countersign.errors import UnknownFindingError
 from countersign.evidence.root import EvidenceRoot
 from countersign.findings.disposal import Answer
 from countersign.findings.finding import Finding
@@ -41,7 +41,7 @@ class FindingDesk:
     def _finding(self, finding_id: str) -> Finding:
         finding = self._log.read().by_id.get(finding_id)
         if finding is None:
-            raise FindingRefused(
+            raise UnknownFindingError(
                 f"{finding_id}: no such finding in {self._root.path}; `countersign finding list` shows them"
             )
         return finding

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from countersign.changes.hands import Hands
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
-from countersign.errors import FindingRefused, TamperedError
+from countersign.errors import FindingRefused, TamperedError, UnknownFindingError
 from countersign.evidence.chain import ChainFile, Writer
 from countersign.evidence.lines import ZERO, Draft
 from countersign.evidence.register import Register, newest_findings_head
@@ -210,7 +210,7 @@ def _record(writer: Writer, findings: Findings, drafts: Iterable[Draft]) -> None
 def _known(findings: Findings, finding_id: str) -> Finding:
     finding = findings.by_id.get(finding_id)
     if finding is None:
-        raise FindingRefused(f"{finding_id}: no such finding")
+        raise UnknownFindingError(f"{finding_id}: no such finding; `countersign finding list` shows them")
     return finding
 
 

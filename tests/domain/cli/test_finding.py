@@ -137,8 +137,6 @@ def test_show_has_everything_that_was_said(cli: Cli, finding_id: str) -> None:
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (("show", "finding-0"), "finding-0: no such finding"),
-        (("acknowledge", "finding-0", "--as", "control-owner", *REASON), "finding-0: no such finding"),
         (("dispose", "{}", "--as", "reviewer", *REASON), "was late or did it"),
         (("dispose", "{}", "--as", "passer-by", *REASON), "is not on the roster"),
         (("acknowledge", "{}", "--as", "reviewer", *REASON), "cannot silence it"),
@@ -150,6 +148,14 @@ def test_what_is_refused_ends_with_one_and_the_reason(
     answer = cli("finding", *(part.format(finding_id) for part in command))
     assert (answer.code, answer.out) == (1, "")
     assert says in answer.err
+
+
+@pytest.mark.parametrize("command", [("show",), ("acknowledge", "--as", "control-owner", *REASON)], ids=["show", "ack"])
+def test_a_finding_that_is_not_there_is_wrong_usage_as_a_run_is(
+    cli: Cli, finding_id: str, command: tuple[str, ...]
+) -> None:
+    answer = cli("finding", command[0], "finding-0", *command[1:])
+    assert (answer.code, answer.out, "finding-0: no such finding" in answer.err) == (2, "", True)
 
 
 def test_the_configuration_in_force_says_who_may_whatever_the_policy_file_says(

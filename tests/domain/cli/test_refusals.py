@@ -215,19 +215,33 @@ def test_a_policy_that_cannot_be_used_is_named(cli: Cli, tmp_path: Path, content
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("approval", "--as", "reviewer"), "unknown key"),
         (("maker_checker", "--as", "checker"), "is not pending"),
         (("independent_review", "--as", "nobody"), "not on the roster"),
         (("independent_review", "--as", "checker"), "does not have the role"),
         (("independent_review", "--as", "reviewer", "--decision", "rejected"), "needs a reason"),
-        (("independent_review", "--as", "reviewer", "--decision", "maybe"), "unknown decision"),
     ],
-    ids=["key", "not-pending", "roster", "role", "no-reason", "decision"],
+    ids=["not-pending", "roster", "role", "no-reason"],
 )
 def test_a_refused_sign_off_ends_with_1(cli: Cli, write: Write, arguments: tuple[str, ...], why: str) -> None:
     run_id = begin(cli, write)
     answer = cli("approve", run_id, *arguments, "--json")
     assert (answer.code, answer.out, why in answer.err) == (1, "", True)
+
+
+@pytest.mark.parametrize("command", [("approve",), ("sign-off", "request")], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [("approval", "--as", "reviewer"), ("independent_review", "--as", "reviewer", "--decision", "maybe")],
+    ids=["key", "decision"],
+)
+def test_a_slip_of_the_pen_is_wrong_usage_and_nothing_on_record(
+    cli: Cli, write: Write, root: Path, command: tuple[str, ...], arguments: tuple[str, ...]
+) -> None:
+    run_id = begin(cli, write)
+    before = (root / "register.jsonl").read_bytes()
+    answer = cli(*command, run_id, *arguments)
+    assert (answer.code, answer.out, "is not one of" in answer.err) == (2, "", True)
+    assert (root / "register.jsonl").read_bytes() == before
 
 
 def test_a_rejection_ends_blocked_and_advance_says_no(cli: Cli, write: Write) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from countersign.errors import FindingRefused, TamperedError
+from countersign.errors import FindingRefused, TamperedError, UnknownFindingError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import Draft
 from countersign.evidence.root import EvidenceRoot
@@ -197,9 +197,9 @@ def test_an_acknowledgement_that_is_none_is_refused(
         log.acknowledge(finding_id, person, reason, in_force, ())
 
 
-def test_a_finding_that_is_not_there_is_refused(log: FindingsLog, in_force: Versions) -> None:
+def test_a_finding_that_is_not_there_is_said(log: FindingsLog, in_force: Versions) -> None:
     log.open([occurrence()])
-    with pytest.raises(FindingRefused, match="finding-0: no such finding"):
+    with pytest.raises(UnknownFindingError, match="finding-0: no such finding"):
         log.dispose("finding-0", "control-owner", WHY, in_force, ())
 
 
