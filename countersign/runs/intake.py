@@ -35,7 +35,8 @@ class Intake:
     """One reading of a source: totals, and what became of everything that was read.
 
     `runs` are those that this reading opened or found; `fresh` says that it found other things than the one before. A
-    deployment counts as opened when it is registered; what followed from all of them stands in `followed`.
+    deployment counts as opened when it is registered; what followed from all of them stands in `followed`. `joined` are
+    rows that are part of another row's item: read + joined = rows of the extracts.
     """
 
     source: str
@@ -47,6 +48,7 @@ class Intake:
     fingerprint: str = ""
     fresh: bool = False
     extracts: list[KeptExtract] = field(default_factory=list)
+    joined: int = 0
     state: str | None = None
     deployments: list[RegisteredDeployment] = field(default_factory=list)
     followed: list[Followed] = field(default_factory=list)
@@ -77,6 +79,7 @@ def take_in(engine: Engine, source: Source, *, progress: Progress | None = None)
         _register_extracts(engine, kept)
         raise
     intake.extracts = [replace(one, rows=rows) for one, rows in zip(kept, source.rows(), strict=True)]
+    intake.joined = source.joined()
     _register_extracts(engine, intake.extracts)
     intake.declared = source.declared()
     if intake.declared is not None and intake.declared != intake.totals.read:
@@ -100,11 +103,13 @@ def _fetch(engine: Engine, source: Source) -> list[KeptExtract]:
 
 
 def _register_extracts(engine: Engine, kept: Sequence[KeptExtract]) -> None:
-    """A register line for each extract that the register does not have with this very row count."""
-    known = {source: engine.index.extracts(source) for source in {one.source for one in kept}}
-    drafts = [one.draft() for one in kept if one not in known[one.source]]
-    if drafts:
-        engine.register.append_many(drafts)
+    """A register line for each extract of a reading, unless they are what its source gave last, with these row counts.
+
+    All or none, in one go: what stands together was read together. What was given before something else, and is given
+    again, is on record again.
+    """
+    if kept and engine.index.extracts(kept[0].source)[-len(kept) :] != list(kept):
+        engine.register.append_many([one.draft() for one in kept])
         engine.index.sync()
 
 
@@ -152,9 +157,9 @@ def _follow(engine: Engine, source: Source, intake: Intake) -> None:
 def take_in_one(engine: Engine, value: object, *, source: str, where: str, origin: Origin) -> Outcome:
     """One payload, to its next pause, waiting for whoever else is at it. Raises PayloadError, after it is on record."""
     try:
-        payload = _accepted(as_submitted(value), engine.current.policy.limits)
+        payload = accepted(value, "submitted", engine.current.policy.limits)
     except PayloadError as error:
-        _open(engine, [], [_refusal(source, where, error.change_id, str(error), _written(value))], engine.today)
+        _open(engine, [], [_refusal(source, where, error.change_id, str(error), written(value))], engine.today)
         raise
     arrival = Arrival(payload, source, where, origin, None)
     opened = _open(engine, [arrival], [], engine.today)
@@ -187,10 +192,9 @@ def _sort(engine: Engine, source: Source, items: Sequence[Item]) -> _Sorted:
                 found.refusals.append(_refusal(source.name, where, change_id, reason, content))
             case Record(where, value):
                 try:
-                    marked = as_extracted(value) if origin == EXTRACTED else as_submitted(value)
-                    payload = _accepted(marked, policy.limits)
+                    payload = accepted(value, origin, policy.limits)
                 except PayloadError as error:
-                    content = _written(value)
+                    content = written(value)
                     found.refusals.append(_refusal(source.name, where, error.change_id, str(error), content))
                     continue
                 if payload.digest in found.arrivals:
@@ -200,16 +204,19 @@ def _sort(engine: Engine, source: Source, items: Sequence[Item]) -> _Sorted:
     return found
 
 
-def _accepted(value: object, limits: Limits) -> Payload:
-    """A payload under an id that is its own: those that stand for deployments are given here and by nobody else."""
-    payload = accept(value, limits)
+def accepted(value: object, origin: Origin, limits: Limits) -> Payload:
+    """What was read, as a payload under an id that is its own: those that stand for deployments are given here alone.
+
+    Raises PayloadError.
+    """
+    payload = accept(as_extracted(value) if origin == EXTRACTED else as_submitted(value), limits)
     if stands_for_deployment(payload.change.id):
         reason = "stands for a deployment that no change record names; give the change an id of its own"
         raise PayloadError(reason, field="id", change_id=payload.change.id)
     return payload
 
 
-def _written(value: object) -> bytes:
+def written(value: object) -> bytes:
     """A refused value as bytes, for its digest on record."""
     try:
         return repr(value).encode("utf-8", "backslashreplace")
@@ -368,6 +375,8 @@ def _append(engine: Engine, intake: Intake, broken: str | None) -> None:
         "state": intake.state,
         "declared": intake.declared,
         "broken": broken,
+        "joined": intake.joined,
+        "extracts": [one.digest for one in intake.extracts],
     }
     engine.register.append("intake", "countersign", **data, **intake.totals.as_dict())
     engine.index.sync()

@@ -9,6 +9,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from countersign.changes.sources.git import GitSource
+from countersign.changes.sources.interface import BY_HAND
+from countersign.changes.sources.servicenow import ServicenowSource
 from countersign.revisions import same_revision, stem
 from countersign.sampling.population import Cut, Member
 from countersign.sampling.sources import ReadAgain, Told
@@ -66,8 +69,12 @@ def register_to_source(
 
 
 def sources_agree(cut: Cut, sources: Sequence[ReadAgain]) -> CompletenessTest:
-    """Where two sources tell of one system, such as a repository and an export of its pull requests, both tell all."""
+    """Where two sources tell of one system, such as a repository and an export of its pull requests, both tell all.
+
+    A reading by hand may be a part of what a source of its kind tells.
+    """
     name, missing = "sources_agree", "changes that one source of a system tells and another does not"
+    adapters = {source.source: source.adapter for source in sources}
     by_system: dict[str, dict[str, list[Told]]] = defaultdict(lambda: defaultdict(list))
     for each in sources:
         for one in each.changes.values():
@@ -83,7 +90,7 @@ def sources_agree(cut: Cut, sources: Sequence[ReadAgain]) -> CompletenessTest:
         for source, ones in told.items():
             of_the_month = [one for one in ones if _within(cut, one.deployed_at)]
             compared += len(of_the_month)
-            for other in sorted(told.keys() - {source}):
+            for other in sorted(told.keys() - {source, BY_HAND + adapters[source]}):
                 missed = [one for one in of_the_month if not _is_among(one, known[other])]
                 lost += [f"{system}: {one.change_id} is told by {source}, and not by {other}" for one in missed]
     return judged(name, missing, {"compared": compared}, lost, f"{compared} changes are told alike")
@@ -103,7 +110,10 @@ def _is_among(one: Told, known: Mapping[str, Collection[str]]) -> bool:
 
 
 def rows_add_up(intakes: Iterable[Mapping[str, Any]], extracts: Sequence[Mapping[str, Any]]) -> CompletenessTest:
-    """Every reading: read = opened + known + refused + out of scope = what the source counts = rows of its extract."""
+    """Every reading: read = opened + known + refused + out of scope = what the source counts.
+
+    And read + joined = rows of its extracts, where joined are rows that are part of another row's item.
+    """
     wrong, count, latest = [], 0, dict[str, Mapping[str, Any]]()
     for line in intakes:
         count += 1
@@ -118,12 +128,40 @@ def rows_add_up(intakes: Iterable[Mapping[str, Any]], extracts: Sequence[Mapping
             wrong.append(f"{source} at {line['ts']}: broke off, and was not read to its end since: {line['broken']}")
             continue
         before = [one for one in extracts if one["source"] == source and one["seq"] < line["seq"]]
-        rows = {one["query"]: one["rows"] for one in before}  # of the newest extract of each query
-        if rows and None not in rows.values() and line["read"] not in rows.values():
-            wrong.append(f"{source}: its extracts have {sorted(rows.values())} rows, and {line['read']} were read")
+        if said := _unlike_its_rows(line, before) if "joined" in line else _unlike_any_rows(line, before):
+            wrong.append(f"{source}: {said}")
     if not count:
         return not_judged("rows_add_up", "readings that do not add up", "nothing was read")
     return judged("rows_add_up", "readings that do not add up", {"readings": count}, wrong, f"{count} readings add up")
+
+
+def _unlike_its_rows(line: Mapping[str, Any], before: Iterable[Mapping[str, Any]]) -> str | None:
+    """How a reading differs from the rows of what it says it read; `before` are its source's extracts until then."""
+    kept = {one["digest"]: one["rows"] for one in before}
+    if not line["extracts"]:
+        return None  # payloads are submitted, and each stands in the log of its run
+    rows = [kept.get(digest) or 0 for digest in line["extracts"]]
+    if sum(rows) == line["read"] + line["joined"]:
+        return None
+    joined = f" with {line['joined']} rows joined to them" if line["joined"] else ""
+    return f"its extracts have {rows} rows, and {line['read']} were read{joined}"
+
+
+def _unlike_any_rows(line: Mapping[str, Any], before: Iterable[Mapping[str, Any]]) -> str | None:
+    """The same of a reading that does not say what it read, as none did in roots made before.
+
+    Of several files every row of the first was read, and of the others those that were joined to none; of a repository
+    no more commits than it has, since those outside of a range of dates were counted as rows.
+    """
+    newest = {one["query"]: one for one in before}
+    rows = sorted(one["rows"] or 0 for one in newest.values())
+    if not rows or any(one["rows"] is None for one in newest.values()) or line["read"] in rows:
+        return None
+    adapters = {one["extractor"].split("/")[0] for one in newest.values()}
+    least = 0 if adapters == {GitSource.adapter} else rows[0]
+    if adapters <= {GitSource.adapter, ServicenowSource.adapter} and least <= line["read"] <= sum(rows):
+        return None
+    return f"its extracts have {rows} rows, and {line['read']} were read"
 
 
 def exports_are_whole(extracts: Sequence[Mapping[str, Any]], caps: Collection[int]) -> CompletenessTest:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from countersign.changes.deployment import OPTIONAL, REQUIRED, read_deployment
 from countersign.changes.payload import parse_record
-from countersign.changes.sources.interface import Item, Raw, Unreadable, fetch_file, file_state
+from countersign.changes.sources.interface import BY_HAND, Item, Raw, Unreadable, fetch_file, file_state
 from countersign.changes.sources.strict_csv import csv_rows
 from countersign.errors import PayloadError, SourceError
 from countersign.policy import Limits
@@ -24,7 +24,7 @@ class DeploymentsSource:
     adapter = "deployments"
     extractor = "deployments/1"
 
-    def __init__(self, path: Path, limits: Limits, *, name: str = "deployments") -> None:
+    def __init__(self, path: Path, limits: Limits, *, name: str = BY_HAND + adapter) -> None:
         self.name = name
         self._path = path
         self._limits = limits
@@ -50,6 +50,9 @@ class DeploymentsSource:
 
     def rows(self) -> Sequence[int]:
         return [self._count]
+
+    def joined(self) -> int:
+        return 0
 
     def declared(self) -> int | None:
         return None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from countersign.changes.payload import parse_record
-from countersign.changes.sources.interface import Item, Raw, Record, Unreadable
+from countersign.changes.sources.interface import BY_HAND, Item, Raw, Record, Unreadable
 from countersign.errors import PayloadError, SourceError
 from countersign.policy import Limits
 
@@ -27,7 +27,7 @@ class FilesSource:
     adapter = "files"
     extractor = "files/1"
 
-    def __init__(self, path: Path, limits: Limits, *, name: str = "files") -> None:
+    def __init__(self, path: Path, limits: Limits, *, name: str = BY_HAND + adapter) -> None:
         self.name = name
         self._path = path
         self._limits = limits
@@ -60,6 +60,9 @@ class FilesSource:
     def rows(self) -> Sequence[int]:
         return []
 
+    def joined(self) -> int:
+        return 0
+
     def declared(self) -> int | None:
         return None
 
@@ -70,7 +73,7 @@ class StreamSource:
     adapter = "files"
     extractor = "files/1"
 
-    def __init__(self, stream: BinaryIO, limits: Limits, *, name: str = "files") -> None:
+    def __init__(self, stream: BinaryIO, limits: Limits, *, name: str = BY_HAND + adapter) -> None:
         self.name = name
         self._stream = stream
         self._limits = limits
@@ -92,6 +95,9 @@ class StreamSource:
 
     def rows(self) -> Sequence[int]:
         return []
+
+    def joined(self) -> int:
+        return 0
 
     def declared(self) -> int | None:
         return None

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from countersign.changes.sources.git_command import git, git_into, refuse_shallow
-from countersign.changes.sources.interface import Item, Raw, Record, Unreadable
-from countersign.clocks.instant import stamp
+from countersign.changes.sources.interface import BY_HAND, Item, Raw, Record, Unreadable
+from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import SourceError
 from countersign.policy import Policy, Trailer
 
@@ -21,6 +21,10 @@ from countersign.policy import Policy, Trailer
 _FIELDS = ("%H", "%an <%ae>", "%at", "%cn <%ce>", "%ct", "%(trailers:only=true,unfold=true)", "%B")
 _KINDS = {"approval": "approval", "test": "test", "ticket": "ticket"}
 _SHORT = 12
+# what a query says after the command itself, which is the whole of it in roots made before
+_SAID = re.compile(
+    r"git log .*? --(?:, since (?P<since>\S+))?(?:, until (?P<until>\S+))?, system (?P<system>.*)", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,34 @@ class _Commit:
     committed: datetime
     trailers: list[tuple[str, str]]
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a reading of a repository was asked for: its system, and committer times in [since, until)."""
+
+    system: str
+    since: datetime | None
+    until: datetime | None
+
+    @classmethod
+    def of(cls, query: str) -> Self | None:
+        """As a query on record says it; None for one that was written before queries did."""
+        said = _SAID.fullmatch(query)
+        if said is None:
+            return None
+        since, until = (parse_instant(said[end]) if said[end] else None for end in ("since", "until"))
+        return cls(said["system"], since, until)
+
+    def query(self, command: Sequence[str]) -> str:
+        """What `of` reads."""
+        ends = {"since": self.since, "until": self.until}
+        said = [f"{end} {stamp(at)}" for end, at in ends.items() if at is not None]
+        return ", ".join([" ".join(command), *said, f"system {self.system}"])
+
+    def holds(self, committed: datetime) -> bool:
+        """Whether a commit of that time is in the range."""
+        return not (self.since and committed < self.since) and not (self.until and committed >= self.until)
 
 
 class GitSource:
@@ -47,7 +79,7 @@ class GitSource:
         *,
         system: str,
         merge_deploys: bool,
-        name: str = "git",
+        name: str = BY_HAND + adapter,
         since: datetime | None = None,
         until: datetime | None = None,
         merges_only: bool = False,
@@ -56,10 +88,8 @@ class GitSource:
         self.name = name
         self._path = path
         self._trailers = {key.casefold(): trailer for key, trailer in policy.trailers.items()}
-        self._system = system
+        self._asked = Asked(system, since, until)
         self._merge_deploys = merge_deploys
-        self._since = since
-        self._until = until
         self._merges_only = merges_only
         self._revision = revision
         self._rows = 0
@@ -71,34 +101,37 @@ class GitSource:
     def fetch(self, scratch: Path) -> Sequence[Raw]:
         refuse_shallow(self._path)
         form = "%x00".join(_FIELDS)
-        asked = ["log", "-z", "--no-color", "--encoding=UTF-8", f"--format=tformat:{form}", *self._selection()]
+        command = ["log", "-z", "--no-color", "--encoding=UTF-8", f"--format=tformat:{form}", *self._selection()]
         raw = scratch / "git-log"
         with raw.open("wb") as file:
-            git_into(self._path, ["-c", "log.showSignature=false", *asked], file)
-        return [Raw(raw, " ".join(["git", *asked]))]
+            git_into(self._path, ["-c", "log.showSignature=false", *command], file)
+        return [Raw(raw, self._asked.query(["git", *command]))]
 
     def items(self, kept: Sequence[Path]) -> Iterator[Item]:
         (log,) = kept
         for fields in self._commits(log):
-            self._rows += 1
             where = f"{self._path}@{fields[0].strip()[:_SHORT]}"
             try:
                 commit = _commit(fields)
             except (ValueError, OverflowError, OSError) as error:
                 reason = f"the commit has a time that is none ({error}); git fsck says more"
+                self._rows += 1
                 yield Unreadable(where, self._change_id(fields[0].strip()), reason, "\0".join(fields).encode())
                 continue
-            if not (self._since and commit.committed < self._since) and not (
-                self._until and commit.committed >= self._until
-            ):
+            if self._asked.holds(commit.committed):
+                self._rows += 1
                 yield Record(where, self._payload(commit))
 
     def rows(self) -> Sequence[int]:
+        """The commits of the range: git gives those around it too, and they are none of this reading."""
         return [self._rows]
+
+    def joined(self) -> int:
+        return 0
 
     def declared(self) -> int | None:
         """What `git rev-list --count` says; None for a range of dates, which git would judge by other rules."""
-        if self._since or self._until:
+        if self._asked.since or self._asked.until:
             return None
         counted = git(self._path, "rev-list", "--count", *self._selection())
         return int(counted)
@@ -120,7 +153,7 @@ class GitSource:
             raise SourceError(f"{self._path}: git stopped in the middle of a commit")
 
     def _change_id(self, sha: str) -> str:
-        return f"{self._system.replace('/', ':')}@{sha}"
+        return f"{self._asked.system.replace('/', ':')}@{sha}"
 
     def _payload(self, commit: _Commit) -> dict[str, Any]:
         evidence: dict[str, Any] = {}
@@ -142,7 +175,7 @@ class GitSource:
             evidence[f"{name}-{counts[name]}"] = _trailer_item(key, value, trailer, committed)
         payload: dict[str, Any] = {
             "id": self._change_id(commit.sha),
-            "system": self._system,
+            "system": self._asked.system,
             "summary": commit.message.strip().split("\n", 1)[0].strip() or "(no message)",
             "author": commit.author,
             "contributors": contributors,

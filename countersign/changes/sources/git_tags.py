@@ -11,7 +11,7 @@ from pathlib import Path
 
 from countersign.changes.deployment import change_id_of, read_deployment
 from countersign.changes.sources.git_command import git, git_into, refuse_shallow
-from countersign.changes.sources.interface import Item, Raw, Skipped, Unreadable
+from countersign.changes.sources.interface import BY_HAND, Item, Raw, Skipped, Unreadable
 from countersign.clocks.instant import stamp
 from countersign.errors import PayloadError, SourceError
 
@@ -29,7 +29,7 @@ class GitTagsSource:
     adapter = "git_tags"
     extractor = "git_tags/1"
 
-    def __init__(self, path: Path, *, system: str, tags: str, environment: str, name: str = "git_tags") -> None:
+    def __init__(self, path: Path, *, system: str, tags: str, environment: str, name: str = BY_HAND + adapter) -> None:
         self.name = name
         self._path = path
         self._system = system
@@ -58,6 +58,9 @@ class GitTagsSource:
 
     def rows(self) -> Sequence[int]:
         return [self._count]
+
+    def joined(self) -> int:
+        return 0
 
     def declared(self) -> int | None:
         return None

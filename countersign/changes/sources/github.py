@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from countersign.changes.payload import parse_record
-from countersign.changes.sources.interface import Item, Raw, Record, Skipped, Unreadable, fetch_file, file_state
+from countersign.changes.sources.interface import (
+    BY_HAND,
+    Item,
+    Raw,
+    Record,
+    Skipped,
+    Unreadable,
+    fetch_file,
+    file_state,
+)
 from countersign.clocks.instant import parse_instant
 from countersign.errors import PayloadError, SourceError
 from countersign.policy import Limits, Policy
@@ -33,7 +42,7 @@ class GithubSource:
     adapter = "github"
     extractor = "github/1"
 
-    def __init__(self, path: Path, policy: Policy, *, merge_deploys: Any, name: str = "github") -> None:
+    def __init__(self, path: Path, policy: Policy, *, merge_deploys: Any, name: str = BY_HAND + adapter) -> None:
         self.name = name
         self._path = path
         self._labels = {label.casefold() for label in policy.emergency_labels}
@@ -63,6 +72,9 @@ class GithubSource:
 
     def rows(self) -> Sequence[int]:
         return [] if self._count is None else [self._count]
+
+    def joined(self) -> int:
+        return 0
 
     def declared(self) -> int | None:
         return self._count

@@ -17,6 +17,9 @@ from countersign.errors import SourceError
 
 Origin = Literal["extracted", "submitted"]
 
+# before the adapter: how the register calls a reading that no entry of the policy names, and that none can be called
+BY_HAND = "by hand/"
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -88,6 +91,12 @@ class Source(Protocol):
 
     def rows(self) -> Sequence[int]:
         """How many rows each fetched file held; known once `items` was read to its end."""
+
+    def joined(self) -> int:
+        """How many of these rows are part of another row's item, as an approval is of its change; known with `rows`.
+
+        Every row is an item or joined to one, so read + joined = rows.
+        """
 
     def declared(self) -> int | None:
         """How many items the source itself counts, found another way than by reading them; None if it cannot say."""

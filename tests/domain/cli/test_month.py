@@ -36,7 +36,7 @@ def keys(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     policy = yaml.safe_load(path.read_text())
     next(person for person in policy["people"] if person["id"] == "observer")["keys"] = entries
     policy["sample"] |= TERMS
-    policy["sources"], policy["trusted_submitters"] = [], ["given", "files"]
+    policy["sources"], policy["trusted_submitters"] = [], ["given", "by hand/files"]
     path.write_text(yaml.safe_dump(policy, allow_unicode=True))
     monkeypatch.setenv("COUNTERSIGN_KEYS", str(folder))
     monkeypatch.setenv("COUNTERSIGN_SEAL_KEY", str(make_key(folder / "seal")))

@@ -19,7 +19,7 @@ def run_ids(cli: Cli, write: Write, tmp_path: Path, keys: Path) -> list[str]:
     """Three clean changes that wait for their review, under a policy whose roster has keys and asks for signatures."""
     path = tmp_path / "configuration" / "policy.yaml"
     policy = yaml.safe_load(path.read_text(encoding="utf-8"))
-    policy["people"], policy["trusted_submitters"] = with_keys(policy["people"], keys), ["files"]
+    policy["people"], policy["trusted_submitters"] = with_keys(policy["people"], keys), ["by hand/files"]
     policy["sign_off"]["signature"] = "required"
     path.write_text(yaml.safe_dump(policy, allow_unicode=True), encoding="utf-8")
     answer = cli("run", write("changes.json", [payload_with(system=name) for name in SYSTEMS]), "--json")

@@ -107,7 +107,7 @@ def test_a_deployment_opens_a_successor_that_shows_it(desk: Desk) -> None:
     before = desk.changes(change()).runs[0]
     read = desk.deployments(deployment())
     run = desk.standing()["CHG-1"]
-    assert (run.supersedes, run.source, run.origin) == (before.run_id, "files", "submitted")
+    assert (run.supersedes, run.source, run.origin) == (before.run_id, "by hand/files", "submitted")
     assert read.totals == IntakeTotals(read=1, opened=1)
     item = desk.state("CHG-1").change.evidence["deployment D-1"]
     assert item.text == (
@@ -127,7 +127,7 @@ def test_a_deployment_is_on_record_before_anything_follows_from_it(desk: Desk) -
     (line,) = [line for line in registered if line["event"] == "deployment"]
     (successor,) = [line for line in registered if line["event"] == "run_opened" and line["supersedes"]]
     assert line["seq"] < successor["seq"]
-    digest = desk.index.extracts("deployments")[0].digest
+    digest = desk.index.extracts("by hand/deployments")[0].digest
     said = {name: line[name] for name in ("system", "id", "revision", "deployed_by", "origin", "extract")}
     assert said == {
         "system": "billing", "id": "D-1", "revision": REVISION, "deployed_by": "deployer", "origin": "extracted",

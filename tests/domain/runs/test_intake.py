@@ -64,6 +64,9 @@ class Given:
                 raise item
             yield item
 
+    def joined(self) -> int:
+        return 0
+
     def declared(self) -> int | None:
         return self._declared
 

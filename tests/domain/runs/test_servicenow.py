@@ -49,6 +49,7 @@ def test_the_whole_export_goes_in_once_in_whatever_form(bench: Bench, tmp_path: 
     first = take_in(engine, source_of(tmp_path, as_csv(CHANGES), as_csv(APPROVALS)))
     assert expected.reconciled
     assert first.totals == expected
+    assert first.totals.read + first.joined == SIZE + len(APPROVALS)
     assert all(skipped.reason.startswith("cancelled") for skipped in first.skipped)
     for changes, approvals in ((as_csv, as_csv), (as_json, as_json), (as_csv, as_json)):
         assert take_in(engine, source_of(tmp_path, changes(CHANGES), approvals(APPROVALS))).totals == again

@@ -20,8 +20,9 @@ from countersign.sampling.population import look
 from countersign.sampling.sources import ReadAgain
 from tests.conftest import POLICY
 from tests.domain.changes.sources.servicenow_export import approval, as_csv, change
+from tests.domain.changes.sources.test_git import Repository
 from tests.domain.runs.conftest import policy_with
-from tests.domain.sampling.conftest import NOVEMBER, MonthEnd
+from tests.domain.sampling.conftest import NOVEMBER, MonthEnd, a_change
 from tests.domain.sampling.test_completeness import A_DEPLOYMENT, DEPLOYMENTS, PULLS, a_pull
 
 Make = Callable[..., MonthEnd]
@@ -31,11 +32,13 @@ def again(month: MonthEnd) -> dict[str, ReadAgain]:
     return gather(month.engine, look(month.engine, NOVEMBER)).sources
 
 
-def keep(month: MonthEnd, content: Any, *, source: str = "pulls", extractor: str = "github/1") -> None:
+def keep(
+    month: MonthEnd, content: Any, *, source: str = "pulls", extractor: str = "github/1", query: str = "an export"
+) -> None:
     """An extract on record, whoever read it."""
     raw = content.encode() if isinstance(content, str) else json.dumps(content).encode()
     digest = keep_by_digest(month.engine.root.extracts, raw)
-    month.engine.register.append_many([KeptExtract(source, extractor, "an export", digest, len(raw), 1).draft()])
+    month.engine.register.append_many([KeptExtract(source, extractor, query, digest, len(raw), 1).draft()])
 
 
 def test_a_source_is_read_again_to_the_same_payloads(month_end: Make) -> None:
@@ -56,6 +59,38 @@ def test_what_was_read_by_hand_needs_no_entry_in_the_policy(month_end: Make) -> 
     assert [one.change_id for one in again(month)["github"].changes.values()] == ["office:ledger#1"]
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["of the policy", "by hand"])
+def test_a_file_that_was_as_before_got_no_second_line_in_roots_made_before(named: bool, month_end: Make) -> None:
+    """Of an export of changes with one of their approvals, only the first was new the second time."""
+    spec = {"name": "servicenow", "adapter": "servicenow", "path": "c.csv", "approvals": "a.csv", "zone": "UTC"}
+    month = month_end(*([spec] if named else []))
+    changed = [change(number=f"CHG003000{number}", sys_id=str(number) * 32) for number in (1, 2)]
+    approved, one, two = (
+        as_csv(rows).decode() for rows in ([approval(sysapproval="CHG0030001")], changed[:1], changed)
+    )
+    for query, content in (("c.csv, times in UTC", one), ("a.csv, times in UTC", approved)):
+        keep(month, content, source="servicenow", extractor="servicenow/1", query=query)
+    month.bench.execute(a_change(1))  # so that nothing was written in one go with what comes
+    keep(month, two, source="servicenow", extractor="servicenow/1", query="c.csv, times in UTC")
+    found = again(month)["servicenow"]
+    assert (found.why_not, found.extracts, len(found.changes)) == (None, 2, 2)
+
+
+def test_a_repository_whose_query_says_no_system_is_read_again_by_the_policy(month_end: Make) -> None:
+    """As none did in roots made before; nor did they say since when."""
+    month = month_end(
+        {"name": "git", "adapter": "git", "path": "x", "system": "ledger", "since": "2026-11-18T13:00:00Z"}
+    )
+    repository = Repository(month.folder / "x")
+    for _ in range(3):
+        repository.commit()
+    (raw,) = git_source(month.bench.policy, repository.path).fetch(month.folder)
+    query = raw.query.partition(",")[0]
+    keep(month, raw.path.read_text(), source="git", extractor="git/1", query=query)
+    found = again(month)["git"]
+    assert (found.why_not, {one.system for one in found.changes.values()}, len(found.changes)) == (None, {"ledger"}, 2)
+
+
 def test_a_repository_that_was_read_by_hand_is_read_again_under_its_system(month_end: Make) -> None:
     month = month_end()
     for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "Raise the limit"]):
@@ -65,7 +100,7 @@ def test_a_repository_that_was_read_by_hand_is_read_again_under_its_system(month
     take_in(month.engine, source)
     month.over()
     (run,) = month.engine.index.all_runs()
-    found = again(month)["git"]
+    found = again(month)[source.name]
     assert (found.why_not, list(found.changes)) == (None, [run.digest])
     assert month.failing() == {}
 

@@ -5,16 +5,30 @@ left aside is counted as such.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from countersign.changes.sources.interface import Item, Raw, Record, Skipped, Unreadable, fetch_file, file_state
+from countersign.changes.sources.interface import (
+    BY_HAND,
+    Item,
+    Raw,
+    Record,
+    Skipped,
+    Unreadable,
+    fetch_file,
+    file_state,
+)
 from countersign.changes.sources.servicenow.approvals import APPROVAL_FIELDS, decisions
 from countersign.changes.sources.servicenow.change import CHANGE_FIELDS, payload_of, why_not_a_change
 from countersign.changes.sources.servicenow.rows import Row, read_rows, written
+from countersign.clocks.zones import zone_of
+
+_TABLES = (CHANGE_FIELDS, APPROVAL_FIELDS)  # the columns that each file has to have
+_QUERY = re.compile(r"(?P<file>.*), times in (?P<zone>\S+)", re.DOTALL)
 
 
 class ServicenowSource:
@@ -27,28 +41,43 @@ class ServicenowSource:
     adapter = "servicenow"
     extractor = "servicenow/1"
 
-    def __init__(self, path: Path, *, zone: ZoneInfo, approvals: Path | None = None, name: str = "servicenow") -> None:
+    def __init__(
+        self, path: Path, *, zone: ZoneInfo, approvals: Path | None = None, name: str = BY_HAND + adapter
+    ) -> None:
         self.name = name
         self._paths = [path] if approvals is None else [path, approvals]
         self._zone = zone
         self._rows: list[int] = []
+        self._joined = 0
+
+    @classmethod
+    def of(cls, queries: Sequence[str], name: str) -> Self | None:
+        """What reads kept exports, as their queries say they were read; None where these say nothing of that."""
+        said = [match for query in queries if (match := _QUERY.fullmatch(query))]
+        if not 0 < len(said) <= len(_TABLES):
+            return None
+        path, *approvals = (Path(match["file"]) for match in said)
+        return cls(path, zone=zone_of(said[0]["zone"]), approvals=next(iter(approvals), None), name=name)
+
+    def queries(self) -> list[str]:
+        """How each of its files is put on record."""
+        return [f"{path.name}, times in {self._zone.key}" for path in self._paths]
 
     def state(self) -> str | None:
         return " ".join(file_state(path) for path in self._paths)
 
     def fetch(self, scratch: Path) -> Sequence[Raw]:
         fetched = []
-        for position, path in enumerate(self._paths):
+        for position, (path, query) in enumerate(zip(self._paths, self.queries(), strict=True)):
             folder = scratch / str(position)  # the two may have one name
             folder.mkdir()
-            fetched.append(fetch_file(path, folder, query=f"{path.name}, times in {self._zone.key}"))
+            fetched.append(fetch_file(path, folder, query=query))
         return fetched
 
     def items(self, kept: Sequence[Path]) -> Iterator[Item]:
-        needed = (CHANGE_FIELDS, APPROVAL_FIELDS)
         tables = [
             read_rows(file.read_bytes(), str(path), columns)
-            for file, path, columns in zip(kept, self._paths, needed, strict=False)
+            for file, path, columns in zip(kept, self._paths, _TABLES, strict=False)
         ]
         self._rows = [len(table) for table in tables]
         changes = tables[0]
@@ -56,10 +85,15 @@ class ServicenowSource:
         seen: dict[str, tuple[str, bytes]] = {}
         for position, record in enumerate(changes):
             yield self._once(self._change(f"{self._paths[0]}[{position}]", record, approvals), record, seen)
+        # by the items that came out, not by what was sorted to go into them: an approval that no item took is missed
+        self._joined = sum(len(rows) for number, rows in approvals.items() if number in seen)
         yield from aside
 
     def rows(self) -> Sequence[int]:
         return self._rows
+
+    def joined(self) -> int:
+        return self._joined
 
     def declared(self) -> int | None:
         return None

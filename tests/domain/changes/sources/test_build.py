@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from countersign.changes.sources.build import git_source, github_source, merge_deploys, origin_of, source_of
 from countersign.changes.sources.deployments import DeploymentsSource
 from countersign.changes.sources.files import FilesSource
-from countersign.changes.sources.git import GitSource
+from countersign.changes.sources.git import Asked, GitSource
 from countersign.changes.sources.git_tags import GitTagsSource
 from countersign.changes.sources.github import GithubSource
 from countersign.changes.sources.servicenow import ServicenowSource
@@ -40,7 +40,7 @@ def test_each_adapter_has_its_source_under_the_name_of_the_entry(adapter: str, k
 def test_since_is_read_with_its_zone_or_refused(policy: Policy) -> None:
     spec = SourceSpec(name="entry", adapter="git", path=".", since="2026-11-01T00:00:00-04:00")
     source = source_of(policy, spec, Path("/base"))
-    assert datetime(2026, 11, 1, 4, tzinfo=UTC) in vars(source).values()
+    assert vars(source)["_asked"] == Asked("base", datetime(2026, 11, 1, 4, tzinfo=UTC), None)
     with pytest.raises(PolicyError, match=r"sources\.entry\.since: needs a date, a time and a zone"):
         source_of(policy, spec.model_copy(update={"since": "2026-11-01"}), Path("/base"))
 

@@ -10,7 +10,7 @@ import pytest
 
 from countersign.changes.payload import Payload, accept
 from countersign.changes.sources.build import git_source
-from countersign.changes.sources.git import GitSource
+from countersign.changes.sources.git import Asked, GitSource
 from countersign.changes.sources.interface import Record, Unreadable
 from countersign.errors import SourceError
 from countersign.policy import Policy
@@ -228,6 +228,28 @@ def test_range_holds_its_beginning_and_not_its_end_by_committer_time(repository:
     assert len(payloads(repository, policy, since=since)) == 3
     assert len(payloads(repository, policy, until=since)) == 1
     assert git_source(policy, repository.path, since=since).declared() is None
+
+
+@pytest.mark.parametrize("since", [None, datetime(2026, 11, 1, 4, tzinfo=UTC)])
+@pytest.mark.parametrize("until", [None, datetime(2026, 12, 1, 5, 0, 0, 1, tzinfo=UTC)])
+@pytest.mark.parametrize("system", ["ledger", "a, since 2026-01-01T00:00:00Z", "b --, system c", "d\ne"])
+@pytest.mark.parametrize("merges_only", [False, True])
+def test_a_query_says_what_was_asked_for(
+    since: datetime | None,
+    until: datetime | None,
+    system: str,
+    merges_only: bool,
+    repository: Repository,
+    policy: Policy,
+    tmp_path: Path,
+) -> None:
+    repository.commit()
+    options: dict[str, Any] = {"since": since, "until": until, "system": system, "merges_only": merges_only}
+    (raw,) = git_source(policy, repository.path, **options).fetch(tmp_path)
+    assert Asked.of(raw.query) == Asked(system, since, until)
+    command, _, _ = raw.query.partition(",")
+    assert command.startswith("git log -z ")
+    assert Asked.of(command) is None, "as every query was in roots made before"
 
 
 def test_a_clock_that_ran_backwards_hides_no_commit_behind_it(repository: Repository, policy: Policy) -> None:
