@@ -24,7 +24,7 @@ from countersign.findings.watch import look
 from countersign.policy import Limits, Policy
 from countersign.runs.deployments import Reconciliation, reconcile
 from countersign.runs.engine import Engine, Outcome
-from countersign.runs.intake import Intake, take_in
+from countersign.runs.intake import Intake, record_broken_source, take_in
 from countersign.runs.state import Status
 
 app = typer.Typer(no_args_is_help=True)
@@ -77,14 +77,10 @@ def git_command(
     """Read the commits of a git repository as changes."""
     engine = open_engine(root, policy)
     current = engine.current.policy
-    source = git_source(
-        current,
-        path,
-        system=system,
-        since=_instant("--since", since, current),
-        until=_instant("--until", until, current),
-        merges_only=merges,
-    )
+    begin, end = _instant("--since", since, current), _instant("--until", until, current)
+    if begin is not None and end is not None and begin >= end:
+        raise typer.BadParameter(f"{until!r} has to be after --since {since!r}", param_hint="--until")
+    source = git_source(current, path, system=system, since=begin, until=end, merges_only=merges)
     _read_all(engine, [source], as_json)
 
 
@@ -148,6 +144,7 @@ def _read_all(engine: Engine, sources: Sequence[Source], as_json: bool) -> None:
             with progress(f"reading {source.name}", source.declared()) as advance:
                 intakes.append(take_in(engine, source, progress=advance))
         except SourceError as error:
+            record_broken_source(engine, source, str(error))
             broken.append(error)
     found = {outcome.run_id: outcome for intake in intakes for outcome in intake.runs}
     look(engine)  # what is late is on record before a workpaper is written
