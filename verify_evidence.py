@@ -384,8 +384,9 @@ class Root:
                 parts = [self.in_force, *(self.version(self.in_force).get(name) for name in names)]
                 self.files |= {f"policies/{part}.json": part for part in parts if part}
                 about = {"configuration": self.in_force, "previous": event.in_force}
-                good = not event.in_force or (about.items() <= said.items() and self.agreed("configuration", about))
-                yield good, "adoption_void", f"the consent of two owners by {event.in_force}"
+                good = about.items() <= said.items() and self.agreed("configuration", about, self.adopted)
+                yield good or not event.in_force, "adoption_void", f"the consent of two owners by {event.in_force}"
+                self.adopted = moment(event.ts)
                 self.approvals = [one for one in self.approvals if one.name != "configuration_consented"]
             case "configuration_consented" | "retention_approved":
                 self.approvals.append(event)
@@ -393,7 +394,7 @@ class Root:
                 about = {"act": "erased", "on": {name: said[name] for name in ("run_id", "text", "digests")}}
                 since, erased = moment(event.ts) - timedelta(days=30), self.erased.setdefault(said["run_id"], set())
                 known = erased >= {*said["digests"]}  # said again, it is the same
-                good = known or self.agreed("retention", about, since.isoformat())
+                good = known or self.agreed("retention", about, since)
                 erased.update(said["digests"] if good else ())
                 yield good, "erasure_void", "two owners who approved of it in thirty days"
             case "dataset":
@@ -410,22 +411,23 @@ class Root:
                     paths = self.path / seal, self.path / "seals" / said["file"]
                     yield from self.check_signature("witness", *paths, said["by"], said["ts"]) or ()
 
-    def agreed(self, kind, about, since=""):
-        """Whether two owners by the configuration of then said so, and signed it; one, where nobody has to adopt."""
+    def agreed(self, kind, about, since):
+        """Whether two owners by the configuration of then have since said so, and signed it; one, if nobody has to."""
         stand, least, words = set(), 2, {"schema": "countersign/retention/1", "environment": self.environment} | about
         if kind == "configuration":
             words |= {"schema": "countersign/adoption/1", "manifest": self.version(about["configuration"])}
-        for one in (one for one in self.approvals if about.items() <= one.said.items() and since <= one.ts):
-            actor, texts, policy = one.said["actor"], one.texts, self.part(one.in_force, "policy")
-            owners, good = holding(policy, actor, OWNERS, one.ts), policy["sign_off"]["signature"] == "optional"
+        for one in (one for one in self.approvals if about.items() <= one.said.items()):
+            actor, texts, policy, decided = one.said["actor"], one.texts, self.part(one.in_force, "policy"), one.ts
+            good = policy["sign_off"]["signature"] == "optional"
             least -= good and kind == "configuration"
             if {"statement", "signature"} <= texts.keys():
                 raw, signature = texts["statement"].encode(), texts["signature"].encode()
                 signs, who = parse(raw + b"\n"), (actor, f"{kind}@countersign", "", one.ts, self.keys(one.in_force))
-                due = words | {"by": actor, "reason": texts.get("reason", ""), "decided_at": signs["decided_at"]}
+                decided = signs.get("decided_at")
+                due = words | {"by": actor, "reason": texts.get("reason", ""), "decided_at": decided}
                 good = signs == due and verified(raw, signature, *who)
-                good = good and moment(signs["decided_at"]) <= moment(one.ts)
-            stand |= {actor} if good and owners and (actor in owners or kind == "configuration") else set()
+            good = good and since <= moment(decided) <= moment(one.ts)
+            stand |= {actor} & holding(policy, actor, OWNERS, one.ts) if good else set()
         return len(stand) >= max(least, 1)
 
     def check_files(self):
