@@ -10,10 +10,11 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from countersign.clocks.instant import parse_instant
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import BusyError, EvidenceError, TamperedError
 from countersign.evidence import durable
@@ -97,6 +98,11 @@ class ChainFile:
             scan.judge()
             raise_for(self.path, scan)
             return Tail(scan.head, scan.seq, tail.size, whole=False, ts=scan.ts)
+
+    def now(self) -> datetime:
+        """The clock's instant, or the next one after the last event's: in a chain time never goes back."""
+        last = self.tail().ts
+        return max(self._clock(), parse_instant(last) + timedelta(microseconds=1)) if last else self._clock()
 
     def append(self, event: str, actor: str, /, **data: Any) -> str:
         """Append one event durably and return the new head."""

@@ -25,11 +25,10 @@ from countersign.runs.consent import (
     Consent,
     enough,
     require_good,
-    require_owner,
-    standing_consents,
+    term_in_force,
     what_is_signed,
 )
-from countersign.runs.owners import OWNERS, sign
+from countersign.runs.owners import OWNERS, require_owner, sign
 from countersign.runs.signatures import RosterKeys
 from countersign.runs.versions import Versions, VersionStore
 
@@ -67,7 +66,6 @@ class ConfigurationDesk:
 
     def __init__(self, path: Path, *, clock: Clock = utc_now, entropy: Entropy = random_bytes) -> None:
         self._root = EvidenceRoot(path).existing()
-        self._clock = clock
         self._register = Register(self._root, clock=clock, entropy=entropy)
         self._index = Index(self._root, self._register)
         self._index.sync()
@@ -93,9 +91,10 @@ class ConfigurationDesk:
         if not reason.strip():
             raise AdoptionRefused("an adoption needs a reason")
         RosterKeys(configuration).require_usable()
-        now = self._clock()
-        require_owner(by, before, now)
-        given = standing_consents(self._register.records(), configuration.digest, previous)
+        term, environment = term_in_force(self._register.records()), self._register.environment()
+        now = self._register.now()  # a clock that went back makes no consent older than what it replaces
+        require_owner(by, before, now, AdoptionRefused)
+        given, _ = term.consents_to(configuration.digest, before, environment)
         fresh: list[Consent] = []
         if all(one.by != by for one in given):
             fresh.append(self._consent(configuration, before, by, reason, keys or KeyRing(), now))
@@ -106,12 +105,17 @@ class ConfigurationDesk:
             if self._index.configuration() != previous:
                 raise AdoptionRefused("another configuration was adopted in the meantime; look at the difference again")
             # counted under the lock: two owners who consent at once must not each wait for the other
-            given = standing_consents(writer.entries(), configuration.digest, previous)
-            drafts = [one.draft() for one in fresh if all(one.by != other.by for other in given)]
+            given, _ = term_in_force(writer.entries()).consents_to(configuration.digest, before, environment)
+            # a consent is as of the instant that was signed, and an adoption as of now
+            drafts: list[tuple[Draft, datetime | None]] = [
+                (one.draft(), now) for one in fresh if all(one.by != other.by for other in given)
+            ]
             if in_force := enough([*given, *fresh], before):
-                drafts.append(Draft("configuration_adopted", by, data))
+                drafts.append((Draft("configuration_adopted", by, data), None))
+            for draft, at in drafts:
+                writer.stage(draft, at)
             if drafts:
-                writer.append(drafts)
+                writer.commit()
                 self._index.sync(writer)
         return Adoption(configuration.digest, previous, by, in_force=in_force, repeated=not drafts)
 
@@ -123,7 +127,7 @@ class ConfigurationDesk:
         content = what_is_signed(configuration.manifest, previous, by, reason, environment, stamp(now))
         words = sign(content, by, NAMESPACE, before, keys, AdoptionRefused)
         consent = Consent(by, configuration.digest, previous, reason, words)
-        require_good(consent, before, environment, now)
+        require_good(consent, before, environment, now, since=now)
         return consent
 
     def differences(self, configuration: Configuration) -> list[Difference]:

@@ -1,12 +1,12 @@
 """An owner's consent to a configuration: what they sign, and whether it stands.
 
-What belongs here: the form of a consent and the two questions about it: is this one good, and are there enough. What
-does not: putting a configuration in force (`adoption`).
+What belongs here: the form of a consent, how long it counts, and the two questions about it: is this one good, and are
+there enough. What does not: putting a configuration in force (`adoption`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import rfc8785
@@ -16,12 +16,13 @@ from countersign.errors import AdoptionRefused
 from countersign.evidence.durable import digest_of
 from countersign.evidence.lines import Draft, Entry
 from countersign.evidence.register import Register
-from countersign.runs.owners import OWNERS, SignedWords, require_signed, two_of
+from countersign.runs.owners import SignedWords, require_owner, require_signed, two_of
 from countersign.runs.versions import Versions, VersionStore
 
 SCHEMA = "countersign/adoption/1"
 NAMESPACE = "configuration@countersign"
 CONSENTED = "configuration_consented"
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Consent:
         """The consent in a register line."""
         data, texts = entry.data, entry.texts
         words = SignedWords.among(texts)
-        return cls(entry.actor, data["configuration"], data["previous"], texts["reason"], words)
+        return cls(entry.actor, data["configuration"], data["previous"], texts.get("reason", ""), words)
 
 
 def what_is_signed(
@@ -65,20 +66,13 @@ def what_is_signed(
     )
 
 
-def require_owner(by: str, in_force: Versions, at: datetime) -> None:
-    """Raise AdoptionRefused unless somebody holds an owner's role at an instant, by the roster in force."""
-    if in_force.policy.person(by) is None:
-        raise AdoptionRefused(f"{by!r} is not on the roster in force; adopt as one of its ids")
-    if not any(in_force.people.holds_role(by, role, at).holds for role in OWNERS):
-        raise AdoptionRefused(f"{by!r} has none of the roles {', '.join(OWNERS)} that adopt a configuration")
+def require_good(consent: Consent, in_force: Versions, environment: str, at: datetime, since: datetime) -> None:
+    """Raise AdoptionRefused unless a consent stands, judged by the configuration in force, adopted at `since`.
 
-
-def require_good(consent: Consent, in_force: Versions, environment: str, at: datetime) -> None:
-    """Raise AdoptionRefused unless a consent stands, judged by the configuration in force at an instant.
-
-    `at` is when the register saw it.
+    `at` is when the register saw it. What was signed before `since` is of another time when that was in force, and
+    would put back in force, by whoever copies it, what was given up since.
     """
-    require_owner(consent.by, in_force, at)
+    require_owner(consent.by, in_force, at, AdoptionRefused)
 
     def expected(said: Mapping[str, Any]) -> bytes:
         if said["configuration"] != consent.configuration:
@@ -87,7 +81,8 @@ def require_good(consent: Consent, in_force: Versions, environment: str, at: dat
             said["manifest"], consent.previous, consent.by, consent.reason, environment, said["decided_at"]
         )
 
-    require_signed(consent.words, consent.by, NAMESPACE, expected, in_force, at, AdoptionRefused)
+    if require_signed(consent.words, consent.by, NAMESPACE, expected, in_force, at, AdoptionRefused) < since:
+        raise AdoptionRefused(f"what {consent.by!r} signed is from before {consent.previous} was adopted")
 
 
 def enough(consents: Sequence[Consent], in_force: Versions) -> bool:
@@ -97,45 +92,57 @@ def enough(consents: Sequence[Consent], in_force: Versions) -> bool:
     return bool(two_of((consent.by for consent in consents), in_force))
 
 
-def standing_consents(entries: Iterable[Entry], configuration: str, previous: str) -> list[Consent]:
-    """The consents to this change that no adoption has used up, among the lines of a register."""
-    since: list[Entry] = []
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A configuration from its adoption on, with the register's lines of consents to whatever shall follow it."""
+
+    configuration: str = ""
+    since: datetime = _EVER
+    consents: tuple[Entry, ...] = ()
+
+    def after(self, entry: Entry) -> "Term":
+        """What is in force after one more register line."""
+        if entry.event in ("root_opened", "configuration_adopted"):
+            return Term(entry.data["configuration"], parse_instant(entry.ts))
+        return replace(self, consents=(*self.consents, entry)) if entry.event == CONSENTED else self
+
+    def consents_to(
+        self, configuration: str, in_force: Versions, environment: str
+    ) -> tuple[list[Consent], list[AdoptionRefused]]:
+        """Those to another configuration that stand, and why the others do not."""
+        about = {"configuration": configuration, "previous": self.configuration}
+        good, refused = list[Consent](), list[AdoptionRefused]()
+        for entry in self.consents:
+            if about.items() <= entry.data.items():
+                consent = Consent.read(entry)
+                try:
+                    require_good(consent, in_force, environment, parse_instant(entry.ts), self.since)
+                    good.append(consent)
+                except AdoptionRefused as refusal:
+                    refused.append(refusal)
+        return good, refused
+
+
+def term_in_force(entries: Iterable[Entry]) -> Term:
+    """What is in force after these lines of a register."""
+    term = Term()
     for entry in entries:
-        if entry.event == "configuration_adopted":
-            since = []
-        elif entry.event == CONSENTED:
-            since.append(entry)
-    return [consent for consent, _ in consents_to(since, configuration, previous)]
-
-
-def consents_to(entries: Iterable[Entry], configuration: str, previous: str) -> list[tuple[Consent, datetime]]:
-    """The consents to this change among register lines, each with when the register saw it."""
-    found = ((Consent.read(entry), parse_instant(entry.ts)) for entry in entries if entry.event == CONSENTED)
-    return [(one, at) for one, at in found if (one.configuration, one.previous) == (configuration, previous)]
+        term = term.after(entry)
+    return term
 
 
 def adoption_faults(register: Register, versions: VersionStore) -> Iterator[str]:
     """What is wrong with the adoptions in a register, each judged by the configuration that was in force before it."""
-    environment, in_force, consents = register.environment(), "", list[Entry]()
+    environment, term = register.environment(), Term()
     for entry in register.records():
-        if entry.event == "root_opened":
-            if in_force:
-                yield f"line {entry.line}: one genesis, and an adoption of whatever follows it"
-            in_force = entry.data["configuration"]
-        elif entry.event == CONSENTED:
-            consents.append(entry)
+        if entry.event == "root_opened" and term.configuration:
+            yield f"line {entry.line}: one genesis, and an adoption of whatever follows it"
         elif entry.event == "configuration_adopted":
-            configuration, previous = entry.data["configuration"], entry.data["previous"]
-            if previous != in_force:
-                yield f"line {entry.line}: a successor of the configuration in force, {in_force}"
-            before = versions.at(in_force)
-            good = []
-            for consent, at in consents_to(consents, configuration, previous):
-                try:
-                    require_good(consent, before, environment, at)
-                    good.append(consent)
-                except AdoptionRefused as refusal:
-                    yield f"line {entry.line}: {refusal}"
+            if entry.data["previous"] != term.configuration:
+                yield f"line {entry.line}: a successor of the configuration in force, {term.configuration}"
+            before = versions.at(term.configuration)
+            good, refused = term.consents_to(entry.data["configuration"], before, environment)
+            yield from (f"line {entry.line}: {refusal}" for refusal in refused)
             if not enough(good, before):
-                yield f"line {entry.line}: the consent of the owners in force to {configuration}"
-            in_force, consents = configuration, []
+                yield f"line {entry.line}: the consent of the owners in force to {entry.data['configuration']}"
+        term = term.after(entry)

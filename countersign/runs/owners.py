@@ -44,6 +44,16 @@ class SignedWords:
         return None if statement is None or signature is None else cls(statement, signature)
 
 
+def require_owner(by: str, versions: Versions, at: datetime, refused: type[CountersignError]) -> None:
+    """Raise `refused` unless an owner by themself: a delegate and the owner they act for would be one owner."""
+    if versions.policy.person(by) is None:
+        raise refused(f"{by!r} is not on the roster in force; give one of its ids")
+    answers = [versions.people.holds_role(by, role, at) for role in OWNERS]
+    if not any(answer.holds and not answer.acting_for for answer in answers):
+        why = "; ".join(answer.why for answer in answers)
+        raise refused(f"{by!r} has by themself none of the roles {', '.join(OWNERS)}: {why}")
+
+
 def sign(
     content: bytes, by: str, namespace: str, versions: Versions, keys: KeyRing, refused: type[CountersignError]
 ) -> SignedWords | None:
@@ -68,20 +78,21 @@ def require_signed(
     versions: Versions,
     at: datetime,
     refused: type[CountersignError],
-) -> None:
-    """Raise `refused` unless these are the `expected` words, signed by that person by an instant.
+) -> datetime:
+    """When it was decided; raise `refused` unless these are the `expected` words, signed by that person by an instant.
 
-    `expected` makes them again from what only they say, such as when it was decided. Unsigned words stand where the
-    configuration of then asked for no signature.
+    `expected` makes them again from what only they say, such as when that was. Unsigned words, which are as of the
+    instant itself, stand where the configuration of then asked for no signature.
     """
     if words is None:
         if versions.policy.sign_off.signature == "required":
             raise refused(f"the word of {by!r} is not signed")
-        return
+        return at
     content = words.statement.encode()
     try:
         said = orjson.loads(content)
-        if expected(said) != content or parse_instant(said["decided_at"]) > at:
+        decided = parse_instant(said["decided_at"])
+        if expected(said) != content or decided > at:
             raise refused(f"what {by!r} signed is about something else")
         RosterKeys(versions.configuration).verify(
             content, words.signature.encode(), person=by, namespace=namespace, at=at
@@ -90,6 +101,7 @@ def require_signed(
         raise refused(f"what {by!r} signed is not of its form: {error!r}") from error
     except SignatureError as error:
         raise refused(f"the signature of {by!r} does not stand: {error}") from error
+    return decided
 
 
 def two_of(by: Iterable[str], versions: Versions) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from countersign.clocks.instant import stamp
 from countersign.errors import BusyError, EvidenceError, TamperedError
 from countersign.evidence.chain import is_torn
 from countersign.evidence.lines import BLOB_OVER, ZERO, Draft, Scan
@@ -313,6 +314,16 @@ def test_a_log_that_is_not_there_cannot_be_read(lone: AuditLog) -> None:
         list(lone.records())
     with pytest.raises(EvidenceError, match="cannot be read"):
         _ = lone.head
+
+
+def test_now_is_never_before_what_was_said_last(lone: AuditLog, clock: StepClock) -> None:
+    lone.append("one", "a")
+    assert lone.now() == clock.now
+    last = lone.tail().ts
+    clock.move(days=-3)
+    assert stamp(lone.now()) > last
+    lone.append("two", "a")
+    assert stamp(lone.now()) > lone.tail().ts == last
 
 
 def test_an_empty_log_has_the_head_of_nothing(lone: AuditLog) -> None:

@@ -16,6 +16,8 @@ from countersign.evidence.lines import ZERO, Draft
 from countersign.evidence.log import AuditLog
 from countersign.evidence.signature import Signature, sign
 from countersign.policy import Configuration, Policy, complete
+from countersign.runs.consent import NAMESPACE, Consent, what_is_signed
+from countersign.runs.owners import SignedWords
 from countersign.runs.run import RunResult
 from tests.conftest import POLICY, StepClock, payload_with
 from tests.domain.runs.attacked import Target, signers_of
@@ -93,6 +95,15 @@ def kept(target: Target, policy: Policy) -> Configuration:
         path.write_bytes(content)
         path.chmod(0o600)
     return configuration
+
+
+def consented(target: Target, new: Configuration, by: str, key: Path, namespace: str = NAMESPACE) -> None:
+    """Somebody's consent to what follows the configuration in force, which the desk was not asked about."""
+    old, chained = complete(target.policy, POLICY), ChainFile(target.path / "register.jsonl", clock=target.clock)
+    environment = digest_of(chained.path.read_bytes().splitlines(keepends=True)[0])
+    content = what_is_signed(new.manifest, old.digest, by, "Because.", environment, stamp(target.clock()))
+    words = SignedWords(content.decode(), sign(content, key=key, namespace=namespace).decode())
+    chained.append_many([Consent(by, new.digest, old.digest, "Because.", words).draft()])
 
 
 def signed_off(

@@ -4,7 +4,6 @@ The attacker may write to all of the root, and has the seal's key or an owner's 
 every chain fits. An attack that `verify` finds too is asked of both.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,7 +13,6 @@ from typing import Any
 import pytest
 import rfc8785
 
-from countersign.clocks.instant import stamp
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.durable import digest_of, keep_by_digest
 from countersign.evidence.lines import ZERO, Draft, encode
@@ -23,13 +21,13 @@ from countersign.evidence.seal import seal_path, signature_path
 from countersign.evidence.signature import sign
 from countersign.evidence.signers import SEAL
 from countersign.policy import complete
-from countersign.runs.consent import NAMESPACE, Consent, what_is_signed
-from countersign.runs.owners import SignedWords
+from countersign.runs.consent import NAMESPACE
 from countersign.runs.run import RunResult
 from tests.conftest import POLICY, StepClock, payload_with
 from tests.domain.runs.attacked import Target
 from tests.domain.runs.attacks.forging import (
     OWNERS,
+    consented,
     erased,
     execute,
     in_force,
@@ -130,15 +128,8 @@ def adopted_by(*owners: str, namespace: str = NAMESPACE, key: str | None = None)
     def attack(target: Target) -> None:
         optional = {**target.policy.model_dump(mode="json")["sign_off"], "signature": "optional"}
         new, old = kept(target, policy_with(target.policy, sign_off=optional)), complete(target.policy, POLICY)
-        chained = ChainFile(target.path / "register.jsonl", clock=target.clock)
-        environment = hashlib.sha256((target.path / "register.jsonl").read_bytes().splitlines(keepends=True)[0])
         for by in owners:
-            content = what_is_signed(
-                new.manifest, old.digest, by, "Because.", environment.hexdigest(), stamp(target.clock())
-            )
-            signature = sign(content, key=target.keys / (key or by), namespace=namespace)
-            words = SignedWords(content.decode(), signature.decode())
-            chained.append_many([Consent(by, new.digest, old.digest, "Because.", words).draft()])
+            consented(target, new, by, target.keys / (key or by), namespace)
         said = {"configuration": new.digest, "manifest": new.manifest, "previous": old.digest}
         register(target, "configuration_adopted", **said)
 
