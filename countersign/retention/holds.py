@@ -13,8 +13,8 @@ from countersign.errors import RetentionRefused
 from countersign.retention.keep import Archive, alone
 from countersign.retention.ledger import HELD, PURGED, RELEASED, KeptDay, Ledger
 from countersign.retention.store import RetentionStore
-from countersign.runs.approvals import Act, Approver, Done, require_owner, settle, why_not_by_two
-from countersign.runs.owners import OWNERS
+from countersign.runs.approvals import Act, Approver, Done, settle, why_not_by_two
+from countersign.runs.owners import OWNERS, require_owner
 from countersign.runs.versions import VersionStore
 
 
@@ -121,12 +121,12 @@ def _approved(
 
     Where the register says already that the act was done, nothing is `needed`, and the store follows for any owner.
     """
-    now, versions = archive.clock(), archive.versions
+    versions, register = archive.versions, archive.register
     if not needed:
-        require_owner(act, approver.by, versions, now)
+        require_owner(approver.by, versions, register.now(), RetentionRefused)
         return [], True
     waiting = [approval for approval, _ in ledger.waiting.get(act.canonical, [])]
-    return settle(act, approver, waiting, versions, archive.register, now)
+    return settle(act, approver, waiting, versions, register, ledger.settled(act))
 
 
 def unapproved(archive: Archive, ledger: Ledger) -> Iterator[tuple[Done, str]]:

@@ -20,6 +20,7 @@ from countersign.runs.erasure import ERASED
 
 HALVES = ("chain", "texts")
 PACKED, HELD, RELEASED, PURGED, RESTORED = "packed", "retention_held", "retention_released", "purged", "restored"
+_OPPOSITE = {HELD: RELEASED, RELEASED: HELD}
 _CONFIGURED = ("root_opened", "configuration_adopted")
 _EVENT = re.compile(rb'\{"prev":"[0-9a-f]{64}","seq":\d+,"ts":"[^"]*","event":"(\w+)"')
 _READ = frozenset(name.encode() for name in (PACKED, HELD, RELEASED, PURGED, RESTORED, APPROVED, ERASED, *_CONFIGURED))
@@ -82,6 +83,16 @@ class Ledger:
         """The days that have to be in the store, ascending."""
         return [kept for _, kept in sorted(self.days.items()) if not kept.purged]
 
+    def settled(self, act: Act) -> datetime | None:
+        """When the very act was done last, or its opposite for any of its days; None where neither was."""
+        opposite = (done for done in self.done if done.act.what == _OPPOSITE.get(act.what))
+        undone = [done.at for done in opposite if _days(done.act) & _days(act)]
+        return max([*undone, *(done.at for done in self.done if done.act == act)], default=None)
+
+
+def _days(act: Act) -> set[str]:
+    return {each["day"] for each in act.on["days"]}
+
 
 def read_ledger(register: Path) -> Ledger:
     """What the register's lines say. Raises TamperedError for one that is not of its form."""
@@ -141,7 +152,7 @@ def _take(ledger: Ledger, name: str, event: dict[str, Any], texts: dict[str, str
     else:
         act = Act(name, {"days": event["days"]})
         approvals = ledger.waiting.pop(act.canonical, [])
-        ledger.done.append(Done(act, at, tuple(event["by"]), tuple(approvals)))
+        ledger.done.append(Done(act, at, tuple(event["by"]), tuple(approvals), ledger.settled(act)))
         for each in event["days"]:
             kept = ledger.days[date.fromisoformat(each["day"])]
             if name == PURGED:

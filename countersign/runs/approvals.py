@@ -16,7 +16,7 @@ from countersign.errors import CountersignError, RetentionRefused
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.lines import Draft
 from countersign.evidence.register import Register
-from countersign.runs.owners import OWNERS, SignedWords, require_signed, sign, two_of
+from countersign.runs.owners import SignedWords, require_owner, require_signed, sign, two_of
 from countersign.runs.versions import Versions, VersionStore
 
 ACTOR = "countersign"
@@ -73,24 +73,31 @@ class Approver:
 class Done:
     """An act that the register says was done at an instant, by these people, with the approvals that came before it.
 
-    Each approval comes with the digest of the configuration that was in force then.
+    Each approval comes with the digest of the configuration that was in force then. `since` is when the same, or what
+    undid it, was done before, if it was: what was approved by then is no approval of doing it again.
     """
 
     act: Act
     at: datetime
     by: tuple[str, ...]
     approvals: tuple[tuple[Approval, str], ...]
+    since: datetime | None = None
 
 
 def settle(
-    act: Act, approver: Approver, waiting: Iterable[Approval], versions: Versions, register: Register, now: datetime
+    act: Act,
+    approver: Approver,
+    waiting: Iterable[Approval],
+    versions: Versions,
+    register: Register,
+    since: datetime | None = None,
 ) -> tuple[list[str], bool]:
     """Put an approval on record, and the act with it where it is the second; who approved, and whether it may be done.
 
-    `waiting` are the approvals of this act that are on record already. Raises RetentionRefused.
+    `waiting` are the approvals of this act that are on record already, `since` as in `Done`. Raises RetentionRefused.
     """
-    environment = register.environment()
-    given = [one for one in waiting if now - one.at <= GOOD_FOR and _stands(one, versions, environment)]
+    environment, now = register.environment(), register.now()
+    given = [one for one in waiting if _stands(one, versions, environment, since, now)]
     drafts = []
     if approver.by not in {one.by for one in given}:
         given.append(approve(act, approver.by, approver.reason, versions, approver.keys, environment, now))
@@ -99,13 +106,16 @@ def settle(
     if by:
         drafts.append(Draft(act.what, ACTOR, {**act.on, "by": by}))
     if drafts:
-        register.append_many(drafts)
+        with register.writing() as writer:
+            for draft in drafts:
+                writer.stage(draft, now)  # judged and written as of one instant
+            writer.commit()
     return by or sorted({one.by for one in given}), bool(by)
 
 
-def _stands(approval: Approval, versions: Versions, environment: str) -> bool:
+def _stands(approval: Approval, versions: Versions, environment: str, since: datetime | None, at: datetime) -> bool:
     try:
-        require_good(approval, versions, environment)
+        require_good(approval, versions, environment, since, at)
     except RetentionRefused:
         return False
     return True
@@ -117,11 +127,11 @@ def why_not_by_two(done: Done, versions: VersionStore, in_force: Versions, envir
     why = "nobody approved it"
     for approval, configuration in done.approvals:
         try:
-            require_good(approval, versions.at(configuration), environment)
+            require_good(approval, versions.at(configuration), environment, done.since, done.at)
         except CountersignError as error:
             why = str(error)
         else:
-            good += [approval] if done.at - approval.at <= GOOD_FOR else []
+            good.append(approval)
     if two_of((approval.by for approval in good), in_force):
         return None
     return f"only {good[0].by!r} approved it" if good else why
@@ -133,22 +143,32 @@ def approve(
     """An owner's approval, signed where that is asked for or a key is at hand. Raises RetentionRefused."""
     if not reason.strip():
         raise RetentionRefused(f"{act.what}: needs a reason")
-    require_owner(act, by, versions, now)
+    require_owner(by, versions, now, RetentionRefused)
     content = _what_is_signed(act, by, reason, environment, stamp(now))
     approval = Approval(act, by, now, reason, sign(content, by, NAMESPACE, versions, keys, RetentionRefused))
-    require_good(approval, versions, environment)
+    require_good(approval, versions, environment, None, now)
     return approval
 
 
-def require_good(approval: Approval, versions: Versions, environment: str) -> None:
-    """Raise RetentionRefused unless an approval stands, judged by the configuration that was in force when it came."""
+def require_good(
+    approval: Approval, versions: Versions, environment: str, since: datetime | None, at: datetime
+) -> None:
+    """Raise RetentionRefused unless an approval stands for an act that is done at an instant; `since` as in `Done`.
+
+    It is judged by the configuration that was in force when it came, and is as old as its signed words say: the line
+    that they stand in may be a copy.
+    """
     act, by = approval.act, approval.by
-    require_owner(act, by, versions, approval.at)
+    require_owner(by, versions, approval.at, RetentionRefused)
 
     def expected(said: Mapping[str, Any]) -> bytes:
         return _what_is_signed(act, by, approval.reason, environment, said["decided_at"])
 
-    require_signed(approval.words, by, NAMESPACE, expected, versions, approval.at, RetentionRefused)
+    decided = require_signed(approval.words, by, NAMESPACE, expected, versions, approval.at, RetentionRefused)
+    if at - decided > GOOD_FOR:
+        raise RetentionRefused(f"{by!r} approved it more than {GOOD_FOR.days} days before")
+    if since is not None and decided <= since:
+        raise RetentionRefused(f"{by!r} approved it before {stamp(since)}, when the same or its opposite was done")
 
 
 def _what_is_signed(act: Act, by: str, reason: str, environment: str, decided_at: str) -> bytes:
@@ -164,12 +184,3 @@ def _what_is_signed(act: Act, by: str, reason: str, environment: str, decided_at
             "decided_at": decided_at,
         }
     )
-
-
-def require_owner(act: Act, by: str, versions: Versions, at: datetime) -> None:
-    """Raise RetentionRefused unless an owner by themself: a delegate and the owner they act for would be one owner."""
-    if versions.policy.person(by) is None:
-        raise RetentionRefused(f"{act.what}: {by!r} is not on the roster; approve with a roster id")
-    answers = [versions.people.holds_role(by, role, at) for role in OWNERS]
-    if not any(answer.holds and not answer.acting_for for answer in answers):
-        raise RetentionRefused(f"{act.what}: {'; '.join(answer.why for answer in answers)}")

@@ -21,8 +21,8 @@ from countersign.evidence.lines import Entry, erased_line, parse_line
 from countersign.evidence.log import AuditLog
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
-from countersign.runs.approvals import APPROVED, Act, Approval, Approver, Done, require_owner, settle
-from countersign.runs.owners import OWNERS
+from countersign.runs.approvals import APPROVED, Act, Approval, Approver, Done, settle
+from countersign.runs.owners import OWNERS, require_owner
 from countersign.runs.versions import Versions
 
 ERASED = "erased"
@@ -94,7 +94,6 @@ class Eraser:
     ) -> None:
         self._root = root
         self._in_force = in_force
-        self._clock = clock
         self._register = Register(root, clock=clock, entropy=entropy)
 
     def approve(self, run: IndexedRun, text: str, approver: Approver) -> Erasure:
@@ -105,15 +104,15 @@ class Eraser:
         if not run.closed and run.superseded_by is None:
             raise RetentionRefused(f"{run.run_id}: is not over yet, and goes on from its words")
         log = AuditLog(self._root.log(run.day, run.run_id), root=self._root)
-        erasures, now = read_erasures(self._register), self._clock()
+        erasures = read_erasures(self._register)
         known = [digest for digest, name in erasures.of(log.run_id).items() if name == text]
         if known:
-            require_owner(Act(ERASED), approver.by, self._in_force, now)
+            require_owner(approver.by, self._in_force, self._register.now(), RetentionRefused)
             by, done = list[str](), True
         else:
             act = Act(ERASED, {"run_id": log.run_id, "text": text, "digests": self._digests(log, text)})
             waiting = [approval for approval, _ in erasures.waiting.get(act.canonical, ())]
-            by, done = settle(act, approver, waiting, self._in_force, self._register, now)
+            by, done = settle(act, approver, waiting, self._in_force, self._register)
             known = list(act.on["digests"])
         if done:
             take_out(log.path, self._root.blobs, dict.fromkeys(known, text))

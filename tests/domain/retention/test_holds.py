@@ -373,3 +373,70 @@ def test_acts_that_nobody_approved_are_told_apart(folder_desk: Desk) -> None:
     subjects = [lost.subject for lost in keeping.check() if lost.kind == "not_approved"]
     assert (len(subjects), len(set(subjects))) == (6, 6)
     assert subjects[0].startswith("2026-11-23 retention_held at 2026-11-25T")
+
+
+# ---- approved once
+
+
+def copied(keeping: Keeping, what: str) -> list[dict[str, Any]]:
+    """Copy the approvals of an act, with whatever was signed in them, to the end of the register; returns the lines."""
+    found = [entry for entry in keeping.archive.register.records() if entry.data.get("act") == what]
+    for entry in found:
+        keeping.archive.register.append_many([Draft(entry.event, entry.actor, dict(entry.data), dict(entry.texts))])
+    return [dict(entry.data) for entry in found]
+
+
+def test_old_approvals_release_no_day_that_was_put_on_hold_again(signed_desk: Desk) -> None:
+    keeping = signed_desk.keeping
+    for act in (hold, release, hold):
+        assert signed_desk.both(act, [DAY]) == [DAY]
+    (one, _) = copied(keeping, RELEASED)
+    assert not signed_desk.by(BOTH[1], release, [DAY]).done
+    keeping.archive.register.append(RELEASED, ACTOR, **one["on"], by=list(BOTH))
+    (lost,) = keeping.check()
+    assert (lost.day, lost.kind, lost.incident) == (DAY, "not_approved", True)
+    assert lost.detail == "two people for retention_released: only 'process-owner' approved it"
+
+
+def test_an_approval_of_before_a_hold_releases_nothing_even_by_the_command(folder_desk: Desk) -> None:
+    """It was never used: what it was about was released with another day, and both are on hold again."""
+    folder_desk.both(hold, [DAY])
+    assert not folder_desk.by(BOTH[0], release, [DAY]).done
+    for act in (hold, release, hold):
+        folder_desk.both(act, [DAY, NEXT])
+    assert not folder_desk.by(BOTH[1], release, [DAY]).done
+    assert folder_desk.by(BOTH[0], release, [DAY]).done
+    assert folder_desk.keeping.check() == []
+
+
+def test_old_approvals_lift_no_hold_that_only_the_store_knows(signed_desk: Desk) -> None:
+    """The act is the same as the one before, and nothing on record undid that."""
+    signed_desk.both(release, [DAY])
+    (one, _) = copied(signed_desk.keeping, RELEASED)
+    signed_desk.keeping.archive.register.append(RELEASED, ACTOR, **one["on"], by=list(BOTH))
+    assert [lost.kind for lost in signed_desk.keeping.check()] == ["not_approved"]
+
+
+def test_an_approval_outlives_a_hold_of_one_of_its_days(folder_desk: Desk) -> None:
+    assert not folder_desk.by(BOTH[0], hold, [DAY, NEXT]).done
+    folder_desk.both(hold, [DAY])
+    assert folder_desk.by(BOTH[1], hold, [DAY, NEXT]).done
+    assert folder_desk.keeping.check() == []
+
+
+def test_an_approval_is_as_old_as_its_signed_words(signed_desk: Desk) -> None:
+    keeping = signed_desk.keeping
+    signed_desk.by(BOTH[0], hold, [DAY])
+    keeping.clock.move(days=31)
+    (one,) = copied(keeping, HELD)
+    assert not signed_desk.by(BOTH[1], hold, [DAY]).done
+    keeping.archive.register.append(HELD, ACTOR, **one["on"], by=list(BOTH))
+    (lost,) = [lost for lost in keeping.check() if lost.kind == "not_approved"]
+    assert lost.detail == "two people for retention_held: only 'process-owner' approved it"
+
+
+def test_a_clock_that_went_back_refuses_no_approval(signed_desk: Desk) -> None:
+    for act in (hold, release, hold, release):
+        signed_desk.keeping.clock.move(days=-9)
+        assert signed_desk.both(act, [DAY]) == [DAY]
+    assert [lost.kind for lost in signed_desk.keeping.check()] == []

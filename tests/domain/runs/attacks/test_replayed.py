@@ -15,7 +15,7 @@ from countersign.evidence.lines import Draft
 from countersign.policy import Configuration, complete
 from countersign.runs.adoption import Adoption, ConfigurationDesk
 from countersign.runs.consent import CONSENTED, NAMESPACE, Consent
-from tests.conftest import POLICY
+from tests.conftest import POLICY, payload_with
 from tests.domain.runs.attacked import Target
 from tests.domain.runs.attacks.forging import (
     OWNERS,
@@ -25,8 +25,10 @@ from tests.domain.runs.attacks.forging import (
     people_with,
     read_lines,
     register,
+    with_owners_who_erase,
 )
 from tests.domain.runs.conftest import Line, policy_with
+from tests.domain.runs.test_erasure import approve, known
 from tests.evidence_script import script_faults
 from tests.keys import SIGNS, key_entry, make_key
 
@@ -134,4 +136,40 @@ def test_an_owner_and_a_delegate_are_not_two_owners(target: Target, owner: str) 
 def test_two_owners_adopt_whoever_they_lent_their_role_to(target: Target) -> None:
     with_a_delegate(target)
     assert [adopt(target, configuration(target, "lent"), owner).in_force for owner in OWNERS] == [False, True]
+    assert target.found() == (set(), set())
+
+
+# --- approvals
+
+
+@pytest.mark.parametrize(("days", "good"), [(29, True), (31, False)])
+def test_an_approval_counts_for_thirty_days_from_when_it_was_given(target: Target, days: int, good: bool) -> None:
+    """However often it is copied into a new line."""
+    rings = with_owners_who_erase(target)
+    bench = target.bench()
+    result = bench.complete(payload_with(system="erased"))
+    assert not approve(bench, result, "summary", OWNERS[0], rings[OWNERS[0]]).done
+    target.clock.move(days=days)
+    (line,) = copied(target, "retention_approved")
+    assert approve(target.bench(), result, "summary", OWNERS[1], rings[OWNERS[1]]).done is good
+    if not good:
+        register(target, "erased", **line.event["on"], by=[*OWNERS])
+        approve(target.bench(), result, "summary", OWNERS[1], rings[OWNERS[1]])
+    bench = target.bench()
+    bench.run.engine.views.make_anew(known(bench.run, result).day)
+    bench.forget_index()
+    assert ["erasure_void" in found for found in target.found()] == [not good] * 2
+    assert good is (target.found() == (set(), set()))
+
+
+def test_a_clock_that_went_back_refuses_no_approval(target: Target) -> None:
+    rings = with_owners_who_erase(target)
+    bench = target.bench()
+    result = bench.complete(payload_with(system="erased"))
+    for owner in OWNERS:
+        target.clock.move(days=-20)
+        done = approve(bench, result, "summary", owner, rings[owner]).done
+    assert done
+    bench.run.engine.views.make_anew(known(bench.run, result).day)
+    bench.forget_index()
     assert target.found() == (set(), set())
