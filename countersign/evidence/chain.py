@@ -108,10 +108,10 @@ class ChainFile:
         """Append one event durably and return the new head."""
         return self.append_many([Draft(event, actor, data)])
 
-    def append_many(self, drafts: Sequence[Draft]) -> str:
-        """Append events with one durable write and return the new head."""
+    def append_many(self, drafts: Sequence[Draft], at: datetime | None = None) -> str:
+        """Append events with one durable write and return the new head; `at` as in `Writer.stage`."""
         with self.writing() as writer:
-            return writer.append(drafts)
+            return writer.append(drafts, at)
 
     @contextmanager
     def writing(self, *, blocking: bool = True) -> Iterator["Writer"]:
@@ -234,10 +234,10 @@ class Writer:
             self.tail = Tail(self._head, self._seq, self.tail.size + len(content), ts=self._ts)
         return self._head
 
-    def append(self, drafts: Sequence[Draft]) -> str:
-        """Stage and commit."""
+    def append(self, drafts: Sequence[Draft], at: datetime | None = None) -> str:
+        """Stage and commit; `at` as in `stage`."""
         for draft in drafts:
-            self._stage(draft)
+            self._stage(draft, at)
         return self.commit()
 
     def heal(self, content: bytes) -> None:

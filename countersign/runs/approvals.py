@@ -106,10 +106,7 @@ def settle(
     if by:
         drafts.append(Draft(act.what, ACTOR, {**act.on, "by": by}))
     if drafts:
-        with register.writing() as writer:
-            for draft in drafts:
-                writer.stage(draft, now)  # judged and written as of one instant
-            writer.commit()
+        register.append_many(drafts, now)  # judged and written as of one instant
     return by or sorted({one.by for one in given}), bool(by)
 
 

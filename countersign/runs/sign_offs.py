@@ -6,7 +6,7 @@ A sign-off attests the assessment, not the change. What belongs here: `SignOffDe
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ class SignOffDesk:
             given = self._given(rundir, statement.key)
             if given is not None and given[1].statement == statement.content.decode():
                 return _repeated(*given)
-            return self._take(rundir, statement, (signature, self._verified(statement, signature)))
+            return self._take(rundir, statement, signature)
 
     @contextmanager
     def _refusal_on_record(self, run_id: str, key: str, signer: str) -> Iterator[None]:
@@ -153,11 +153,10 @@ class SignOffDesk:
         determinations: Sequence[Determination],
     ) -> Statement:
         """What somebody signs for these runs. Raises SignOffRefused where they could not give it for one of them."""
-        states = [self._state(rundir) for rundir in rundirs]
+        states, now = [self._state(rundir) for rundir in rundirs], self._engine.clock()
         for state in states:
-            self._check(state, key, signer, decision, reason, determinations, alone=len(states) == 1)
+            self._check(state, key, signer, decision, reason, determinations, now, alone=len(states) == 1)
         size, head = self._engine.register.size_and_head()
-        now = self._engine.clock()
         sign_off = self._versions.policy.sign_off
         return Statement(
             environment=self._engine.register.environment(),
@@ -182,10 +181,11 @@ class SignOffDesk:
         decision: str,
         reason: str | None,
         determinations: Sequence[Determination],
+        at: datetime,
         *,
         alone: bool,
     ) -> str | None:
-        """For whom somebody gives this sign-off of a run. Raises SignOffRefused with why they cannot."""
+        """For whom somebody gives this sign-off of a run at an instant. Raises SignOffRefused with why they cannot."""
         if decision not in ("approved", "rejected"):
             raise SignOffRefused(f"unknown decision {decision!r}; it is approved or rejected")
         if determinations and key is not Key.INDEPENDENT_REVIEW:
@@ -196,23 +196,21 @@ class SignOffDesk:
         versions = self._engine.versions.at(state.configuration["digest"])
         determination_rows(state, determinations, signer, versions)
         determined_on = [determination.evidence for determination in determinations]
-        return acting_for(state, key, signer, self._engine.clock(), self._versions, versions, determined_on)
+        return acting_for(state, key, signer, at, self._versions, versions, determined_on)
 
-    def _signature(self, statement: Statement, policy: Policy) -> tuple[bytes, Signed] | None:
+    def _signature(self, statement: Statement, policy: Policy) -> bytes | None:
         """A signature by the signer's own key; None where the run's policy lets it be and no key is at hand."""
         namespace = namespace_of(statement.key)
         try:
             allowed = self._roster_keys.of(statement.checker, namespace)
-            signature = self._keys.sign(statement.content, allowed, namespace)
+            return self._keys.sign(statement.content, allowed, namespace)
         except SignatureError as error:
             if policy.sign_off.signature == "optional":
                 return None
             raise SignOffRefused(f"{statement.checker!r} cannot sign: {error}") from error
-        return signature, self._verified(statement, signature)
 
-    def _verified(self, statement: Statement, signature: bytes) -> Signed:
-        """The signature of a statement that may be taken now. Raises SignOffRefused."""
-        now = self._engine.clock()
+    def _verified(self, statement: Statement, signature: bytes, at: datetime) -> Signed:
+        """The signature of a statement that may be taken at an instant. Raises SignOffRefused."""
         if statement.environment != self._engine.register.environment():
             raise SignOffRefused("the statement is about another evidence root")
         if statement.configuration != self._versions.configuration.named:
@@ -220,7 +218,7 @@ class SignOffDesk:
         sign_off = self._versions.policy.sign_off
         if statement.role != sign_off.role(statement.key):
             raise SignOffRefused(f"{statement.key} is given in the role {sign_off.role(statement.key)}")
-        if not statement.decided_at <= now < statement.expires_at:
+        if not statement.decided_at <= at < statement.expires_at:
             raise SignOffRefused(f"the statement expired at {stamp(statement.expires_at)}; request it again")
         if statement.lifetime > timedelta(hours=sign_off.expires_after_hours):
             raise SignOffRefused(f"a statement is taken for {sign_off.expires_after_hours} hours; request it again")
@@ -232,35 +230,39 @@ class SignOffDesk:
                 signature,
                 person=statement.checker,
                 namespace=namespace_of(statement.key),
-                at=now,
+                at=at,
             )
         except SignatureError as error:
             raise SignOffRefused(f"the signature of {statement.checker!r} does not stand: {error}") from error
 
-    def _take(self, rundir: Path, statement: Statement, signature: tuple[bytes, Signed] | None) -> Receipt:
-        """Write one run's sign-off; it stands only on the very head that the statement names."""
+    def _take(self, rundir: Path, statement: Statement, signature: bytes | None) -> Receipt:
+        """Write one run's sign-off; it stands only on the very head that the statement names.
+
+        It is judged and written, also in the register, as of one instant: nothing expires between the two.
+        """
         key, signer = statement.key, statement.checker
         with self._log(rundir).writing() as writer:
-            run_id = rundir.absolute().name
+            run_id, now = rundir.absolute().name, self._engine.register.now()
+            signed = None if signature is None else (signature, self._verified(statement, signature, now))
             state = read_state(run_id, writer.entries(), self._engine.root.blobs)
             matter = statement.about(run_id)
             determinations = matter.determinations if matter else ()
             alone = len(statement.matters) == 1
             principal = self._check(
-                state, key, signer, statement.decision, statement.reason, determinations, alone=alone
+                state, key, signer, statement.decision, statement.reason, determinations, now, alone=alone
             )
             if matter != matter_of(state, key, determinations):
                 raise SignOffRefused(f"{run_id} has gone on since it was asked for; request it again")
             level = self._engine.versions.at(state.configuration["digest"]).policy.sign_off.signature
             if signature is None and level == "required":
                 raise SignOffRefused(f"{run_id} needs a signature by a key of the roster")
-            draft = self._draft(state, statement, principal, signature)
+            draft = self._draft(state, statement, principal, signed)
             try:
-                new_head = writer.append([draft])
+                new_head = writer.append([draft], now)
             except OSError as error:
                 raise _LogNotWritten(*error.args) from error
             registered = {"run_id": run_id, "key": key.value, "decision": statement.decision, "head": new_head}
-            self._engine.register.append("signed_off", "countersign", **registered)
+            self._engine.register.append_many([Draft("signed_off", "countersign", registered)], now)
         self._engine.index.sync()
         return Receipt(run_id, key, signer, statement.decision, new_head, repeated=False, waits=True)
 

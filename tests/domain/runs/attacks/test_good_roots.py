@@ -1,13 +1,18 @@
 """What crashes, erasures, adoptions and delegations leave lawfully, and neither verifier may refuse."""
 
 import errno
+import json
 import os
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 
-from countersign.errors import UnadoptedError
+from countersign.clocks.instant import stamp
+from countersign.errors import SignOffRefused, UnadoptedError
 from countersign.evidence.keyring import KeyRing
 from countersign.policy import complete
 from countersign.runs.adoption import ConfigurationDesk
@@ -129,4 +134,19 @@ def test_a_delegate_signs_while_the_delegation_lasts(target: Target) -> None:
     in_force(target, people_with(target, second_reviewer={"roles": []}, reviewer={"delegates": lent}))
     bench = target.bench()
     bench.sign(bench.execute(payload_with(system="lent")), "independent_review", "second-reviewer")
+    assert target.found() == (set(), set())
+
+
+def test_a_statement_that_was_taken_in_its_last_moment_is_good(target: Target) -> None:
+    """Whatever the clock shows between judging and writing."""
+    bench = target.bench()
+    said = json.loads(bench.statement(bench.execute(payload_with(system="soon"))).content)
+    now = target.clock.now
+    for milliseconds in range(1, 30):
+        target.clock.now = now
+        said["expires_at"] = stamp(now + timedelta(milliseconds=milliseconds))
+        with suppress(SignOffRefused):
+            bench.submit(rfc8785.dumps(said))
+            break
+    assert 1 < milliseconds < 29
     assert target.found() == (set(), set())
