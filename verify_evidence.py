@@ -29,6 +29,8 @@ from zoneinfo import ZoneInfo
 
 ZERO = "0" * 64
 INSTANT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z")
+DATASETS = re.compile(r"(?a)datasets/([\w-]+/day=[\w-]+[.]parquet|clean_population_sample/month=[\d-]+(/\w[\w.-]*)+)")
+PASSING = re.compile(r"(\..*)?\.(lock|tmp)")  # what a writer, or a crash, leaves among the datasets
 OWN = ["prev", "seq", "ts", "event", "actor"]
 KEYS, OWNERS = ("independent_review", "maker_checker"), {"control_owner", "process_owner"}
 CITED, CLEAN = {"met", "exception"}, {"met", "not_applicable"}
@@ -361,7 +363,6 @@ class Root:
     def take(self, event, said):
         """One line of the register."""
         seal = f"seals/{said.get('number', 0):06}.json"
-        self.files |= said.get("files", {})
         match event.name:
             case "run_opened":
                 run = self.runs.setdefault(said["run_id"], opened := Run(self, said, self.in_force))
@@ -397,6 +398,8 @@ class Root:
                 good = known or self.agreed("retention", about, since)
                 erased.update(said["digests"] if good else ())
                 yield good, "erasure_void", "two owners who approved of it in thirty days"
+            case "population_frozen" | "sample_drawn" | "sample_observed":
+                yield from self.take_files(f"/month={said['month']}/", said.get("files", {}).items())
             case "dataset":
                 self.files[f"datasets/{said['asset']}/day={said['day']}.parquet"] = said["digest"]
             case "extract":
@@ -406,10 +409,16 @@ class Root:
                 self.notes[seal] = said
                 self.files |= {seal: said["seal"], f"{seal}.sig": said["signature"]}
             case "witnessed" | "timestamped":
-                self.files[f"seals/{said['file']}"] = said["sha256"]
+                self.files.setdefault(f"seals/{said['file']}", said["sha256"])
                 if event.name == "witnessed":
                     paths = self.path / seal, self.path / "seals" / said["file"]
                     yield from self.check_signature("witness", *paths, said["by"], said["ts"]) or ()
+
+    def take_files(self, month, files):
+        """A file of a month lies in its folder, and has one digest for ever."""
+        for name, digest in files:
+            good = DATASETS.fullmatch(name) and month in name and digest == self.files.setdefault(name, digest)
+            yield good, "register_order", f"files of {month}, each by one digest"
 
     def agreed(self, kind, about, since):
         """Whether two owners by the configuration of then have since said so, and signed it; one, if nobody has to."""
@@ -435,7 +444,10 @@ class Root:
         self.faults += [("unregistered", path, "a register that opens such a run there") for path in runs]
         self.faults += [("symlink", path, "no link") for path in self.path.rglob("*") if path.is_symlink()]
         kept = [path for at in ("policies/*.json", "blobs/[0-9a-f]*", "extracts/[!.]*") for path in self.path.glob(at)]
-        due = {str(path.relative_to(self.path)): path.name.removesuffix(".json") for path in kept} | self.files
+        due = self.files | {str(path.relative_to(self.path)): path.name.removesuffix(".json") for path in kept}
+        lie = [path for path in self.path.glob("datasets/**/*") if path.is_file() and not PASSING.fullmatch(path.name)]
+        known = {self.path / name for name in due if DATASETS.fullmatch(name)}
+        self.faults += [("dataset_unregistered", path, "a line that names it") for path in lie if path not in known]
         for name in due.keys() - {f"blobs/{digest}" for digest in self.gone}:
             if not (path := self.path / name).is_file() or sha256(path.read_bytes()) != due[name]:
                 self.faults.append(("content_differs", path, f"the SHA-256 {due[name]}"))

@@ -312,7 +312,8 @@ def month_file_changed(target: Target) -> None:
     path.parent.mkdir(parents=True, mode=0o700)
     path.write_bytes(b"other")
     path.chmod(0o600)
-    register(target, "population_frozen", files={str(path.relative_to(target.path)): digest_of(b"what it was")})
+    files = {str(path.relative_to(target.path)): digest_of(b"what it was")}
+    register(target, "population_frozen", month="2026-10", files=files)
 
 
 def extract_deleted(target: Target) -> None:
