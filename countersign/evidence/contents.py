@@ -7,37 +7,40 @@ again under its lock. What does not belong here: what a dataset's rows mean (`ru
 import os
 import re
 import stat
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
 from countersign.evidence import durable
 from countersign.evidence.durable import digest_of_file
 from countersign.evidence.register import events_of
-from countersign.evidence.root import LOG, EvidenceRoot
+from countersign.evidence.root import LOG, MONTHS, EvidenceRoot
 from countersign.evidence.seals import RootFault
 
 _VERSION = re.compile(r"([0-9a-f]{64})\.json")
 _BLOB = re.compile(r"([0-9a-f]{64})")
 _NAMED = re.compile(rb'"([0-9a-f]{64})"')
-_PARQUET = re.compile(r"day=.*\.parquet")
+_PASSING = re.compile(r"(\..*)?\.(lock|tmp)")  # what a writer, or a crash, leaves; DuckDB reads other hidden files
 
 
 def check_contents(
-    root: EvidenceRoot, datasets: Container[tuple[str, str]], erased: Container[str] = ()
+    root: EvidenceRoot,
+    datasets: Iterable[tuple[str, str]],
+    files: Mapping[str, str],
+    erased: Container[str] = (),
 ) -> Iterator[RootFault]:
-    """Everything wrong with the files but for the `datasets` registered by asset and day (`check_dataset`).
+    """Everything wrong with the files but for the content of `datasets`, by asset and day (`check_dataset`).
 
-    `erased` are the texts among the blobs in whose place a mark may lie.
+    `files` are those of months, by their paths in the root, with the digests that the register knows. `erased` are the
+    texts among the blobs in whose place a mark may lie.
     """
     yield from _private(root.path)
     yield from _named_by_digest(root.policies, _VERSION)
     yield from _named_by_digest(root.blobs, _BLOB, erased)
     yield from _named_by_digest(root.extracts, _BLOB)
-    for path in sorted(root.datasets.glob("*/*")):
-        day = path.name.removeprefix("day=").removesuffix(".parquet")
-        if _PARQUET.fullmatch(path.name) and (path.parent.name, day) not in datasets:
-            yield RootFault("dataset_unregistered", str(path), "a register line that names its digest")
+    yield from _of_months(root, files)
+    known = {str(root.dataset(asset, day)) for asset, day in datasets} | {f"{root.path}/{name}" for name in files}
+    yield from _strangers(root, known)
 
 
 def check_dataset(root: EvidenceRoot, asset: str, day: str, digest: str) -> Iterator[RootFault]:
@@ -63,17 +66,24 @@ def lock_of(dataset: Path) -> Path:
     return dataset.with_name(f".{dataset.name}.lock")
 
 
-def check_files(root: EvidenceRoot, files: Mapping[str, str]) -> Iterator[RootFault]:
-    """Whether the files of months are those that the register names, relative to the root, and there are no others."""
+def _of_months(root: EvidenceRoot, files: Mapping[str, str]) -> Iterator[RootFault]:
+    """Files of months that are not the registered ones."""
     for name, digest in files.items():
         path = root.path / name
         if not path.is_file():
             yield RootFault("file_missing", str(path), "a file; restore it from the retention store")
         elif digest_of_file(path) != digest:
             yield RootFault("file_differs", str(path), f"the SHA-256 that the register knows, {digest}")
-    for path in sorted(root.datasets.glob("*/month=*/**/*")):
-        if path.is_file() and not path.name.startswith(".") and str(path.relative_to(root.path)) not in files:
-            yield RootFault("file_unregistered", str(path), "a register line that names its digest")
+
+
+def _strangers(root: EvidenceRoot, known: Container[str]) -> Iterator[RootFault]:
+    """What somebody who reads a folder of datasets would read too, though no register line names it."""
+    for parent, _, names in sorted(os.walk(root.datasets)):
+        of_month = parent.startswith(f"{root.path}/{MONTHS}")
+        for path in (f"{parent}/{name}" for name in sorted(names) if not _PASSING.fullmatch(name)):
+            if path not in known:
+                kind = "file_unregistered" if of_month else "dataset_unregistered"
+                yield RootFault(kind, path, "a register line that names its digest")
 
 
 def orphaned_blobs(root: EvidenceRoot) -> list[str]:

@@ -6,6 +6,7 @@ What belongs here: the register's own events. What does not: the meaning of a ru
 import hashlib
 import mmap
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -20,11 +21,13 @@ from countersign.errors import TamperedError
 from countersign.evidence.chain import ChainFile, read_tail
 from countersign.evidence.deployed import Trace
 from countersign.evidence.lines import ZERO, Draft, parse_line
-from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.root import MONTHS, EvidenceRoot
 
 ACTOR = "countersign"
 _ERASED = b'"event":"erased"'
 _FINDINGS_HEAD = b'"event":"findings_head"'
+OF_MONTHS = ("population_frozen", "sample_drawn", "sample_observed")  # events that name files, and no others do
+_OF_MONTH = re.compile(rf"{MONTHS}([0-9-]+)(?:/\w[\w.-]*)+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +279,19 @@ def events_of(register: Path, kind: str, *, before: int | None = None) -> Iterat
             if event.get("event") == kind:
                 yield event
             at = content.find(needle, at + len(needle))
+
+
+def files_of(event: str, data: Mapping[str, Any]) -> dict[str, str]:
+    """The files that a line names, by their paths in the root; another event than those of months names none.
+
+    Raises ValueError and TypeError unless they are paths in the folder of the line's month, each in its only form.
+    """
+    files: dict[str, str] = dict(data.get("files", {})) if event in OF_MONTHS else {}
+    for name in files:
+        found = _OF_MONTH.fullmatch(name)
+        if found is None or found[1] != data["month"]:
+            raise ValueError(f"{name!r} is no file of the month {data['month']}")
+    return files
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from countersign.evidence import durable
 REGISTER = "register.jsonl"
 LOG = "audit.jsonl"
 FINDINGS = "findings.jsonl"
+MONTHS = "datasets/clean_population_sample/month="  # and a month: the folder of its sample
 
 
 class EvidenceRoot:

@@ -19,6 +19,7 @@ from countersign.clocks.instant import local_day, parse_instant, stamp
 from countersign.errors import TamperedError
 from countersign.evidence.deployed import superseded
 from countersign.evidence.lines import ZERO, parse_line
+from countersign.evidence.register import OF_MONTHS, files_of
 from countersign.evidence.root import EvidenceRoot
 
 Span = tuple[int, int]
@@ -37,9 +38,9 @@ _READ = frozenset(
         b"sealed",
         b"timestamped",
         b"witnessed",
+        *(event.encode() for event in OF_MONTHS),
     )
 )
-_FILES = b'"files":{'  # a line that says so names files of the root with their SHA-256: the sample of a month
 
 
 @dataclass(slots=True)
@@ -106,7 +107,7 @@ def _days(register: Path, size: int, zone: ZoneInfo, cuts: Mapping[date, int]) -
                 yield now
             now = FinishedDay(day, (at, at), configurations=set(in_force))
         now.register = (now.register[0], at + len(line))
-        if event in _READ or _FILES in line:
+        if event in _READ:
             said = parse_line(line)
             try:
                 if said is None:
@@ -121,8 +122,7 @@ def _days(register: Path, size: int, zone: ZoneInfo, cuts: Mapping[date, int]) -
 def _take(
     now: FinishedDay, open_runs: dict[str, ConcludedRun], in_force: set[str], event: bytes, said: dict[str, Any]
 ) -> None:
-    if isinstance(files := said.get("files"), dict):
-        now.files.update(files)
+    now.files.update(files_of(event.decode(), said))
     match event:
         case b"root_opened" | b"configuration_adopted":
             in_force.clear()

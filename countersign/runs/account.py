@@ -4,6 +4,7 @@ What belongs here: that reading, in one pass, and the files beside the logs held
 (`verification`), and the rows of the datasets (`published`).
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -12,14 +13,15 @@ from typing import Any
 from countersign.changes.payload import run_id_of
 from countersign.clocks.instant import parse_instant
 from countersign.errors import TamperedError
-from countersign.evidence.contents import check_contents, check_files
+from countersign.evidence.contents import check_contents
 from countersign.evidence.lines import ZERO, Entry
-from countersign.evidence.register import Register, claim_of
+from countersign.evidence.register import Register, claim_of, files_of
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seals import RootFault
 from countersign.runs.erasure import Erasures
 
 _GRACE = timedelta(minutes=1)
+_NAME = re.compile(r"[\w-]+", re.ASCII)  # which no path leads out of
 # what of an opening puts a run into a queue, on a clock and into a month's population
 COUNTED = ("change_id", "system", "tier", "source", "origin", "supersedes", "deployed_at")
 
@@ -84,13 +86,15 @@ class Registered:
 class Account:
     """What the register says: runs by id, and by asset and day the dataset's digest and the line that says it.
 
-    `files` are others that it names by their path, each with its digest, `extracts` the digests of what sources gave.
+    `files` are others that it names by their path, each with the digest that it had first, `disorder` is what its lines
+    cannot say of these one after the other, `extracts` the digests of what sources gave.
     """
 
     runs: dict[str, Registered] = field(default_factory=dict)
     datasets: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
     erasures: Erasures = field(default_factory=Erasures)
     files: dict[str, str] = field(default_factory=dict)
+    disorder: list[str] = field(default_factory=list)
     extracts: set[str] = field(default_factory=set)
     adopted: list[tuple[datetime, str]] = field(default_factory=list)
 
@@ -130,14 +134,16 @@ def read_account(register: Register) -> Account:
 def _take(account: Account, entry: Entry) -> None:
     data = entry.data
     account.erasures.take(entry, account.in_force)
-    account.files.update(data.get("files", {}))
+    for name, digest in files_of(entry.event, data).items():
+        if digest != (known := account.files.setdefault(name, digest)):
+            account.disorder.append(f"no other digest of {name} than {known}, as in line {entry.line}")
     match entry.event:
         case "root_opened" | "configuration_adopted":
             account.adopted.append((parse_instant(entry.ts), _text(data, "configuration")))
         case "dataset":
-            account.datasets[_text(data, "asset"), _text(data, "day")] = (_text(data, "digest"), entry.line)
+            account.datasets[_name(data, "asset"), _name(data, "day")] = (_text(data, "digest"), entry.line)
         case "extract":
-            account.extracts.add(_text(data, "digest"))
+            account.extracts.add(_name(data, "digest"))
         case "run_opened":
             _open(account, entry)
         case "abandoned":
@@ -159,6 +165,14 @@ def _text(data: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def _name(data: Mapping[str, Any], name: str) -> str:
+    """A field that is part of a file's name. Raises KeyError, TypeError and ValueError."""
+    value = _text(data, name)
+    if _NAME.fullmatch(value) is None:
+        raise ValueError(f"{name} is {value!r}")
+    return value
+
+
 def _open(account: Account, entry: Entry) -> None:
     data = entry.data
     run_id, digest = _text(data, "run_id"), _text(data, "digest")
@@ -176,9 +190,9 @@ def _open(account: Account, entry: Entry) -> None:
 
 def faults_of_files(root: EvidenceRoot, account: Account) -> Iterator[RootFault]:
     """Everything wrong with what lies beside the logs, but for the digests of datasets: modes, links, other digests."""
+    yield from (RootFault("register_order", str(root.register), detail) for detail in account.disorder)
     erased = {digest for done in account.erasures.done for digest in done.act.on["digests"]}
-    yield from check_contents(root, account.datasets, erased)
-    yield from check_files(root, account.files)
+    yield from check_contents(root, account.datasets, account.files, erased)
     for digest in sorted(account.extracts):
         path = root.extracts / digest
         if not path.is_file():

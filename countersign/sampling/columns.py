@@ -12,8 +12,6 @@ import pyarrow as pa
 from countersign.evidence.columns import Column, ColumnKind
 from countersign.evidence.datasets import schema_of
 
-DATASET = "clean_population_sample"
-
 
 class Outcome(StrEnum):
     """What became of a change; only a clean one is drawn."""

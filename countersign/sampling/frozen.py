@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from countersign.errors import SamplingError, TamperedError, printable
 from countersign.evidence.register import events_of
-from countersign.evidence.root import EvidenceRoot
-from countersign.sampling.columns import DATASET, REPEATING, SCHEMA, Outcome, Stratum
+from countersign.evidence.root import MONTHS, EvidenceRoot
+from countersign.sampling.columns import REPEATING, SCHEMA, Outcome, Stratum
 from countersign.sampling.files import digest_of_file
 from countersign.sampling.listing import Counts, Header
 from countersign.sampling.month import Month
@@ -146,7 +146,7 @@ class Frozen:
 
 def folder_of(root: EvidenceRoot, month: Month) -> Path:
     """Where everything about a month's sample lies."""
-    return root.datasets / DATASET / f"month={month}"
+    return root.path / f"{MONTHS}{month}"
 
 
 def registered(root: EvidenceRoot, month: Month) -> list[dict[str, Any]]:

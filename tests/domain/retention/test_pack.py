@@ -182,7 +182,8 @@ def test_files_that_a_register_line_names_are_packed_with_the_texts(in_folder: K
     path = in_folder.root.path / name
     path.parent.mkdir(parents=True)
     path.write_bytes(b"{}")
-    in_folder.archive.register.append("sample_drawn", "countersign", files={name: hashlib.sha256(b"{}").hexdigest()})
+    files = {name: hashlib.sha256(b"{}").hexdigest()}
+    in_folder.archive.register.append("sample_drawn", "countersign", month="2026-10", files=files)
     in_folder.clock.move(days=1)
     made = packed(in_folder, tmp_path / "one", 2)
     assert opened(made, tmp_path / "files")[name] == b"{}"

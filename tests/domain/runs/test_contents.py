@@ -53,7 +53,7 @@ def test_a_name_that_is_gone_when_it_is_looked_at_is_no_fault(root: Path) -> Non
     for name in ("one", "two", "three"):
         (root / name).touch()
         (root / name).chmod(0o640)
-    faults = check_contents(EvidenceRoot(root), ())
+    faults = check_contents(EvidenceRoot(root), (), {})
     first = next(faults)
     for name in {"one", "two", "three"} - {Path(first.where).name}:
         (root / name).unlink()

@@ -12,6 +12,7 @@ from typing import Any
 
 from countersign.changes.hands import Hands
 from countersign.clocks.instant import parse_instant, stamp
+from countersign.evidence import durable
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.register import Opening, Pause
 from countersign.evidence.root import EvidenceRoot
@@ -119,7 +120,7 @@ class Observing(Bench):
         header = replace(header_of(rows, complete=complete, adds_to=adds_to), register_size=size, register_head=head)
         digests = write(folder, stem, header, batches_of(rows))
         tests = f"{stem}.json" if late else "completeness.json"
-        (folder / tests).write_text(json.dumps({"complete": complete, "tests": []}))
+        durable.replace_file(folder / tests, json.dumps({"complete": complete, "tests": []}).encode())
         digests[tests] = digest_of_file(folder / tests)
         files = {str((folder / name).relative_to(self.root)): digest for name, digest in digests.items()}
         data = {"month": str(MONTH), "digest": digests[f"{stem}.txt"], "complete": complete, "adds_to": adds_to}
