@@ -82,8 +82,8 @@ def _strangers(root: EvidenceRoot, known: Container[str]) -> Iterator[RootFault]
         of_month = parent.startswith(f"{root.path}/{MONTHS}")
         for path in (f"{parent}/{name}" for name in sorted(names) if not _PASSING.fullmatch(name)):
             if path not in known:
-                kind = "file_unregistered" if of_month else "dataset_unregistered"
-                yield RootFault(kind, path, "a register line that names its digest")
+                detail = "a register line that names its digest"
+                yield RootFault("file_unregistered" if of_month else "dataset_unregistered", path, detail)
 
 
 def orphaned_blobs(root: EvidenceRoot) -> list[str]:

@@ -78,10 +78,10 @@ def draw_month(
     versions = VersionStore(root)
     policy = versions.at(frozen_at.configuration).policy
     plans = planned(policy, population.strata())
-    sizes = _sizes(plans, last, expand or {})
+    sizes = sizes_of(plans, last, expand or {})
     if last is not None and last.data["strata"] == sizes:
         return read_sample(root, last, repeated=True)
-    _refuse_unfounded(root, said, finding, expand or {})
+    refuse_unfounded(root, said, finding, expand or {})
     nonce = None
     if said.nonce is not None:
         nonce = require_nonce_stands(said.nonce, frozen_at, published, register.environment(), versions)
@@ -122,7 +122,7 @@ def _signed(root: EvidenceRoot, manifest: bytes, key: Path) -> bytes:
     return signature
 
 
-def _sizes(plans: Iterable[StratumPlan], last: Said | None, expand: Mapping[str, int]) -> dict[str, dict[str, int]]:
+def sizes_of(plans: Iterable[StratumPlan], last: Said | None, expand: Mapping[str, int]) -> dict[str, dict[str, int]]:
     """Population and n of each stratum; a sample that was drawn never shrinks. Raises SampleRefused."""
     before: Mapping[str, Mapping[str, int]] = last.data["strata"] if last else {}
     by_name = {one.tier: one for one in plans}
@@ -139,7 +139,7 @@ def _sizes(plans: Iterable[StratumPlan], last: Said | None, expand: Mapping[str,
     }
 
 
-def _refuse_unfounded(root: EvidenceRoot, said: MonthLines, finding: str | None, expand: Mapping[str, int]) -> None:
+def refuse_unfounded(root: EvidenceRoot, said: MonthLines, finding: str | None, expand: Mapping[str, int]) -> None:
     """Raise SampleRefused for a first draw that is not the planned one, or a second one that no finding asks for."""
     if said.drawn is None and (finding or expand):
         raise SampleRefused(f"{said.month}: nothing is drawn yet; the first draw is the planned one")

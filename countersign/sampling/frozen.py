@@ -154,12 +154,12 @@ def registered(root: EvidenceRoot, month: Month) -> list[dict[str, Any]]:
     return [said for said in events_of(root.register, FROZEN) if said["month"] == str(month)]
 
 
-def read(root: EvidenceRoot, month: Month) -> Frozen | None:
-    """The frozen population of a month, None where there is none yet.
+def read(root: EvidenceRoot, month: Month, lists: int | None = None) -> Frozen | None:
+    """The frozen population of a month, None where there is none yet; of its first `lists`, or of all.
 
     Raises TamperedError where a file is not the one that the register names.
     """
-    listed = [_listed(root, said) for said in registered(root, month)]
+    listed = [_listed(root, said) for said in registered(root, month)[:lists]]
     return Frozen(folder_of(root, month), listed[0], tuple(listed[1:])) if listed else None
 
 

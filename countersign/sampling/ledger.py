@@ -44,6 +44,10 @@ class MonthLines:
         """The lines of one event."""
         return [said for said in self.lines if said.event == event]
 
+    def before(self, said: Said) -> "MonthLines":
+        """What was said before a line."""
+        return MonthLines(self.month, [one for one in self.lines if one.index < said.index])
+
     @property
     def frozen(self) -> Said:
         """The freeze of the population; later ones add what came late. Raises SampleRefused where there is none."""

@@ -176,9 +176,13 @@ def decided_again(
 ) -> dict[str, Any]:
     """What the register would say of kept results, computed anew. Raises SampleRefused, OSError without the file."""
     ((name, _),) = observed.data["files"].items()
+    content = (root.path / name).read_bytes()
+    if digest_of(content) != observed.data["results"]:
+        raise SampleRefused(f"{name}: another file than {observed.actor!r} signed")
     sample, policy = read_sample(root, drawn), versions.at(frozen_at.configuration).policy
-    rows = read_results((root.path / name).read_bytes(), name)
-    examined = examine(rows, sample.rows(), drawn.at, versions.at(observed.configuration), observed.at)
+    examined = examine(
+        read_results(content, name), sample.rows(), drawn.at, versions.at(observed.configuration), observed.at
+    )
     return _facts(policy, sample, _evaluate(policy, sample, examined))
 
 

@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 from countersign.errors import TamperedError
 from countersign.evidence.columns import Column
 from countersign.evidence.root import EvidenceRoot
+from countersign.evidence.signature import verify_itself
+from countersign.evidence.signers import PublicKey
 from countersign.policy import Policy
 from countersign.sampling.columns import COLUMNS, described
 from countersign.sampling.draw import SeededBy
@@ -121,6 +123,19 @@ class Sample:
         """What made a second draw necessary."""
         finding: str | None = self.said.data["finding"]
         return finding
+
+    @property
+    def truly_said(self) -> bool:
+        """Whether the register says of the draw what the manifest says, and names its rows and no others."""
+        said, digests = dict(self.said.data), {Path(name).name: one for name, one in self.said.data["files"].items()}
+        del said["files"]
+        said["rows"] = {name: digests[name] for name in (PARQUET, ROWS)}
+        return said.pop("manifest") == digests[MANIFEST] and said.items() <= self.manifest.items()
+
+    def signed_by(self) -> PublicKey:
+        """The key that signed the manifest, whosever it is. Raises SignatureError where its signature does not hold."""
+        manifest, signature = ((self.folder / name).read_bytes() for name in (MANIFEST, f"{MANIFEST}.sig"))
+        return verify_itself(manifest, signature, namespace=NAMESPACE).key
 
     def rows(self) -> pa.Table:
         """Every row with all its columns."""

@@ -2,15 +2,24 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from countersign.evidence.durable import digest_of
+from countersign.evidence.seal import signature_path
+from countersign.evidence.sealing import Sealer
+from countersign.evidence.signature import sign
 from countersign.policy import Policy
+from countersign.sampling import drawing
 from countersign.sampling.draw import Draw, Seed, draw
+from countersign.sampling.drawing import draw_month, sizes_of
+from countersign.sampling.sample import NAMESPACE
 from countersign.sampling.verification import check_samples
 from tests.domain.runs.conftest import Line, chain, read_lines
 from tests.domain.sampling.observing import MONTH, NONCE, Observing, a_finding, an_observing, as_csv
 from tests.domain.sampling.populations import a_row
+from tests.keys import make_key
 
 ROWS = [a_row(f"CHG-{number:03}") for number in range(60)]
 
@@ -65,6 +74,7 @@ FORGED: dict[str, tuple[str, Callable[[Line], object], str]] = {
     "another_nonce": ("sample_nonce", lambda line: line.event.update(nonce=NONCE[::-1]), "nonce_void"),
     "a_nonce_without_a_signature": ("sample_nonce", lambda line: line.texts.clear(), "nonce_void"),
     "a_draw_of_no_form": ("sample_drawn", lambda line: line.event.pop("strata"), "sample_unreadable"),
+    "a_draw_of_a_list": ("sample_drawn", lambda line: line.event.update(strata=[1]), "sample_unreadable"),
     "another_seed": ("sample_drawn", lambda line: line.event.update(seed="0" * 64), "seed_differs"),
     "seeded_by_nobody": ("sample_drawn", lambda line: line.event.update(seeded_by="producer"), "seed_differs"),
     "another_conclusion": (
@@ -110,3 +120,121 @@ def test_another_sample_under_a_right_seed_is_found(bench: Observing, monkeypatc
     bench.draw(expand={"standard": 50}, finding=a_finding(bench))
     monkeypatch.undo()
     assert kinds(bench) == ["sample_differs"]
+
+
+def test_results_are_the_file_that_was_signed(bench: Observing) -> None:
+    """The register names another one, with the same conclusion: one control's cell for another's."""
+    path = bench.root / "datasets/clean_population_sample/month=2026-10/results-1.csv"
+    signed = path.read_bytes()
+    path.write_bytes(signed.replace(b"\r\n", b"\n"))
+    assert path.read_bytes() != signed
+    name, digest = str(path.relative_to(bench.root)), digest_of(path.read_bytes())
+    forge(bench, "sample_observed", lambda line: line.event.update(files={name: digest}))
+    assert kinds(bench) == ["results_void"]
+
+
+@pytest.fixture
+def seeded(policy: Policy, tmp_path: Path) -> Observing:
+    """A month that is ready to be drawn."""
+    bench = an_observing(policy, tmp_path)
+    bench.published(ROWS)
+    bench.nonces.record(MONTH, "observer", NONCE)
+    return bench
+
+
+def forged_draw(
+    bench: Observing,
+    patch: pytest.MonkeyPatch,
+    key: Path | None = None,
+    ids: Callable[[list[str]], list[str]] = list,
+    sizes: Callable[[int, int], tuple[int, int]] = lambda population, n: (population, n),
+    **how: Any,
+) -> None:
+    """A draw by whoever writes what they like, with the genuine key or another: of these ids, of these sizes."""
+
+    def sizes_as_liked(*given: Any) -> dict[str, dict[str, int]]:
+        true = {name: (size["population"], size["n"]) for name, size in sizes_of(*given).items()}
+        liked = {name: sizes(*size) if size[0] else size for name, size in true.items()}
+        return {name: {"population": population, "n": n} for name, (population, n) in liked.items()}
+
+    def drawn(change_ids: Iterable[str], n: int, with_seed: Seed) -> Draw:
+        there = ids(sorted(change_ids))
+        return draw(there, min(n, len(there)), with_seed)
+
+    def signed(_: object, manifest: bytes, seals: Path) -> bytes:
+        return sign(manifest, key=key or seals, namespace=NAMESPACE)
+
+    with patch.context() as patched:
+        patched.setattr(drawing, "sizes_of", sizes_as_liked)
+        patched.setattr(drawing, "draw", drawn)
+        patched.setattr(drawing, "_signed", signed)
+        bench.draw(**how)
+
+
+def test_a_draw_that_the_pipeline_did_not_sign_is_found(seeded: Observing, monkeypatch: pytest.MonkeyPatch) -> None:
+    forged_draw(seeded, monkeypatch, make_key(seeded.folder / "rogue"))
+    assert kinds(seeded) == ["manifest_signature"]
+
+
+CUT: dict[str, dict[str, Any]] = {
+    "fewer than it says": {"ids": lambda ids: ids[:1]},
+    "fewer than planned": {"sizes": lambda population, n: (population, 1)},
+    "more than planned": {"sizes": lambda population, n: (population, n + 1)},
+    "of fewer than there are": {"sizes": lambda population, n: (population - 1, n)},
+    "of more than there are": {"sizes": lambda population, n: (population + 1, n), "ids": lambda ids: ids[:51]},
+}
+
+
+@pytest.mark.parametrize("cut", CUT)
+def test_a_draw_of_other_sizes_is_found_whoever_signed(
+    seeded: Observing, monkeypatch: pytest.MonkeyPatch, cut: str
+) -> None:
+    forged_draw(seeded, monkeypatch, **CUT[cut])
+    assert kinds(seeded) == ["sample_differs"]
+
+
+def test_a_second_draw_has_a_finding_that_is_on_record(bench: Observing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "refuse_unfounded", lambda *_: None)
+    bench.draw(expand={"standard": 50}, finding="nobody-opened-it")
+    assert kinds(bench) == ["sample_differs"]
+
+
+def test_a_second_draw_is_not_smaller_than_the_first(seeded: Observing, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeded.draw()
+    finding = a_finding(seeded)
+    seeded.draw(expand={"standard": 50}, finding=finding)
+    assert kinds(seeded) == []
+    forged_draw(seeded, monkeypatch, sizes=lambda population, n: (population, 38), finding=finding)
+    assert kinds(seeded) == ["sample_differs"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"finding": "f" * 16},
+        {"complete": False},
+        {"digest": "0" * 64},
+        {"strata": {"emergency": {"population": 0, "n": 0}, "standard": {"population": 60, "n": 1}}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_draw_is_what_its_manifest_says(forged: Observing, change: dict[str, Any]) -> None:
+    forge(forged, "sample_drawn", lambda line: line.event.update(change))
+    assert "sample_differs" in kinds(forged)
+
+
+def test_samples_stand_though_the_key_that_seals_was_replaced(seeded: Observing) -> None:
+    """Each by the key of its time; late changes that a draw did not have yet are not missing from it."""
+    seeded.draw()
+    later = make_key(seeded.folder / "later")
+    seeded.published([a_row("CHG-900", stratum="late")], late=1, complete=False)
+    finding = a_finding(seeded)
+    seeded.draw(finding=finding)
+    Sealer(seeded.evidence, later, clock=seeded.clock, new_key=True).seal("c" * 64)
+    seeded.opened([a_row("CHG-901", stratum="late")])
+    seeded.freeze([a_row("CHG-901", stratum="late")], late=2, complete=False)
+    Sealer(seeded.evidence, later, clock=seeded.clock).seal("c" * 64)
+    draw_month(seeded.evidence, MONTH, key=later, clock=seeded.clock, finding=finding)
+    assert kinds(seeded) == []
+    signature_path(seeded.evidence, 2).unlink()
+    assert kinds(seeded) == []
