@@ -142,6 +142,8 @@ class ReviewDesk:
         expected = self._content(sample, by, content, fields["decided_at"])
         if signed.content != expected or parse_instant(fields["decided_at"]) > now:
             raise SampleRefused(f"what {by!r} signed is about another root, draw or file; request it again")
+        if any(one.texts["statement"] == signed.content.decode() for one in said.of(OBSERVED)):
+            raise SampleRefused("these results were taken before, and others after them; sign them anew")
         require_good(signed, by, NAMESPACE, self._engine.current, now)
         policy = self._engine.versions.at(said.frozen.configuration).policy
         evaluated = _evaluate(policy, sample, self._examined(sample, name, content))

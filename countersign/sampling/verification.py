@@ -68,8 +68,12 @@ def _of_month(
         except _UNFIT as error:
             yield _fault(root, "sample_unreadable", drawn, f"a draw as it is registered, not {error!r}")
     draws = {drawn.data.get("manifest"): drawn for drawn in said.of(DRAWN)}
+    taken = set()
     for observed in said.of(OBSERVED):
         try:
+            if observed.texts["statement"] in taken:
+                raise SampleRefused("the same, signed once, were taken before")
+            taken.add(observed.texts["statement"])
             drawn = draws[observed.data["manifest"]]
             require_results_stand(observed, drawn, environment, versions)
             if decided_again(root, observed, drawn, said.frozen, versions) != _evaluated(observed):

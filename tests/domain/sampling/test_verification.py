@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from countersign.errors import SampleRefused
 from countersign.evidence.durable import digest_of
 from countersign.evidence.seal import signature_path
 from countersign.evidence.sealing import Sealer
@@ -14,6 +15,7 @@ from countersign.policy import Policy
 from countersign.sampling import drawing
 from countersign.sampling.draw import Draw, Seed, draw
 from countersign.sampling.drawing import draw_month, sizes_of
+from countersign.sampling.review import NAMESPACE as RESULTS
 from countersign.sampling.sample import NAMESPACE
 from countersign.sampling.verification import check_samples
 from tests.domain.runs.conftest import Line, chain, read_lines
@@ -238,3 +240,23 @@ def test_samples_stand_though_the_key_that_seals_was_replaced(seeded: Observing)
     assert kinds(seeded) == []
     signature_path(seeded.evidence, 2).unlink()
     assert kinds(seeded) == []
+
+
+def test_results_are_taken_once(bench: Observing) -> None:
+    """Else what an observer corrected would count again; the same findings, signed anew, do lawfully."""
+    sample = bench.draw()
+    content = as_csv(bench.results(sample))
+    statement = bench.reviews.request(MONTH, "observer", "r.csv", content)
+    signed = (content, statement, bench.elsewhere(statement, RESULTS))
+    bench.reviews.submit("r.csv", *signed)
+    first = read_lines(bench.register)[-1]
+    for found in ({"CHG000": "deviation", "CHG001": "deviation"}, {}):
+        bench.clock.move(hours=1)
+        bench.reviews.record(MONTH, "observer", "r.csv", as_csv(bench.results(sample, **found)))
+    with pytest.raises(SampleRefused, match="sign them anew"):
+        bench.reviews.submit("r.csv", *signed)
+    assert kinds(bench) == []
+    lines = read_lines(bench.register)
+    first.event["ts"] = lines[-1].event["ts"]
+    bench.register.write_bytes(chain([*lines, first], {}))
+    assert kinds(bench) == ["results_void"]
