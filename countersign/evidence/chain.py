@@ -18,7 +18,8 @@ from countersign.clocks.instant import parse_instant
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import BusyError, EvidenceError, TamperedError
 from countersign.evidence import durable
-from countersign.evidence.lines import ZERO, Draft, Encoded, Entry, Scan, encode, parse_line, well_formed
+from countersign.evidence.lines import MAX_LINE, ZERO, Draft, Encoded, Entry, Scan, encode, parse_line, well_formed
+from countersign.evidence.plain import open_handle, open_plain, read_plain
 
 _BLOCK = 64 << 10
 _EVENT = b'{"prev":"'
@@ -58,18 +59,14 @@ class ChainFile:
     def resolve(self, digest: str) -> bytes | None:
         """The line of a text kept among the blobs, or None."""
         try:
-            return (self.blobs / digest).read_bytes() if self.blobs else None
-        except OSError:
+            return read_plain(self.blobs / digest) if self.blobs else None
+        except EvidenceError:
             return None
 
     @contextmanager
     def reading(self) -> Iterator[BinaryIO]:
         """The file under the shared lock. Raises EvidenceError where there is none."""
-        try:
-            file = self.path.open("rb")
-        except OSError as error:
-            raise EvidenceError(f"{self.path}: cannot be read: {error.strerror}") from error
-        with file:
+        with open_lines(self.path) as file:
             fcntl.flock(file, fcntl.LOCK_SH)
             yield file
 
@@ -120,6 +117,7 @@ class ChainFile:
         A torn tail is healed before the writer is handed out, unless `_guard` objects.
         """
         with os.fdopen(self._open(), "r+b", buffering=0) as file:
+            _require_lines(file, self.path)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | (0 if blocking else fcntl.LOCK_NB))
             except BlockingIOError as error:
@@ -135,7 +133,7 @@ class ChainFile:
 
     def _open(self) -> int:
         try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, durable.FILE_MODE)
+            return open_handle(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, durable.FILE_MODE)
         except OSError as error:
             raise EvidenceError(f"{self.path}: cannot be written: {error.strerror}") from error
 
@@ -280,6 +278,33 @@ def raise_for(path: Path, scan: Scan) -> None:
     if scan.fault is not None:
         fault = scan.fault
         raise TamperedError(f"{path}: line {fault.line}: {fault.kind}: expected {fault.detail}")
+
+
+def open_lines(path: Path) -> BinaryIO:
+    """A chained file, for reading line by line. Raises EvidenceError for what is none, or has a line without end."""
+    file = open_plain(path)
+    try:
+        _require_lines(file, path)
+    except EvidenceError:
+        file.close()
+        raise
+    return file
+
+
+def _require_lines(file: BinaryIO, path: Path) -> None:
+    """Raise EvidenceError for a line longer than any of ours: a file of a terabyte may take no room on a disk.
+
+    It looks only where lines end before the limit, a block in 16 MiB, so whoever reads the lines need not count bytes.
+    """
+    handle, start = file.fileno(), 0
+    size = os.fstat(handle).st_size
+    while size - start > MAX_LINE:
+        places = range(start + MAX_LINE - _BLOCK, start - 1, -_BLOCK)
+        ends = (at + os.pread(handle, _BLOCK, at).rfind(b"\n") + 1 for at in places)
+        after = next((end for end, at in zip(ends, places, strict=True) if end > at), None)
+        if after is None:
+            raise EvidenceError(f"{path}: cannot be read: from byte {start} on, a line of more than {MAX_LINE} bytes")
+        start = after
 
 
 def read_tail(file: BinaryIO, end: int | None = None) -> Tail:

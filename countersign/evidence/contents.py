@@ -8,11 +8,14 @@ import os
 import re
 import stat
 from collections.abc import Container, Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from countersign.errors import EvidenceError
 from countersign.evidence import durable
+from countersign.evidence.chain import open_lines
 from countersign.evidence.durable import digest_of_file
+from countersign.evidence.plain import is_plain
 from countersign.evidence.register import events_of
 from countersign.evidence.root import LOG, MONTHS, EvidenceRoot
 from countersign.evidence.seals import RootFault
@@ -46,7 +49,7 @@ def check_contents(
 def check_dataset(root: EvidenceRoot, asset: str, day: str, digest: str) -> Iterator[RootFault]:
     """Whether a dataset file is the one that the register names."""
     path = root.dataset(asset, day)
-    if not path.is_file():
+    if not is_plain(path):
         yield RootFault("dataset_missing", str(path), "a file; the next materialisation of its day rebuilds it")
     elif digest_of_file(path) != digest:
         yield RootFault("dataset_differs", str(path), f"the SHA-256 that the register knows, {digest}")
@@ -70,7 +73,7 @@ def _of_months(root: EvidenceRoot, files: Mapping[str, str]) -> Iterator[RootFau
     """Files of months that are not the registered ones."""
     for name, digest in files.items():
         path = root.path / name
-        if not path.is_file():
+        if not is_plain(path):
             yield RootFault("file_missing", str(path), "a file; restore it from the retention store")
         elif digest_of_file(path) != digest:
             yield RootFault("file_differs", str(path), f"the SHA-256 that the register knows, {digest}")
@@ -90,15 +93,14 @@ def orphaned_blobs(root: EvidenceRoot) -> list[str]:
     """Blobs that no log, nor register or findings, names: what a crash between a blob and its line leaves."""
     names = {path.name for path in root.blobs.iterdir() if _BLOB.fullmatch(path.name)} if root.blobs.is_dir() else set()
     for path in (root.register, root.findings, *root.path.glob(f"runs/*/*/*/*/{LOG}")):
-        if names and path.is_file():
-            with path.open("rb") as file:
-                for line in file:
-                    names.difference_update(map(bytes.decode, _NAMED.findall(line)))
+        with suppress(EvidenceError), open_lines(path) as file:  # what cannot be read is a fault elsewhere
+            for line in file if names else ():
+                names.difference_update(map(bytes.decode, _NAMED.findall(line)))
     return sorted(names)
 
 
 def _private(folder: Path) -> Iterator[RootFault]:
-    """Links, which could point anywhere, and what others than the owner could read or write.
+    """Links, which could point anywhere, what is no file at all, and what others than the owner could read or write.
 
     A name that is gone when it is looked at was somebody's temporary file.
     """
@@ -111,6 +113,8 @@ def _private(folder: Path) -> Iterator[RootFault]:
                 continue
             if stat.S_ISLNK(status.st_mode):
                 yield RootFault("symlink", str(path), "a file or a folder of its own, not a link")
+            elif not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+                yield RootFault("special_file", str(path), "a file or a folder, not a FIFO, a socket or a device")
             elif name not in folders and status.st_mode & 0o077:
                 mode = "0700" if name == "." else "0600"
                 yield RootFault("permissions", str(path), f"mode {mode}, not {status.st_mode & 0o777:04o}")
@@ -122,5 +126,5 @@ def _named_by_digest(folder: Path, names: re.Pattern[str], erased: Container[str
         found = names.fullmatch(path.name)
         if found is None and not path.name.startswith("."):
             yield RootFault("stranger", str(path), "a name that is the SHA-256 of the content")
-        elif found is not None and found[1] not in erased and path.is_file() and digest_of_file(path) != found[1]:
+        elif found is not None and found[1] not in erased and is_plain(path) and digest_of_file(path) != found[1]:
             yield RootFault("content_differs", str(path), "the content that its name says; restore it from a copy")

@@ -22,6 +22,7 @@ from countersign.evidence import durable
 from countersign.evidence.columns import Column
 from countersign.evidence.contents import lock_of
 from countersign.evidence.lines import Draft
+from countersign.evidence.plain import open_plain
 from countersign.evidence.root import EvidenceRoot
 
 KEY = "run_id"
@@ -146,6 +147,7 @@ class Dataset:
         if not path.exists():
             return None
         try:
+            open_plain(path).close()  # Arrow opens by name, whatever lies there
             file = pq.ParquetFile(path)
             if not file.schema_arrow.equals(self.schema):
                 raise pa.ArrowInvalid("its columns are others")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from countersign.errors import EvidenceError
+from countersign.evidence.plain import open_handle, open_plain, read_plain
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -49,8 +50,14 @@ def sync_file_system(folder: Path) -> None:
 
 @contextmanager
 def alone(lock: Path) -> Iterator[None]:
-    """Nobody else who asks for this lock file, in an existing folder, goes on meanwhile."""
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE)
+    """Nobody else who asks for this lock file, in an existing folder, goes on meanwhile.
+
+    Raises EvidenceError where something else than a file lies under its name.
+    """
+    try:
+        handle = open_handle(lock, os.O_RDWR | os.O_CREAT, FILE_MODE)
+    except OSError as error:
+        raise EvidenceError(f"{lock}: cannot be locked: {error.strerror}") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -121,8 +128,8 @@ def digest_of(content: bytes) -> str:
 
 
 def digest_of_file(path: Path) -> str:
-    """SHA-256 of a file's content, of any size, in hexadecimal."""
-    with path.open("rb") as file:
+    """SHA-256 of a plain file's content, of any size, in hexadecimal. Raises EvidenceError where there is none."""
+    with open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -149,7 +156,7 @@ def keep_by_digest(folder: Path, content: bytes) -> str:
     digest = digest_of(content)
     path = folder / digest
     if path.exists():
-        if digest_of(path.read_bytes()) != digest:
+        if digest_of(read_plain(path)) != digest:
             raise EvidenceError(f"{path}: the content is not what its name says; restore it from the retention store")
         sync_folder(folder)  # whoever put it there may not have come so far
         return digest

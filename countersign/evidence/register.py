@@ -18,7 +18,7 @@ import orjson
 
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import TamperedError
-from countersign.evidence.chain import ChainFile, read_tail
+from countersign.evidence.chain import ChainFile, open_lines, read_tail
 from countersign.evidence.deployed import Trace
 from countersign.evidence.lines import ZERO, Draft, parse_line
 from countersign.evidence.root import MONTHS, EvidenceRoot
@@ -297,7 +297,7 @@ def files_of(event: str, data: Mapping[str, Any]) -> dict[str, str]:
 @contextmanager
 def _mapped(path: Path) -> Iterator[mmap.mmap | bytes]:
     """The bytes of a file, to look for words without reading all of it."""
-    with path.open("rb") as file:
+    with open_lines(path) as file:
         if os.fstat(file.fileno()).st_size == 0:
             yield b""
             return

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from countersign.errors import EvidenceError, UnknownRunError
 from countersign.evidence import durable
+from countersign.evidence.plain import read_plain
 
 REGISTER = "register.jsonl"
 LOG = "audit.jsonl"
@@ -109,7 +110,7 @@ class EvidenceRoot:
         path = self.policies / f"{digest}.json"
         if not path.exists():
             durable.replace_file(path, canonical)
-        elif path.read_bytes() != canonical:
+        elif read_plain(path) != canonical:
             raise EvidenceError(f"{path}: the content is not what its name says; restore it from a copy")
         return digest
 
@@ -117,8 +118,8 @@ class EvidenceRoot:
         """A kept version of policy or catalogue. Raises EvidenceError when it is missing or changed."""
         path = self.policies / f"{digest}.json"
         try:
-            content = path.read_bytes()
-        except OSError as error:
+            content = read_plain(path)
+        except EvidenceError as error:
             raise EvidenceError(f"{path}: this version is named by a log but is not kept here") from error
         if durable.digest_of(content) != digest:
             raise EvidenceError(f"{path}: the content is not what its name says")

@@ -18,10 +18,11 @@ import orjson
 import rfc8785
 
 from countersign.clocks.instant import parse_instant, stamp
-from countersign.errors import SignatureError, TamperedError
+from countersign.errors import EvidenceError, TamperedError
 from countersign.evidence import durable
 from countersign.evidence.lines import ZERO
 from countersign.evidence.merkle import CompactRange
+from countersign.evidence.plain import open_plain, read_plain
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.signature import Signature
 from countersign.evidence.signers import PublicKey
@@ -163,9 +164,10 @@ def read_seal(root: EvidenceRoot, number: int) -> Seal:
     """A kept seal. Raises TamperedError where it is none, or another one than its name says."""
     path = seal_path(root, number)
     try:
-        seal = parse_seal(path.read_bytes(), path)
-    except OSError as error:
-        raise TamperedError(f"{path}: cannot be read: {error.strerror}") from error
+        content = read_plain(path)
+    except EvidenceError as error:
+        raise TamperedError(str(error)) from error
+    seal = parse_seal(content, path)
     if seal.number != number:
         raise TamperedError(f"{path}: it is the seal {seal.number} (SEV-1)")
     return seal
@@ -175,8 +177,8 @@ def key_of(root: EvidenceRoot, number: int) -> PublicKey:
     """The key that a kept seal's signature names, unverified. Raises TamperedError where there is no signature."""
     path = signature_path(root, number)
     try:
-        return Signature.parse(path.read_bytes()).key
-    except (OSError, SignatureError) as error:
+        return Signature.parse(read_plain(path)).key
+    except EvidenceError as error:
         raise TamperedError(f"{path}: not the signature of seal {number}; restore it from a copy (SEV-1)") from error
 
 
@@ -186,7 +188,7 @@ def first_changed(path: Path, seals: Iterable[Seal]) -> Seal | None:
     As fast as the bytes can be hashed, since no line is looked at.
     """
     start = 0
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         for seal in seals:
             if hashlib.sha256(file.read(seal.register.size - start)).hexdigest() != seal.segment:
                 return seal

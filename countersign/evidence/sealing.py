@@ -21,6 +21,7 @@ from countersign.evidence import durable
 from countersign.evidence.chain import ChainFile, Writer, raise_for, read_tail
 from countersign.evidence.lines import ZERO, Draft, Scan, parse_line
 from countersign.evidence.merkle import CompactRange
+from countersign.evidence.plain import open_plain, read_plain
 from countersign.evidence.register import ACTOR, Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import (
@@ -175,7 +176,7 @@ class Sealer:
 
     def _note(self, seal: Seal, register: Writer, *, finished: bool = False) -> None:
         """The register's line; it has the seal's own instant, unless a later sealing had to write it."""
-        signature = signature_path(self._root, seal.number).read_bytes()
+        signature = read_plain(signature_path(self._root, seal.number))
         data = {"number": seal.number, "seal": seal.digest, "signature": durable.digest_of(signature)}
         register.append([Draft("sealed", ACTOR, {**data, "finished": True} if finished else data)])
 
@@ -200,7 +201,7 @@ def _extent(path: Path, known: Extent, lines: list[bytes]) -> Extent:
     if known.size:
         if not path.exists():
             raise TamperedError(f"{path}: gone, though it was sealed; restore it from a copy (SEV-1)")
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             tail = read_tail(file, known.size)
         if not tail.whole or tail.head != known.head:
             raise TamperedError(f"{path}: at {known.size} bytes it is not what the last seal says (SEV-1)")

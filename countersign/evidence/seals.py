@@ -17,9 +17,10 @@ from typing import Any
 from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import EvidenceError, SignatureError, TamperedError
 from countersign.evidence.chain import ChainFile, is_torn
-from countersign.evidence.durable import digest_of
+from countersign.evidence.durable import digest_of, digest_of_file
 from countersign.evidence.lines import ZERO, parse_line, well_formed
 from countersign.evidence.merkle import CompactRange
+from countersign.evidence.plain import is_plain, open_plain, read_plain
 from countersign.evidence.register import ACTOR
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import Seal, parse_seal, read_seal, seal_numbers, seal_path, signature_path, witness_path
@@ -154,10 +155,10 @@ def latest_is_late(root: EvidenceRoot, now: datetime) -> RootFault | None:
 def _standing_still(root: EvidenceRoot) -> Iterator[None]:
     """No seal is being made meanwhile, so that files and register agree."""
     lock = root.seals / ".lock"
-    if not lock.is_file():
+    if not is_plain(lock):
         yield
         return
-    with lock.open("rb") as file:
+    with open_plain(lock) as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         yield
 
@@ -231,17 +232,17 @@ def _signatures(root: EvidenceRoot, seals: list[Seal], allowed_signers: Path | N
     def check(seal: Seal) -> Signature | tuple[str, str]:
         path = signature_path(root, seal.number)
         try:
-            raw = path.read_bytes()
+            raw = read_plain(path)
             if allowed_signers is None:
                 return verify_itself(seal.statement, raw, namespace=SEAL)
             at = parse_instant(seal.at)
             return verify(
                 seal.statement, raw, principal=PIPELINE, namespace=SEAL, at=at, allowed_signers=allowed_signers
             )
-        except OSError:
-            return "seal_unfinished", f"its signature, {path.name}; `countersign seal` finishes what a crash left"
         except SignatureError as error:
             return "seal_signature", f"a good signature in {path.name}: {error}"
+        except EvidenceError:
+            return "seal_unfinished", f"its signature, {path.name}; `countersign seal` finishes what a crash left"
 
     with ThreadPoolExecutor(_THREADS) as threads:
         checked = list(threads.map(check, seals))
@@ -282,7 +283,7 @@ def _against_note(root: EvidenceRoot, seal: Seal, register: _Met) -> Iterator[tu
         return
     note = notes[0]
     path = signature_path(root, seal.number)
-    signature = digest_of(path.read_bytes()) if path.is_file() else None
+    signature = digest_of_file(path) if is_plain(path) else None
     if len(notes) > 1 or (note.get("seal"), note.get("signature")) != (seal.digest, signature):
         yield "seal_changed", f"what the register says, {note.get('seal')} signed by {note.get('signature')}"
     elif (note.get("ts"), note.get("actor")) != (seal.at, ACTOR) and note.get("finished") is not True:
@@ -329,7 +330,7 @@ def _count_witnesses(
             continue
         try:
             seal, witness = seals[note["number"]], note["by"]
-            raw = path.read_bytes() if path is not None else b""
+            raw = read_plain(path) if path is not None else b""
             if digest_of(raw) != note["sha256"] or name != witness_path(root, seal.number, witness).name:
                 raise SignatureError(f"the file with the SHA-256 {note['sha256']}")
             if allowed_signers is None:
@@ -337,7 +338,7 @@ def _count_witnesses(
                 continue
             at = parse_instant(note["ts"])
             verify(seal.statement, raw, principal=witness, namespace=WITNESS, at=at, allowed_signers=allowed_signers)
-        except (KeyError, ValueError, SignatureError) as error:
+        except (KeyError, ValueError, EvidenceError) as error:
             sealed.faults.append(RootFault("witness_signature", str(root.seals / name), f"a good signature: {error}"))
         else:
             sealed.since = max(sealed.since or "", seal.at)

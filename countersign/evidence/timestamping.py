@@ -21,6 +21,7 @@ from countersign.errors import EvidenceError, SignatureError
 from countersign.evidence import durable
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import Draft, parse_line
+from countersign.evidence.plain import is_plain, read_plain
 from countersign.evidence.register import ACTOR, Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import Seal, read_seal, seal_numbers, sealing_alone, signature_path, timestamp_path
@@ -48,12 +49,12 @@ def timestamp_seals(root: EvidenceRoot, *, clock: Clock, elapsed_ms: Callable[[]
     for number in seal_numbers(root):
         signature = signature_path(root, number)
         asked = authority_of(read_seal(root, number).policy) if number not in timestamped else None
-        if asked is None or not signature.is_file():
+        if asked is None or not is_plain(signature):
             continue
         try:
             if asked.url in down:
                 raise SignatureError(down[asked.url])
-            _keep(root, number, signature.read_bytes(), asked, clock, elapsed_ms)
+            _keep(root, number, read_plain(signature), asked, clock, elapsed_ms)
         except SignatureError as error:
             data = {"number": number, "why": str(error)}
             if asked.url not in down:  # the register has the reason once a pass
@@ -67,13 +68,13 @@ def timestamp_seals(root: EvidenceRoot, *, clock: Clock, elapsed_ms: Callable[[]
 def check_timestamp(root: EvidenceRoot, seal: Seal, note: Mapping[str, Any]) -> None:
     """Raise SignatureError unless the token that the register names is one for this seal by its policy's authority."""
     path = timestamp_path(root, seal.number)
-    token = path.read_bytes() if path.is_file() else b""
+    token = read_plain(path) if is_plain(path) else b""
     if note.get("file") != path.name or durable.digest_of(token) != note.get("sha256"):
         raise SignatureError(f"the file with the SHA-256 {note.get('sha256')}")
     asked = authority(root, seal.policy)
     if asked is None:
         raise SignatureError(f"no timestamp, since the policy of {seal.policy} names no authority")
-    at = stamp(check_token(token, signature_path(root, seal.number).read_bytes(), asked))
+    at = stamp(check_token(token, read_plain(signature_path(root, seal.number)), asked))
     if at != note.get("at"):
         raise SignatureError(f"a token of {note.get('at')}, not of {at}")
 

@@ -11,6 +11,7 @@ from countersign.environment import Clock
 from countersign.errors import EvidenceError, SealRefused, SignatureError, TamperedError
 from countersign.evidence import durable
 from countersign.evidence.lines import Draft
+from countersign.evidence.plain import read_plain
 from countersign.evidence.register import ACTOR, Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seal import key_of, read_seal, seal_numbers, witness_path
@@ -85,7 +86,7 @@ def _sign(statement: bytes, key: Path, seals: Mapping[PublicKey, int]) -> bytes:
 
 def _kept(path: Path, signature: bytes, witness: str, seals: Mapping[PublicKey, int]) -> bytes:
     """The counter-signature that is there, unless it names another key than the one given now. Raises SealRefused."""
-    kept, given = path.read_bytes(), Signature.parse(signature).key
+    kept, given = read_plain(path), Signature.parse(signature).key
     try:
         signed = Signature.parse(kept).key
     except SignatureError as error:

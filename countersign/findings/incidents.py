@@ -16,6 +16,7 @@ from countersign.evidence.durable import digest_of_file
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import ZERO
 from countersign.evidence.log import AuditLog
+from countersign.evidence.plain import is_plain
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seals import RootFault
 from countersign.findings.finding import Occurrence
@@ -126,7 +127,7 @@ def _of_root(root: EvidenceRoot, in_force: Versions, fault: RootFault, now: date
 def _subject(root: EvidenceRoot, fault: RootFault) -> str:
     """What is wrong, where, and what lies there now; a name of a file that somebody chose stays on its line."""
     path = Path(fault.where)
-    now = f", now {digest_of_file(path)[:16]}" if path.is_file() and not path.is_symlink() else ""
+    now = f", now {digest_of_file(path)[:16]}" if is_plain(path) else ""
     where = fault.where.removeprefix(f"{root.path}/")
     return f"{fault.kind} at {where if where.isprintable() else ascii(where)}{now}"
 

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from countersign.clocks.instant import local_day, parse_instant, stamp
 from countersign.errors import TamperedError
+from countersign.evidence.chain import open_lines
 from countersign.evidence.deployed import superseded
 from countersign.evidence.lines import ZERO, parse_line
 from countersign.evidence.register import OF_MONTHS, files_of
@@ -176,7 +177,7 @@ def _lines(path: Path, size: int, zone: ZoneInfo, cuts: Mapping[date, int]) -> I
     current, next_day, at = date.min, "", 0
     if size == 0:
         return
-    with path.open("rb") as file:
+    with open_lines(path) as file:
         while at < size:
             line = file.readline()
             event = b""

@@ -10,6 +10,7 @@ What does not belong here: which files a day names (`days`), and where a pack go
 
 import hashlib
 import io
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,10 @@ from typing import BinaryIO
 
 import orjson
 
-from countersign.errors import EvidenceError, SignatureError
+from countersign.errors import EvidenceError
 from countersign.evidence import durable
 from countersign.evidence.lines import ZERO
+from countersign.evidence.plain import open_plain, read_plain
 from countersign.evidence.root import FINDINGS, LOG, REGISTER, EvidenceRoot
 from countersign.evidence.seal import seal_path, signature_path
 from countersign.evidence.signature import Signature
@@ -111,7 +113,7 @@ class _Packer:
             return
         parting, sha256 = Parting(), hashlib.sha256()
         events, texts = self._spool(f"{name}.events"), self._spool(f"{name}{TEXTS}")
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             file.seek(start)
             while file.tell() < end:
                 line = file.readline()
@@ -121,7 +123,7 @@ class _Packer:
         if parting.joins:
             self._add_spool(self._texts, name + TEXTS, texts, unless_empty=True)
         else:
-            with path.open("rb") as file:
+            with open_plain(path) as file:
                 file.seek(start)
                 self._texts.add_file(name + WHOLE, file, end - start)
         self.blobs |= parting.blobs
@@ -132,8 +134,8 @@ class _Packer:
         for path in (seal_path(self._root, number), signature_path(self._root, number)):
             self._chain_file(f"seals/{path.name}", path)
         try:
-            key = Signature.parse(signature_path(self._root, number).read_bytes()).key
-        except (SignatureError, FileNotFoundError):
+            key = Signature.parse(read_plain(signature_path(self._root, number))).key
+        except EvidenceError:
             return  # `verify` has a name for each of these; what there is, is packed
         self._named_bytes(f"keys/seal-{number:06}.pub", f"{key.kind} {key.text}\n".encode("ascii"))
 
@@ -158,12 +160,11 @@ class _Packer:
         """A run's log in its two halves."""
         path = self._root.log(run.day, run.run_id)
         name = f"runs/{run.day:%Y/%m/%d}/{run.run_id}/{LOG}"
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
+        if not path.exists():
             if run.head != ZERO:
                 self._fault(name, "missing")
             return
+        content = read_plain(path)
         parting = Parting(ZERO)
         events: list[bytes] = []
         texts: list[bytes] = []
@@ -187,13 +188,12 @@ class _Packer:
         if not all(part not in ("", ".", "..") for part in name.split("/")):
             raise EvidenceError(f"the register names the file {name!r}, which leads out of the root (SEV-1)")
         path = self._root.path / name
-        try:
-            size = path.stat().st_size
-            with path.open("rb") as file:
-                found = self._texts.add_file(name, file, size)
-        except FileNotFoundError:
+        if not path.exists():
             self._fault(name, "missing")
             return
+        with open_plain(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            found = self._texts.add_file(name, file, size)
         self._name(name, size, found, None if found == digest else "content_differs")
 
     def close(self, runs: int) -> Pack:
@@ -208,9 +208,9 @@ class _Packer:
         return Pack(chain, texts, runs, tuple(self._faults))
 
     def _chain_file(self, name: str, path: Path) -> None:
-        try:
-            self._named_bytes(name, path.read_bytes())
-        except FileNotFoundError:
+        if path.exists():
+            self._named_bytes(name, read_plain(path))
+        else:
             self._fault(name, "missing")
 
     def _named_bytes(self, name: str, content: bytes) -> None:

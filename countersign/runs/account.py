@@ -15,6 +15,7 @@ from countersign.clocks.instant import parse_instant
 from countersign.errors import TamperedError
 from countersign.evidence.contents import check_contents
 from countersign.evidence.lines import ZERO, Entry
+from countersign.evidence.plain import is_plain
 from countersign.evidence.register import Register, claim_of, files_of
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seals import RootFault
@@ -195,5 +196,5 @@ def faults_of_files(root: EvidenceRoot, account: Account) -> Iterator[RootFault]
     yield from check_contents(root, account.datasets, account.files, erased)
     for digest in sorted(account.extracts):
         path = root.extracts / digest
-        if not path.is_file():
+        if not is_plain(path):
             yield RootFault("file_missing", str(path), "what a source gave; restore it from the retention store")

@@ -19,6 +19,7 @@ from countersign.evidence import durable
 from countersign.evidence.indexed import IndexedRun
 from countersign.evidence.lines import Entry, erased_line, parse_line
 from countersign.evidence.log import AuditLog
+from countersign.evidence.plain import read_plain
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
 from countersign.runs.approvals import APPROVED, Act, Approval, Approver, Done, settle
@@ -141,7 +142,7 @@ def _named(event: dict[str, Any]) -> Iterator[dict[str, str]]:
 
 def take_out(path: Path, blobs: Path, texts: Mapping[str, str]) -> None:
     """Put marks in place of texts (ids by SHA-256) of a log that nobody writes to any more; harmless to repeat."""
-    lines = io.BytesIO(path.read_bytes()).readlines()
+    lines = io.BytesIO(read_plain(path)).readlines()
     marked = [_marked(line, texts) for line in lines]
     if marked != lines:
         durable.replace_file(path, b"".join(marked))

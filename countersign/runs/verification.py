@@ -7,6 +7,7 @@ index, and nothing needs the policy file: the versions of then lie in the eviden
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
@@ -113,9 +114,12 @@ class Verifier:
         self._versions = VersionStore(self._root)
         self._allowed_signers, self._witness, self._now, self._as_of = allowed_signers, witness, now, as_of
         self._genesis = genesis
-        self._attestations = Attestations(self._versions, self._register.environment())
         self._erasures = Erasures()
         self._sealed = 0
+
+    @cached_property
+    def _attestations(self) -> Attestations:
+        return Attestations(self._versions, self._register.environment())
 
     def verify(self, run_ids: list[str] | None = None, progress: Callable[[int], None] | None = None) -> "Verified":
         """Verify these runs, or all of them with the register and every file. Raises UnknownRunError."""
@@ -156,6 +160,11 @@ class Verifier:
 
     def ground(self) -> "Ground":
         """What runs stand on: seals, register and configurations, and everything that is wrong with these."""
+        where = str(self._root.register)
+        try:
+            attestations = self._attestations
+        except EvidenceError as error:
+            return Ground(None, Sealed(), [RunFault(None, "register", where, str(error))])
         sealed = check_seals(
             self._root,
             allowed_signers=self._allowed_signers,
@@ -167,8 +176,8 @@ class Verifier:
         try:
             account = read_account(self._register)
         except EvidenceError as error:
-            return Ground(None, sealed, [RunFault(None, "register", str(self._root.register), str(error)), *faults])
-        self._attestations.in_force = account.in_force
+            return Ground(None, sealed, [RunFault(None, "register", where, str(error)), *faults])
+        attestations.in_force = account.in_force
         self._erasures, self._sealed = account.erasures, sealed.lines
         return Ground(account, sealed, [*faults, *self._configurations(account), *self._erased(account)])
 

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from countersign.clocks.instant import stamp
 from countersign.errors import SampleRefused, SamplingError
 from countersign.evidence import durable
+from countersign.evidence.plain import is_plain, open_plain, read_plain
 from countersign.evidence.register import Register
 from countersign.evidence.root import REGISTER, EvidenceRoot
 from countersign.evidence.seal import Seal, key_of, seal_path, signature_path
@@ -96,13 +97,14 @@ def _require_room(to: Path) -> None:
 
 def _copy(path: Path, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True, mode=durable.FOLDER_MODE)
-    shutil.copyfile(path, to)
+    with open_plain(path) as source, to.open("wb") as copy:
+        shutil.copyfileobj(source, copy)
 
 
 def _copy_register(root: EvidenceRoot, seal: Seal, to: Path) -> None:
     """The register as far as the seal goes, every seal up to it, and every version of what it was judged by."""
     left = seal.register.size
-    with root.register.open("rb") as whole, (to / REGISTER).open("wb") as part:
+    with open_plain(root.register) as whole, (to / REGISTER).open("wb") as part:
         while left:
             block = whole.read(min(left, _BLOCK))
             part.write(block)
@@ -129,9 +131,9 @@ def _copy_logs(root: EvidenceRoot, register: Register, run_ids: set[str], to: Pa
             path = root.log(date.fromisoformat(entry.data["day"]), entry.data["run_id"])
             _copy(path, to / path.relative_to(root.path))
             copied += 1
-            for digest in set(_DIGEST.findall(path.read_bytes())):
+            for digest in set(_DIGEST.findall(read_plain(path))):
                 blob = root.blobs / digest.decode()
-                if blob.is_file():
+                if is_plain(blob):
                     _copy(blob, to / blob.relative_to(root.path))
     return copied
 

@@ -54,17 +54,11 @@ def write(folder: Path, stem: str, header: Header, batches: Iterable[pa.RecordBa
                     groups.add(piece)
         if groups.counted != header.counts:
             raise SamplingError(f"{folder}: {groups.counted.total()} changes came, and the header counts others")
-        digests = {f"{stem}.parquet": digest_of_file(parquet), f"{stem}.txt": digest.hexdigest()}
+        digests = {f"{stem}.parquet": durable.digest_of_file(parquet), f"{stem}.txt": digest.hexdigest()}
         for temporary, name in ((parquet, f"{stem}.parquet"), (listed, f"{stem}.txt")):
             _sync(temporary)
             durable.publish(temporary, folder / name)
     return digests
-
-
-def digest_of_file(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Groups:

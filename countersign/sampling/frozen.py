@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from countersign.errors import SamplingError, TamperedError, printable
+from countersign.evidence.durable import digest_of_file
+from countersign.evidence.plain import is_plain, open_plain, read_plain
 from countersign.evidence.register import events_of
 from countersign.evidence.root import MONTHS, EvidenceRoot
 from countersign.sampling.columns import REPEATING, SCHEMA, Outcome, Stratum
-from countersign.sampling.files import digest_of_file
 from countersign.sampling.listing import Counts, Header
 from countersign.sampling.month import Month
 from countersign.sampling.verdict import CompletenessTest
@@ -40,7 +41,7 @@ class Listed:
 
     def tests(self) -> tuple[CompletenessTest, ...]:
         """The completeness tests as they were put down."""
-        said = orjson.loads(self.completeness.read_bytes())
+        said = orjson.loads(read_plain(self.completeness))
         return tuple(map(CompletenessTest.parse, said["tests"]))
 
     def ids(self, stratum: str, outcome: str) -> Iterator[str]:
@@ -166,11 +167,11 @@ def read(root: EvidenceRoot, month: Month, lists: int | None = None) -> Frozen |
 def _listed(root: EvidenceRoot, said: Mapping[str, Any]) -> Listed:
     for name, digest in said["files"].items():
         path = root.path / name
-        if not path.is_file() or digest_of_file(path) != digest:
+        if not is_plain(path) or digest_of_file(path) != digest:
             raise TamperedError(f"{path}: missing, or not what was frozen; restore it from the retention store (SEV-1)")
     path = root.path / next(name for name, digest in said["files"].items() if digest == said["digest"])
     try:
-        with path.open("rb") as lines:
+        with open_plain(path) as lines:
             header = Header.parse(lines)
     except (KeyError, ValueError, SamplingError) as error:
         raise TamperedError(f"{path}: its header is not of its form: {error} (SEV-1)") from error

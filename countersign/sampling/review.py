@@ -20,6 +20,7 @@ from countersign.errors import SampleRefused
 from countersign.evidence import durable
 from countersign.evidence.durable import digest_of
 from countersign.evidence.keyring import KeyRing
+from countersign.evidence.plain import read_plain
 from countersign.evidence.root import EvidenceRoot
 from countersign.policy import Policy
 from countersign.runs.engine import Engine
@@ -178,13 +179,12 @@ def decided_again(
 ) -> dict[str, Any]:
     """What the register would say of kept results, computed anew. Raises SampleRefused, OSError without the file."""
     ((name, _),) = observed.data["files"].items()
-    content = (root.path / name).read_bytes()
+    content = read_plain(root.path / name)
     if digest_of(content) != observed.data["results"]:
         raise SampleRefused(f"{name}: another file than {observed.actor!r} signed")
     sample, policy = read_sample(root, drawn), versions.at(frozen_at.configuration).policy
-    examined = examine(
-        read_results(content, name), sample.rows(), drawn.at, versions.at(observed.configuration), observed.at
-    )
+    rows = read_results(content, name)
+    examined = examine(rows, sample.rows(), drawn.at, versions.at(observed.configuration), observed.at)
     return _facts(policy, sample, _evaluate(policy, sample, examined))
 
 

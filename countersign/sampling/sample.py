@@ -18,13 +18,14 @@ import pyarrow.parquet as pq
 
 from countersign.errors import TamperedError
 from countersign.evidence.columns import Column
+from countersign.evidence.durable import digest_of_file
+from countersign.evidence.plain import is_plain, read_plain
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.signature import verify_itself
 from countersign.evidence.signers import PublicKey
 from countersign.policy import Policy
 from countersign.sampling.columns import COLUMNS, described
 from countersign.sampling.draw import SeededBy
-from countersign.sampling.files import digest_of_file
 from countersign.sampling.frequency import Frequency, plan_by_frequency
 from countersign.sampling.ledger import Said
 from countersign.sampling.plan import StratumPlan, plan
@@ -153,10 +154,10 @@ def read_sample(root: EvidenceRoot, said: Said, *, repeated: bool = False) -> Sa
     """The sample of a register line. Raises TamperedError where a file is not the one that it names."""
     for name, digest in said.data["files"].items():
         path = root.path / name
-        if not path.is_file() or digest_of_file(path) != digest:
+        if not is_plain(path) or digest_of_file(path) != digest:
             raise TamperedError(f"{path}: missing, or not what was drawn; restore it from the retention store (SEV-1)")
     folder = (root.path / next(iter(said.data["files"]))).parent
-    return Sample(said, folder, orjson.loads((folder / MANIFEST).read_bytes()), repeated)
+    return Sample(said, folder, orjson.loads(read_plain(folder / MANIFEST)), repeated)
 
 
 def controls_in(rows: pa.Table) -> list[str]:

@@ -215,7 +215,7 @@ def test_a_log_that_cannot_be_read_keeps_its_day_back(in_folder: Keeping) -> Non
     done = {each.day: each for each in in_folder.keep()}
     failed = done[DAY]
     assert isinstance(failed, NotKept)
-    assert failed.why == f"{log}: Is a directory"
+    assert failed.why == f"{log}: cannot be read: it is no plain file"
     assert not isinstance(done[NEXT], NotKept)
     log.rmdir()
     log.write_bytes(content)

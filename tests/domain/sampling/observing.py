@@ -13,6 +13,7 @@ from typing import Any
 from countersign.changes.hands import Hands
 from countersign.clocks.instant import parse_instant, stamp
 from countersign.evidence import durable
+from countersign.evidence.durable import digest_of_file
 from countersign.evidence.keyring import KeyRing
 from countersign.evidence.register import Opening, Pause
 from countersign.evidence.root import EvidenceRoot
@@ -24,7 +25,7 @@ from countersign.policy import Policy
 from countersign.runs.hands import hands_of
 from countersign.sampling import frozen
 from countersign.sampling.drawing import draw_month
-from countersign.sampling.files import digest_of_file, write
+from countersign.sampling.files import write
 from countersign.sampling.frozen import Frozen
 from countersign.sampling.month import Month
 from countersign.sampling.nonce import NAMESPACE as NONCES
