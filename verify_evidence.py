@@ -27,7 +27,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-ZERO = "0" * 64
+ZERO, LONGEST = "0" * 64, 16 << 20  # a head before the first, and of how many bytes a line may be
 INSTANT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z")
 DATASETS = re.compile(r"(?a)datasets/([\w-]+/day=[\w-]+[.]parquet|clean_population_sample/month=[\d-]+(/\w[\w.-]*)+)")
 PASSING = re.compile(r"(\..*)?\.(lock|tmp)")  # what a writer, or a crash, leaves among the datasets
@@ -80,7 +80,7 @@ def events(path, blobs, erased=()):
     """Events with their texts, None for an erased one. `recovered` stands for torn lines, or voids what lost texts."""
     event, head, seq, ts, size, awaited, damaged, where = None, ZERO, -1, "", 0, [], None, str(path)
     with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
+        for number, raw in enumerate(iter(functools.partial(file.readline, LONGEST), b""), start=1):
             where, line, size = f"{path}:{number}", parse(raw), size + len(raw)
             if "prev" in line:
                 over, voids = (line.get("damaged"), line["voids"]) if line["event"] == "recovered" else (None, None)
@@ -315,7 +315,12 @@ class Root:
     """What lies in a folder. What yields, yields whether something holds, the fault if not, and what was expected."""
 
     def __init__(self, root, allowed_signers=None, witness=None):
-        self.path, self.signers, self.faults = root, allowed_signers, []
+        self.path, self.signers, self.runs, self.notes, self.erased = root, allowed_signers, {}, {}, {}
+        self.faults = [("symlink", path, "no link") for path in root.rglob("*") if path.is_symlink()]
+        special = [path for path in root.rglob("*") if not (path.is_file() or path.is_dir()) and path.exists()]
+        self.faults += [("special_file", path, "a file or a folder") for path in special]
+        if self.faults:  # a link leads anywhere, and whoever opens a FIFO waits for ever: nothing is read
+            return
         self.attempt(root / "register.jsonl", self.read_register)
         for run in self.runs.values():
             self.attempt(run.path, run.check)
@@ -355,7 +360,7 @@ class Root:
         self.ends, self.found = {(0, ZERO): ""}, {(0, ZERO)}  # sizes and heads that register and findings had
         self.erased, self.gone = {}, set()  # digests of erased texts by run, and those of them among the blobs
         with (self.path / "register.jsonl").open("rb") as file:
-            self.environment = sha256(file.readline())
+            self.environment = sha256(file.readline(LONGEST))
         for event in events(self.path / "register.jsonl", self.path / "blobs"):
             self.ends[event.end, event.digest], event.in_force = event.ts, self.in_force
             self.attempt(event.where, self.take, event, event.said)
@@ -442,7 +447,6 @@ class Root:
     def check_files(self):
         runs = {*self.path.glob("runs/*/*/*/*/audit.jsonl")} - {run.path for run in self.runs.values()}
         self.faults += [("unregistered", path, "a register that opens such a run there") for path in runs]
-        self.faults += [("symlink", path, "no link") for path in self.path.rglob("*") if path.is_symlink()]
         kept = [path for at in ("policies/*.json", "blobs/[0-9a-f]*", "extracts/[!.]*") for path in self.path.glob(at)]
         due = self.files | {str(path.relative_to(self.path)): path.name.removesuffix(".json") for path in kept}
         lie = [path for path in self.path.glob("datasets/**/*") if path.is_file() and not PASSING.fullmatch(path.name)]
