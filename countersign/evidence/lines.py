@@ -369,11 +369,11 @@ def well_formed(value: dict[str, Any]) -> bool:
         return False
     for name in ("texts", "blobs"):
         digests = value.get(name)
-        if digests is not None and not (isinstance(digests, dict) and all(map(_is_sha256, digests.values()))):
+        if digests is not None and not (isinstance(digests, dict) and all(map(is_digest, digests.values()))):
             return False
     return True
 
 
-def _is_sha256(value: object) -> bool:
-    # it becomes a file name among the blobs, so nothing else may pass
+def is_digest(value: object) -> bool:
+    """Whether this is a SHA-256 in hexadecimal: it becomes the name of a file, so nothing else may pass."""
     return isinstance(value, str) and _SHA256.fullmatch(value) is not None

@@ -212,7 +212,12 @@ class Register(ChainFile):
             return hashlib.sha256(file.readline()).hexdigest()
 
     def head_at(self, size: int) -> str | None:
-        """The head that the register had when it was so many bytes long; None where no line ends there."""
+        """The head that the register had when it was so many bytes long; None where no line ends there.
+
+        A size that somebody signed may be of any type, and one below zero would be taken from the file's end.
+        """
+        if type(size) is not int or size < 0:
+            return None
         with self.reading() as file:
             tail = read_tail(file, size)
         return tail.head if tail.whole else None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from countersign.errors import EvidenceError, UnknownRunError
 from countersign.evidence import durable
+from countersign.evidence.lines import is_digest
 from countersign.evidence.plain import read_plain
 
 REGISTER = "register.jsonl"
@@ -116,6 +117,8 @@ class EvidenceRoot:
 
     def version(self, digest: str) -> bytes:
         """A kept version of policy or catalogue. Raises EvidenceError when it is missing or changed."""
+        if not is_digest(digest):
+            raise EvidenceError(f"{self.policies}: {digest!r} is no SHA-256, by which a version is named")
         path = self.policies / f"{digest}.json"
         try:
             content = read_plain(path)

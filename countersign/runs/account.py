@@ -14,15 +14,19 @@ from countersign.changes.payload import run_id_of
 from countersign.clocks.instant import parse_instant
 from countersign.errors import TamperedError
 from countersign.evidence.contents import check_contents
-from countersign.evidence.lines import ZERO, Entry
+from countersign.evidence.lines import ZERO, Entry, is_digest
 from countersign.evidence.plain import is_plain
 from countersign.evidence.register import Register, claim_of, files_of
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seals import RootFault
 from countersign.runs.erasure import Erasures
+from countersign.runs.handoff import DATASET as HANDOFFS
+from countersign.runs.workpaper import DATASET as WORKPAPERS
 
 _GRACE = timedelta(minutes=1)
-_NAME = re.compile(r"[\w-]+", re.ASCII)  # which no path leads out of
+# names in the register become paths, so none may be of any other form
+_DATASETS = (WORKPAPERS, HANDOFFS)
+_RUN_ID = re.compile(r"change-[0-9a-f]{16}")
 # what of an opening puts a run into a queue, on a clock and into a month's population
 COUNTED = ("change_id", "system", "tier", "source", "origin", "supersedes", "deployed_at")
 
@@ -140,11 +144,13 @@ def _take(account: Account, entry: Entry) -> None:
             account.disorder.append(f"no other digest of {name} than {known}, as in line {entry.line}")
     match entry.event:
         case "root_opened" | "configuration_adopted":
-            account.adopted.append((parse_instant(entry.ts), _text(data, "configuration")))
+            account.adopted.append((parse_instant(entry.ts), _digest(data, "configuration")))
         case "dataset":
-            account.datasets[_name(data, "asset"), _name(data, "day")] = (_text(data, "digest"), entry.line)
+            if (asset := _text(data, "asset")) not in _DATASETS:
+                raise ValueError(f"asset is {asset!r}")
+            account.datasets[asset, _day(data).isoformat()] = (_digest(data, "digest"), entry.line)
         case "extract":
-            account.extracts.add(_name(data, "digest"))
+            account.extracts.add(_digest(data, "digest"))
         case "run_opened":
             _open(account, entry)
         case "abandoned":
@@ -166,21 +172,30 @@ def _text(data: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _name(data: Mapping[str, Any], name: str) -> str:
-    """A field that is part of a file's name. Raises KeyError, TypeError and ValueError."""
-    value = _text(data, name)
-    if _NAME.fullmatch(value) is None:
-        raise ValueError(f"{name} is {value!r}")
-    return value
+def _digest(data: Mapping[str, Any], name: str) -> str:
+    """A field that has to be a SHA-256, since it names a file. Raises KeyError and ValueError."""
+    if not is_digest(data[name]):
+        raise ValueError(f"{name} is {data[name]!r}")
+    return str(data[name])
+
+
+def _day(data: Mapping[str, Any]) -> date:
+    """The day of a line, in the one form that it is written in. Raises KeyError, ValueError and TypeError."""
+    day = date.fromisoformat(data["day"])
+    if day.isoformat() != data["day"]:
+        raise ValueError(f"day is {data['day']!r}")
+    return day
 
 
 def _open(account: Account, entry: Entry) -> None:
     data = entry.data
-    run_id, digest = _text(data, "run_id"), _text(data, "digest")
+    run_id, digest = _text(data, "run_id"), _digest(data, "digest")
+    if not _RUN_ID.fullmatch(run_id):
+        raise ValueError(f"run_id is {run_id!r}")
     if run_id in account.runs:
         account.runs[run_id].disorder.append(f"one line that opens it, and line {entry.line} is another")
         return
-    opened = Registered(run_id, digest, date.fromisoformat(data["day"]), data["configuration"], account.in_force)
+    opened = Registered(run_id, digest, _day(data), _digest(data, "configuration"), account.in_force)
     opened.line = opened.opened_in = entry.line
     opened.adopted = account.adopted  # which grows as the register is read on
     opened.counted = counted({name: data[name] for name in COUNTED})

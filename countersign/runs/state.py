@@ -16,7 +16,7 @@ from countersign.changes.payload import Change, Payload, accept
 from countersign.controls.assessment import Result
 from countersign.controls.model.interface import Asked
 from countersign.errors import EvidenceError, PayloadError, TamperedError
-from countersign.evidence.lines import ZERO
+from countersign.evidence.lines import ZERO, is_digest
 from countersign.evidence.plain import is_plain, read_plain
 from countersign.policy import Key, Limits
 from countersign.runs.concealment import reveal
@@ -255,7 +255,7 @@ class _Blobs(dict[str, str]):
         self._folder = folder
 
     def __missing__(self, digest: str) -> str:
-        path = self._folder / digest if self._folder else None
+        path = self._folder / digest if self._folder and is_digest(digest) else None
         if path is None or not is_plain(path):
             raise TamperedError(f"the attachment {digest} is not among the blobs")
         return base64.b64encode(read_plain(path)).decode("ascii")

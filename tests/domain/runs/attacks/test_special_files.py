@@ -1,5 +1,6 @@
 """What lies under the name of a file and is none, stops neither verifier; and no name leads either out of the root."""
 
+import json
 import os
 import signal
 import socket
@@ -11,10 +12,14 @@ from types import FrameType
 from typing import Any
 
 import pytest
+import rfc8785
 
-from countersign.errors import EvidenceError
+from countersign.errors import EvidenceError, SignOffRefused
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.durable import digest_of
+from countersign.evidence.lines import ZERO
+from countersign.evidence.register import Register
+from tests.conftest import payload_with
 from tests.domain.runs.attacked import Target
 from tests.domain.runs.attacks.forging import register, registered
 from tests.evidence_script import script_faults
@@ -143,4 +148,68 @@ def test_a_line_that_never_ends_is_a_fault(target: Target, name: str) -> None:
     path.chmod(0o600)
     ours, script = target.found()
     assert ours & {"unreadable", "register", "findings"}
+    assert script
+
+
+def outside(target: Target) -> Path:
+    """A folder beside the root, with whatever somebody there is not to read."""
+    folder = target.path.parent / "outside"
+    (folder / "day=2026-11-23").mkdir(parents=True)
+    for name in ("x", "x.json", "audit.jsonl", "day=2026-11-23.parquet"):
+        fifo(folder / name)
+    return folder
+
+
+LEADING_OUT: dict[str, tuple[str, dict[str, Any]]] = {
+    "asset": ("dataset", {"asset": "../../outside"}),
+    "asset of no stage": ("dataset", {"asset": "others"}),
+    "day": ("dataset", {"day": "x/../../../../outside/day=2026-11-23"}),
+    "day in another form": ("dataset", {"day": "20261123"}),
+    "dataset's digest": ("dataset", {"digest": "x"}),
+    "extract": ("extract", {"digest": "../../outside/x"}),
+    "run": ("run_opened", {"run_id": "../../../../../outside"}),
+    "run's day": ("run_opened", {"run_id": "change-0123456789abcdef", "day": "20261123"}),
+    "run's configuration": ("run_opened", {"run_id": "change-0123456789abcdef", "configuration": "../../outside/x"}),
+    "configuration": ("configuration_adopted", {"configuration": "../../outside/x"}),
+}
+
+
+@pytest.mark.parametrize("name", LEADING_OUT)
+def test_no_name_of_the_register_leads_out_of_the_root(target: Target, name: str) -> None:
+    event, changes = LEADING_OUT[name]
+    folder = outside(target)
+    before = sorted(folder.rglob("*"))
+    said = {"digest": "0" * 64, "previous": "0" * 64} if event in ("extract", "configuration_adopted") else {}
+    register(target, event, **(said or registered(target, event)) | changes)
+    ours, script = target.found()
+    assert "register" in ours
+    assert script
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("size", [-5, -1, 0.0, False, "0"])
+def test_a_register_never_had_a_size_that_is_none(target: Target, size: Any) -> None:
+    assert Register(target.root).head_at(size) is None
+    assert Register(target.root).head_at(0) == ZERO
+
+
+@pytest.mark.parametrize("size", [-5, -1])
+def test_a_sign_off_that_was_given_on_less_than_nothing_is_refused(target: Target, size: int) -> None:
+    bench = target.bench()
+    result = bench.execute(payload_with(system="less"))
+    said = json.loads(bench.statement(result).content)
+    said["register"] = {"size": size, "head": ZERO}
+    with pytest.raises(SignOffRefused, match="never had the head"):
+        bench.submit(rfc8785.dumps(said))
+    said["register"] = {"size": 0, "head": ZERO}
+    bench.submit(rfc8785.dumps(said))
+    assert target.found() == (set(), set())
+
+
+def test_a_sign_off_in_a_log_that_was_given_on_less_than_nothing_is_a_fault(target: Target) -> None:
+    forger = target.forger(target.done)
+    forger.line("signed_off").event["register"] = {"size": -5, "head": ZERO}
+    forger.write()
+    ours, script = target.found()
+    assert "sign_off_register" in ours
     assert script
