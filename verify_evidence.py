@@ -228,7 +228,10 @@ class Run:
         key, asked, holder = said["key"], self.made["sign_off_requested"], said.get("acting_for", said["actor"])
         due = (key, said["request"], said["log_head"]) == (asked.said["key"], asked.digest, said["prev"])
         yield due, "inconsistent", "a sign-off as it was asked for"
-        yield said["configuration"] == event.in_force, "sign_off_void", f"the configuration {event.in_force}"
+        since = ((one, moment(event.seen) - moment(at)) for one, at in self.root.replaced)
+        near = [one for one, ago in since if timedelta() <= ago < timedelta(minutes=1)]
+        yield said["configuration"] in [event.in_force, *near], "sign_off_void", f"the configuration {event.in_force}"
+        event.in_force = said["configuration"]  # which was still read when it was just replaced
         policy, first = (self.root.part(one, "policy") for one in (event.in_force, self.opened))
         people = [one for one in policy["people"] + first["people"] if one["id"] in (said["actor"], holder)]
         names = {name.casefold() for one in people for name in (one["id"], *one["logins"], *one["emails"])}
@@ -358,6 +361,7 @@ class Root:
         self.version = functools.cache(lambda name: json.loads((self.path / "policies" / f"{name}.json").read_bytes()))
         self.runs, self.files, self.notes, self.findings, self.in_force, self.approvals = {}, {}, {}, [ZERO], None, []
         self.ends, self.found = {(0, ZERO): ""}, {(0, ZERO)}  # sizes and heads that register and findings had
+        self.replaced = []  # configurations, each with when the next one came
         self.erased, self.gone = {}, set()  # digests of erased texts by run, and those of them among the blobs
         with (self.path / "register.jsonl").open("rb") as file:
             self.environment = sha256(file.readline(LONGEST))
@@ -386,6 +390,7 @@ class Root:
             case "findings_head":
                 self.findings.append(said["head"])
             case "root_opened" | "configuration_adopted":
+                self.replaced.append((self.in_force, event.ts))
                 self.in_force, names = said["configuration"], ("policy", "catalogue", "calendar", "demo_signers")
                 parts = [self.in_force, *(self.version(self.in_force).get(name) for name in names)]
                 self.files |= {f"policies/{part}.json": part for part in parts if part}

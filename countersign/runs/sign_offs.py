@@ -300,6 +300,8 @@ class SignOffDesk:
             waits = f"{state.pending} is" if state.pending else "no sign-off is"
             raise SignOffRefused(f"{key} is not pending on {state.run_id}: {waits} (status {state.status})")
         self._engine.index.sync()
+        if (in_force := self._engine.index.configuration()) != self._versions.configuration.digest:
+            raise SignOffRefused(f"another configuration is in force by now, {in_force}; try again")
         indexed = self._engine.index.run(state.run_id)
         if indexed is None or indexed.superseded_by is not None:
             successor = indexed.superseded_by if indexed else "nothing the register knows"
