@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from countersign.clocks.instant import from_micros, to_micros
 from countersign.evidence.indexed import Attainment, IndexedPause, Waiting
+from countersign.evidence.plain import open_plain
 from countersign.findings.finding import Findings
 from countersign.findings.occurrences import waits_for
 from countersign.policy import Role
@@ -96,7 +97,8 @@ def _clean_runs(engine: Engine) -> set[str]:
     """The runs whose handoff, as it was published, says that they are clean."""
     clean: set[str] = set()
     for path in sorted((engine.root.datasets / DATASET).glob("day=*.parquet")):
-        rows = pq.read_table(path, columns=["run_id", "clean"])
+        with open_plain(path) as file:
+            rows = pq.read_table(file, columns=["run_id", "clean"])
         clean.update(rows.filter(rows.column("clean")).column("run_id").to_pylist())
     return clean
 
