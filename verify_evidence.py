@@ -142,6 +142,14 @@ class Run:
         self.abandoned, self.opened_at = False, 0  # where in the register its line ends
         self.told, self.notices = [], {}  # what the register's lines say of it at a head, and what its log noticed when
 
+    def learnt(self, event, said):
+        """A head of it that the register came to know."""
+        same = said["head"] == self.known[-1][0]  # two who come to the end together both say so
+        yield same or not self.over, "register_order", "no other head of a run after it was closed"
+        self.known.append((said["head"], event.ts, event.in_force))
+        self.told += [said] if event.name != "breached" else []
+        self.status, self.over = said.get("status", self.status), self.over or event.name == "run_closed"
+
     def check(self):
         """Read the log to its end. Raises Fault at the first event that does not follow from those before it."""
         there, erased = self.path.is_file(), self.root.erased.get(self.id, set())  # not begun, it has no log
@@ -379,12 +387,7 @@ class Root:
                 yield run is opened, "register_order", "each run opened once"
                 yield run.id == f"change-{run.digest[:16]}", "digest_differs", f"a run id of the digest {run.digest}"
             case "run_head" | "run_closed" | "signed_off" | "breached" if "head" in said:
-                run = self.runs[said["run_id"]]
-                same = said["head"] == run.known[-1][0]  # two who come to the end together both say so
-                yield same or not run.over, "register_order", "no other head of a run after it was closed"
-                run.known.append((said["head"], event.ts, self.in_force))
-                run.told += [said] if event.name != "breached" else []
-                run.status, run.over = said.get("status", run.status), run.over or event.name == "run_closed"
+                yield from self.runs[said["run_id"]].learnt(event, said)
             case "abandoned":
                 self.runs[said["run_id"]].abandoned = True
             case "findings_head":
