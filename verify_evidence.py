@@ -68,6 +68,12 @@ def parse(raw):
         return {}
 
 
+def inside(folder, name):
+    """The path of a file in a folder, by a name that leads nowhere else."""
+    expect(not {"..", "/"} & {*Path(name).parts}, "malformed", folder, f"a name in it, not {name}")
+    return folder / name
+
+
 def words_in(raw, name, digest, erased):
     """The words in the line of a text, None in the mark of an erased one; nothing where it is neither."""
     line = parse(raw)
@@ -95,7 +101,7 @@ def events(path, blobs, erased=()):
                 event = argparse.Namespace(where=where, digest=head, name=line["event"], said=line, ts=ts, end=size)
                 event.texts, awaited = {}, list(line.get("texts", {}).items())
                 for name, blob in line.get("blobs", {}).items():
-                    (event.texts[name],) = words_in((blobs / blob).read_bytes(), name, blob, erased)
+                    (event.texts[name],) = words_in(inside(blobs, blob).read_bytes(), name, blob, erased)
             elif awaited and damaged is None and (words := words_in(raw, *awaited[0], erased)):
                 (event.texts[awaited.pop(0)[0]],), event.end = words, size
             else:
@@ -136,7 +142,7 @@ class Run:
 
     def __init__(self, root, opened, in_force):
         self.root, self.id, self.digest, self.opened = root, opened["run_id"], opened["digest"], opened["configuration"]
-        self.path = root.path / "runs" / opened["day"].replace("-", "/") / self.id / "audit.jsonl"
+        self.path = inside(root.path / "runs", f"{opened['day'].replace('-', '/')}/{self.id}/audit.jsonl")
         self.known = [(ZERO, "", in_force)]  # heads, each with when the register learnt it and what was in force then
         self.status, self.over, self.course, self.made, self.signers = "", False, "", {}, set()
         self.abandoned, self.opened_at = False, 0  # where in the register its line ends
@@ -190,7 +196,7 @@ class Run:
             if list(part) == ["$text"]:
                 return event.texts[part["$text"]]
             if list(part) == ["$blob"]:
-                return base64.b64encode((self.root.path / "blobs" / part["$blob"]).read_bytes()).decode()
+                return base64.b64encode(inside(self.root.path / "blobs", part["$blob"]).read_bytes()).decode()
             return {key: part[key] for key in sorted(part, key=lambda key: key.encode("utf-16-be"))}
 
         self.payload = json.loads(written(said["change"]), object_hook=revealed)
@@ -366,7 +372,8 @@ class Root:
         return self.signers or lines.encode()
 
     def read_register(self):
-        self.version = functools.cache(lambda name: json.loads((self.path / "policies" / f"{name}.json").read_bytes()))
+        versions = self.path / "policies"
+        self.version = functools.cache(lambda name: json.loads(inside(versions, f"{name}.json").read_bytes()))
         self.runs, self.files, self.notes, self.findings, self.in_force, self.approvals = {}, {}, {}, [ZERO], None, []
         self.ends, self.found = {(0, ZERO): ""}, {(0, ZERO)}  # sizes and heads that register and findings had
         self.replaced = []  # configurations, each with when the next one came
@@ -424,7 +431,7 @@ class Root:
             case "witnessed" | "timestamped":
                 self.files.setdefault(f"seals/{said['file']}", said["sha256"])
                 if event.name == "witnessed":
-                    paths = self.path / seal, self.path / "seals" / said["file"]
+                    paths = self.path / seal, inside(self.path / "seals", said["file"])
                     yield from self.check_signature("witness", *paths, said["by"], said["ts"]) or ()
 
     def take_files(self, month, files):
@@ -461,7 +468,8 @@ class Root:
         known = {self.path / name for name in due if DATASETS.fullmatch(name)}
         self.faults += [("dataset_unregistered", path, "a line that names it") for path in lie if path not in known]
         for name in due.keys() - {f"blobs/{digest}" for digest in self.gone}:
-            if not (path := self.path / name).is_file() or sha256(path.read_bytes()) != due[name]:
+            path, out = self.path / name, {"..", "/"} & {*Path(name).parts}
+            if out or not path.is_file() or sha256(path.read_bytes()) != due[name]:
                 self.faults.append(("content_differs", path, f"the SHA-256 {due[name]}"))
 
     def check_findings(self):

@@ -390,6 +390,6 @@ def test_the_script_says_what_it_found_and_ends_so(target: Target) -> None:
 def test_the_script_stays_short_and_uses_nothing_but_python() -> None:
     lines = SCRIPT.read_text("utf-8").splitlines()
     code = [line for line in lines[lines.index('"""', 2) + 1 :] if line.strip() and not line.strip().startswith('"""')]
-    assert len(code) <= 430
+    assert len(code) <= 435
     imported = {line.split()[1] for line in code if line.startswith(("import ", "from "))}
     assert imported <= set(sys.stdlib_module_names)

@@ -30,7 +30,7 @@ _AT_MOST = 60  # seconds, of which a verifier that waits at a FIFO takes all
 @pytest.fixture(autouse=True)
 def _no_verifier_waits() -> Iterator[None]:
     def give_up(number: int, frame: FrameType | None) -> None:
-        raise AssertionError("a verifier waits for ever")
+        pytest.fail("a verifier waits for ever")  # no Exception, which the script would name a fault
 
     before = signal.signal(signal.SIGALRM, give_up)
     signal.alarm(_AT_MOST)
@@ -213,3 +213,31 @@ def test_a_sign_off_in_a_log_that_was_given_on_less_than_nothing_is_a_fault(targ
     ours, script = target.found()
     assert "sign_off_register" in ours
     assert script
+
+
+def registered_outside(target: Target, file: Path) -> None:
+    register(target, "population_frozen", files={str(file): ZERO, f"datasets/../../outside/{file.name}": ZERO})
+
+
+def blob_outside(target: Target, file: Path) -> None:
+    forger = target.forger(target.done)
+    forger.line("ingested").event["blobs"] = {"summary": str(file)}
+    forger.write()
+
+
+def attachment_outside(target: Target, file: Path) -> None:
+    forger = target.forger(target.done)
+    forger.line("ingested").event["change"]["evidence"]["tests"]["more"] = {"$blob": str(file)}
+    forger.write()
+
+
+@pytest.mark.parametrize("lead", [registered_outside, blob_outside, attachment_outside])
+def test_no_name_leads_the_script_out_of_the_root(target: Target, lead: Callable[[Target, Path], None]) -> None:
+    lead(target, outside(target) / "x")
+    assert {name for name, _, _ in script_faults(target.path)} & {"malformed", "content_differs"}
+
+
+@pytest.mark.parametrize("lead", [blob_outside, attachment_outside])
+def test_no_name_of_a_log_leads_out_of_the_root(target: Target, lead: Callable[[Target, Path], None]) -> None:
+    lead(target, outside(target) / "x")
+    assert target.found()[0] & {"bad_event", "inconsistent", "malformed"}
