@@ -105,7 +105,7 @@ def test_a_day_that_cannot_be_kept_is_said_and_fails(kept: Cli, root: Path, tmp_
     log.rename(tmp_path / "away")
     log.mkdir()
     answer = kept("retention", "keep")
-    assert (answer.code, "NOT KEPT" in answer.out, "Is a directory" in answer.out) == (1, True, True)
+    assert (answer.code, "NOT KEPT" in answer.out, "no plain file" in answer.out) == (1, True, True)
     assert [day["day"] for day in kept("retention", "keep", "--json").document["not_kept"]] == [DAY]
 
 
