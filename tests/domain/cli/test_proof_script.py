@@ -101,8 +101,8 @@ def others(value: Any) -> list[Any]:
         case int():
             return [value + 1, value - 1, -1, str(value), 10**40, None]
         case str():
-            last = "0" if value[-1:] != "0" else "1"
-            return [f"{value} ", value[:-1], f"{last}{value[1:]}", "", value.swapcase(), None, [value]]
+            first = "0" if value[:1] != "0" else "1"
+            return [f"{value} ", value[:-1], f"{first}{value[1:]}", "", value.swapcase(), None, [value]]
         case list():
             return [[], value[1:], value[:-1], [*value, *value[-1:]], None]
     return [{}, {**value, "more": 1}, dict(list(value.items())[1:]), None]
