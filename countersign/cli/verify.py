@@ -13,6 +13,7 @@ import typer
 from countersign.cli.options import POLICY, ROOT, Json, PolicyFile, Root, instant_of, open_index
 from countersign.cli.output import print_json, print_lines, print_table, progress
 from countersign.cli.outside import require_digest, require_seal, require_signers
+from countersign.clocks.instant import stamp
 from countersign.environment import default_allowed_signers, utc_now
 from countersign.errors import CountersignError, EvidenceError
 from countersign.evidence.root import EvidenceRoot
@@ -78,7 +79,13 @@ def verify(
     findings, unrecorded = _record(root, verified.faults, from_outside=from_outside)
     if as_json:
         faults = [
-            {"run_id": fault.run_id, "kind": fault.kind, "where": fault.where, "detail": fault.detail}
+            {
+                "run_id": fault.run_id,
+                "kind": fault.kind,
+                "where": fault.where,
+                "detail": fault.detail,
+                "since": _since(fault, verified),
+            }
             for fault in verified.faults
         ]
         answer = {"ok": verified.ok, "checked": verified.checked, "faults": faults}
@@ -101,8 +108,11 @@ def verify(
     elif verified.ok:
         print_lines([f"{verified.checked} runs verified: {_TRUST[verified.trust]}", *_caveats(verified)])
     elif verified.faults:
-        rows = [(fault.run_id, fault.kind, fault.where, f"expected: {fault.detail}") for fault in verified.faults]
-        print_table(("run", "fault", "where", "detail"), rows)
+        rows = [
+            (fault.run_id, fault.kind, fault.where, f"expected: {fault.detail}", (_since(fault, verified) or "")[:19])
+            for fault in verified.faults
+        ]
+        print_table(("run", "fault", "where", "detail", "since (UTC)"), rows)
         print_lines(
             [
                 f"NOT VERIFIED: {len(verified.faults)} faults in {verified.checked} runs. SEV-1: see ESCALATION.md",
@@ -135,6 +145,12 @@ def _record(root: Path, faults: Sequence[RunFault], *, from_outside: bool) -> tu
     except (CountersignError, OSError) as error:
         return [], str(error)
     return ids, None if ids else "what a crash leaves, or differs from what was given, is no finding: keep this answer"
+
+
+def _since(fault: RunFault, verified: Verified) -> str | None:
+    """Until when what is at fault was still sound; beside the runs only the newest seal that holds can tell."""
+    at = fault.since or fault.at
+    return stamp(at) if at else verified.sealed_at or verified.since
 
 
 def _caveats(verified: Verified) -> list[str]:

@@ -20,13 +20,17 @@ Trust = Literal["chain", "register", "seal", "witness"]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a check could show: the first fault, or none, and how far to trust the answer."""
+    """What a check could show: the first fault, or none, and how far to trust the answer.
+
+    `sound_until` is the `ts` of the last event before a fault of the chain; empty where that cannot be told.
+    """
 
     ok: bool
     fault: Fault | None
     events: int
     head: str
     trust: Trust
+    sound_until: str = ""
 
 
 class AuditLog(ChainFile):
@@ -90,7 +94,8 @@ class AuditLog(ChainFile):
         fault = fault or unresolved
         if fault is None and self.root is not None:
             fault = self._against_register(known, order, scan)
-        return Report(fault is None, fault, scan.count, scan.head, trust)
+        sound_until = "" if fault is None or fault is unresolved else scan.ts
+        return Report(fault is None, fault, scan.count, scan.head, trust, sound_until)
 
     def _follow(self, file: BinaryIO, registered: Sequence[str] | None) -> Followed | None:
         """The quick way, where the register vouches for every head; otherwise only the strict one has an answer."""

@@ -62,6 +62,7 @@ class Registered:
     head: str = ZERO
     line: int = 0
     opened_in: int = 0
+    opened_at: datetime | None = None
     counted: bytes = b""
     abandoned: bool = False
     closed: bool = False
@@ -197,6 +198,7 @@ def _open(account: Account, entry: Entry) -> None:
         return
     opened = Registered(run_id, digest, _day(data), _digest(data, "configuration"), account.in_force)
     opened.line = opened.opened_in = entry.line
+    opened.opened_at = parse_instant(entry.ts)
     opened.adopted = account.adopted  # which grows as the register is read on
     opened.counted = counted({name: data[name] for name in COUNTED})
     if run_id != run_id_of(digest):

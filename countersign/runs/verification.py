@@ -52,7 +52,8 @@ _MALFORMED = (AttributeError, KeyError, IndexError, TypeError, ValueError, Recur
 class RunFault:
     """Something wrong, by name: `where` is a file or a line, `detail` says what was expected.
 
-    `at` is when it went wrong, for what a clock alone makes wrong.
+    `at` is when it went wrong, for what a clock alone makes wrong. `since` is until when it was still sound, so that
+    nothing that is said there of later can be believed; None for what is no run's own.
     """
 
     run_id: str | None
@@ -60,6 +61,7 @@ class RunFault:
     where: str
     detail: str
     at: datetime | None = None
+    since: datetime | None = None
 
     def as_of_root(self) -> RootFault:
         """A fault that is no run's own, as the rooms below know it."""
@@ -156,7 +158,8 @@ class Verifier:
         gone = [done for done in account.erasures.done if done.act.on["run_id"] in ids]
         orphans = len(orphaned_blobs(self._root)) if run_ids is None else 0
         given = self._genesis is not None
-        return Verified(len(chosen), faults, trust, ground.sealed.since, demo, given, gone, orphans)
+        sealed_at = ground.sealed.newest.at if ground.sealed.newest else None
+        return Verified(len(chosen), faults, trust, ground.sealed.since, sealed_at, demo, given, gone, orphans)
 
     def ground(self) -> "Ground":
         """What runs stand on: seals, register and configurations, and everything that is wrong with these."""
@@ -233,7 +236,7 @@ class Verifier:
                 published.take(read.state)
             except _MALFORMED as error:
                 read.faults.append(_malformed(run.run_id, self._root.log(run.day, run.run_id), error))
-        return iter(read.faults)
+        yield from (fault if fault.since else replace(fault, since=run.opened_at) for fault in read.faults)
 
     def read_run(self, run: Registered) -> "ReadRun":
         """A run's log with everything that is wrong with it."""
@@ -245,8 +248,10 @@ class Verifier:
         log = AuditLog(path, root=self._root)
         report = log.check(registered=[ZERO, *(head for head, _ in run.heads)])
         if report.fault is not None:
+            since = parse_instant(report.sound_until) if report.sound_until else None
             where = f"{path}:{report.fault.line}"
-            return ReadRun([*disorder, RunFault(run.run_id, report.fault.kind, where, report.fault.detail)])
+            broken = RunFault(run.run_id, report.fault.kind, where, report.fault.detail, since=since)
+            return ReadRun([*disorder, broken])
         read = ReadRun(disorder)
         try:
             read.entries = list(log.records())
@@ -301,10 +306,10 @@ class Verifier:
             seen = run.saw(signed.log_head, order) or signed.at
             in_force = could_be_in_force(run.adopted, seen)
             for kind, detail in self._attestations.faults(state, signed, seen, in_force):
-                yield RunFault(run.run_id, kind, where, detail)
+                yield RunFault(run.run_id, kind, where, detail, since=signed.at)
             if self._register.head_at(signed.register_size) != signed.register_head:
                 detail = f"a register that had the head {signed.register_head} at {signed.register_size} bytes"
-                yield RunFault(state.run_id, "sign_off_register", where, detail)
+                yield RunFault(state.run_id, "sign_off_register", where, detail, since=signed.at)
         if not state.erased and not _claims_follow(state, versions):
             detail = "what a model asserted, as it follows from its logged answer, where the policy names a model"
             yield RunFault(run.run_id, "claims_differ", where, detail)
@@ -395,15 +400,16 @@ class Verified:
     """What a verification found; `checked` counts runs.
 
     `trust` is how far the answer reaches for every one of them. What came after `since` nobody but whoever runs this
-    root vouches for. `demo` counts sign-offs by keys of a demonstration. Without a genesis digest from outside the
-    configuration is self-asserted. `erased` are the texts that two people took out of these runs. `orphans` counts
-    blobs that nothing names, which a crash leaves and nobody misses.
+    root vouches for; `sealed_at` is of the newest seal that holds. `demo` counts sign-offs by keys of a demonstration.
+    Without a genesis digest from outside the configuration is self-asserted. `erased` are the texts that two people
+    took out of these runs. `orphans` counts blobs that nothing names, which a crash leaves and nobody misses.
     """
 
     checked: int
     faults: list[RunFault]
     trust: Trust = "register"
     since: str | None = None
+    sealed_at: str | None = None
     demo: int = 0
     genesis_given: bool = False
     erased: list[Done] = field(default_factory=list)
