@@ -15,6 +15,7 @@ from countersign.changes.sources.git_command import git, git_into, refuse_shallo
 from countersign.changes.sources.interface import BY_HAND, Item, Raw, Record, Unreadable
 from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import SourceError
+from countersign.evidence import durable
 from countersign.policy import Policy, Trailer
 
 # hash, author, author time, committer, committer time, trailers, message; NUL cannot occur in any of them
@@ -103,7 +104,7 @@ class GitSource:
         form = "%x00".join(_FIELDS)
         command = ["log", "-z", "--no-color", "--encoding=UTF-8", f"--format=tformat:{form}", *self._selection()]
         raw = scratch / "git-log"
-        with raw.open("wb") as file:
+        with durable.new_file(raw) as file:
             git_into(self._path, ["-c", "log.showSignature=false", *command], file)
         return [Raw(raw, self._asked.query(["git", *command]))]
 

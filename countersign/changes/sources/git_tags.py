@@ -14,6 +14,7 @@ from countersign.changes.sources.git_command import git, git_into, refuse_shallo
 from countersign.changes.sources.interface import BY_HAND, Item, Raw, Skipped, Unreadable
 from countersign.clocks.instant import stamp
 from countersign.errors import PayloadError, SourceError
+from countersign.evidence import durable
 
 # tag, what it points at, and what that points at if it is a tag object; %00 cannot occur in any of them
 _FIELDS = (
@@ -43,7 +44,7 @@ class GitTagsSource:
     def fetch(self, scratch: Path) -> Sequence[Raw]:
         refuse_shallow(self._path)
         raw = scratch / "git-tags"
-        with raw.open("wb") as file:
+        with durable.new_file(raw) as file:
             git_into(self._path, self._asked(), file)
         return [Raw(raw, " ".join(["git", *self._asked()]))]
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 
 from countersign.changes.deployment import Deployment
 from countersign.errors import SourceError
+from countersign.evidence import durable
 
 Origin = Literal["extracted", "submitted"]
 
@@ -106,6 +107,7 @@ def fetch_file(path: Path, scratch: Path, *, query: str | None = None) -> Raw:
     """Fetch an export that lies in a file. Raises SourceError where it cannot be read."""
     copy = scratch / path.name
     try:
+        durable.new_file(copy).close()  # private before there is anything in it
         shutil.copyfile(path, copy)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error

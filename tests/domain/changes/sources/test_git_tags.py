@@ -1,5 +1,6 @@
 """Tags as deployments, in real repositories."""
 
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,9 +8,12 @@ import pytest
 
 from countersign.changes.deployment import Deployment
 from countersign.changes.sources import git_tags
+from countersign.changes.sources.build import git_source
+from countersign.changes.sources.deployments import DeploymentsSource
 from countersign.changes.sources.git_tags import GitTagsSource
-from countersign.changes.sources.interface import Item, Skipped, Unreadable
+from countersign.changes.sources.interface import Item, Skipped, Source, Unreadable
 from countersign.errors import SourceError
+from countersign.policy import Policy
 from tests.conftest import items_of
 from tests.domain.changes.sources.test_git import START, Repository
 
@@ -111,3 +115,18 @@ def test_what_is_no_whole_repository_is_an_error(
     monkeypatch.setattr(git_tags, "git_into", lambda path, asked, file: file.write(b"release-1\0commit"))
     with pytest.raises(SourceError, match="git stopped in the middle of a tag"):
         read(repository)
+
+
+def test_whatever_is_fetched_is_private_from_its_first_byte(
+    repository: Repository, policy: Policy, tmp_path: Path
+) -> None:
+    """What a crash leaves of a fetch lies in the evidence root."""
+    export = tmp_path / "deployments.jsonl"
+    export.write_text("{}\n")
+    export.chmod(0o644)
+    sources: list[Source] = [source(repository), git_source(policy, repository.path)]
+    sources.append(DeploymentsSource(export, policy.limits))
+    for number, each in enumerate(sources):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert {stat.S_IMODE(raw.path.stat().st_mode) for raw in each.fetch(folder)} == {0o600}
