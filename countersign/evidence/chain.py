@@ -18,7 +18,18 @@ from countersign.clocks.instant import parse_instant
 from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import BusyError, EvidenceError, TamperedError
 from countersign.evidence import durable
-from countersign.evidence.lines import MAX_LINE, ZERO, Draft, Encoded, Entry, Scan, encode, parse_line, well_formed
+from countersign.evidence.lines import (
+    MAX_LINE,
+    ZERO,
+    Damage,
+    Draft,
+    Encoded,
+    Entry,
+    Scan,
+    encode,
+    parse_line,
+    well_formed,
+)
 from countersign.evidence.plain import open_handle, open_plain, read_plain
 
 _BLOCK = 64 << 10
@@ -323,6 +334,34 @@ def read_tail(file: BinaryIO, end: int | None = None) -> Tail:
     if texts != list(event.get("texts", {}).values()):
         return Tail(ZERO, -1, size, whole=False)
     return Tail(hashlib.sha256(lines[0]).hexdigest(), event["seq"], size, ts=event["ts"])
+
+
+class Reading:
+    """Reads those lines of a chained file that matter to somebody, past what torn writes left of such.
+
+    Whoever looks for lines by their beginning meets half of one, too. At the end of a file it waits for its recovery.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._torn: Damage | None = None
+
+    def read(self, line: bytes, *, at: int, matters: bool) -> dict[str, Any] | None:
+        """What a line says that matters; None for any other one and for what a `recovered` event is over.
+
+        `at` is where it stands, for the error. Raises TamperedError for one that cannot be read and was not recovered.
+        """
+        if not matters and self._torn is None:
+            return None
+        said = parse_line(line)
+        if said is None:
+            self._torn = self._torn or Damage(at)
+            self._torn.take(line)
+            return None
+        if self._torn is not None and not self._torn.healed_by(said):
+            raise TamperedError(f"{self._path}: what stands at {self._torn.line} is not of its form (SEV-1)")
+        self._torn = None
+        return said if matters else None
 
 
 def is_torn(file: BinaryIO) -> bool:

@@ -196,7 +196,7 @@ class Scan:
     def __iter__(self) -> Iterator[Entry]:
         entry: Entry | None = None
         pending: list[tuple[str, str]] = []
-        damaged: _Damage | None = None
+        damaged: Damage | None = None
         sha256 = hashlib.sha256
         for number, raw in enumerate(self._raw_lines, start=self.lines + 1):
             self.lines = number
@@ -240,7 +240,7 @@ class Scan:
                     return
                 entry.texts[name] = value["value"]
             else:
-                damaged = damaged or _Damage(number)
+                damaged = damaged or Damage(number)
                 damaged.take(raw)
         if damaged is not None:
             self.fault = Fault(damaged.line, "unreadable", "an event, or a text of the event before it")
@@ -274,7 +274,7 @@ class Scan:
         for _ in self:
             pass
 
-    def _misplaced(self, number: int, value: dict[str, Any], damaged: "_Damage | None") -> Fault | None:
+    def _misplaced(self, number: int, value: dict[str, Any], damaged: "Damage | None") -> Fault | None:
         """Why an event cannot stand here, or None; `damaged` are the unreadable lines before it."""
         over = value.get("damaged") if value.get("event") == "recovered" else None
         if damaged is not None and over != damaged.digest:
@@ -315,7 +315,7 @@ def _erased(name: str, digest: str) -> dict[str, str]:
     return {"text": name, "erased": digest}
 
 
-class _Damage:
+class Damage:
     """Unreadable lines that follow each other, the first of them at `line`."""
 
     def __init__(self, line: int) -> None:
@@ -331,6 +331,10 @@ class _Damage:
     def digest(self) -> str:
         """SHA-256 of all of them, newlines included."""
         return self._digest.hexdigest()
+
+    def healed_by(self, event: Mapping[str, Any]) -> bool:
+        """Whether an event is the recovery over them: then they are what a torn write left, and say nothing."""
+        return event.get("event") == "recovered" and event.get("damaged") == self.digest
 
 
 def parse_line(raw: bytes) -> dict[str, Any] | None:

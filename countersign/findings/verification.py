@@ -9,11 +9,16 @@ from countersign.errors import EvidenceError, TamperedError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.lines import ZERO
 from countersign.evidence.log import first_lost
-from countersign.evidence.register import Register
+from countersign.evidence.register import Register, events_of
 from countersign.evidence.root import EvidenceRoot
 from countersign.evidence.seals import RootFault
 from countersign.findings.finding import Findings, apply
 from countersign.runs.fold import without_voided
+
+
+def _heads_by_now(root: EvidenceRoot) -> Iterator[str]:
+    """The heads of the findings that the register knows now: it learns each after it was written."""
+    return (str(line["head"]) for line in events_of(root.register, "findings_head"))
 
 
 def check_findings(root: EvidenceRoot) -> Iterator[RootFault]:
@@ -39,7 +44,7 @@ def check_findings(root: EvidenceRoot) -> Iterator[RootFault]:
         return
     if (lost := first_lost(known, order)) is not None:
         yield RootFault("findings_cut", where, f"the head that the register knows, {lost}")
-    elif known[-1] != next(reversed(order)):
+    elif (last := next(reversed(order))) not in known and last not in _heads_by_now(root):
         yield RootFault("findings_unregistered", where, f"nothing after the head that the register knows, {known[-1]}")
     for finding_id, run_id in breaches.items():
         if finding_id not in findings.by_id:

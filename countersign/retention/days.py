@@ -17,9 +17,9 @@ from zoneinfo import ZoneInfo
 
 from countersign.clocks.instant import local_day, parse_instant, stamp
 from countersign.errors import TamperedError
-from countersign.evidence.chain import open_lines
+from countersign.evidence.chain import Reading, open_lines
 from countersign.evidence.deployed import superseded
-from countersign.evidence.lines import ZERO, parse_line
+from countersign.evidence.lines import ZERO
 from countersign.evidence.register import OF_MONTHS, files_of
 from countersign.evidence.root import EvidenceRoot
 
@@ -102,17 +102,16 @@ def _days(register: Path, size: int, zone: ZoneInfo, cuts: Mapping[date, int]) -
     open_runs: dict[str, ConcludedRun] = {}
     in_force: set[str] = set()
     now: FinishedDay | None = None
+    reading = Reading(register)
     for at, line, day, event in _lines(register, size, zone, cuts):
         if now is None or day > now.day:
             if now is not None:
                 yield now
             now = FinishedDay(day, (at, at), configurations=set(in_force))
         now.register = (now.register[0], at + len(line))
-        if event in _READ:
-            said = parse_line(line)
+        said = reading.read(line, at=at, matters=event in _READ)
+        if said is not None:
             try:
-                if said is None:
-                    raise ValueError("unreadable")
                 _take(now, open_runs, in_force, event, said)
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise TamperedError(f"{register}: the line at byte {at} is not of its form (SEV-1)") from error

@@ -133,5 +133,5 @@ def unapproved(archive: Archive, ledger: Ledger) -> Iterator[tuple[Done, str]]:
     """Acts in the register that two people did not approve, each judged by the configuration of then; and why not."""
     versions, environment = VersionStore(archive.root), archive.register.environment()
     for done in ledger.done:
-        if why := why_not_by_two(done, versions, archive.versions, environment):
+        if why := why_not_by_two(done, versions, environment):
             yield done, why

@@ -13,7 +13,7 @@ from typing import Any
 
 from countersign.clocks.instant import parse_instant, stamp
 from countersign.errors import TamperedError
-from countersign.evidence.chain import ChainFile
+from countersign.evidence.chain import ChainFile, Reading
 from countersign.evidence.lines import Draft, parse_line
 from countersign.runs.approvals import ACTOR, APPROVED, Act, Approval, Done
 from countersign.runs.erasure import ERASED
@@ -113,16 +113,18 @@ def read_ledger(register: Path) -> Ledger:
 def _events(register: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
     """The events that matter here with their texts, without parsing the others."""
     found: tuple[str, dict[str, Any], dict[str, str]] | None = None
+    reading = Reading(register)
     with ChainFile(register).reading() as file:
-        for line in file:
+        for number, line in enumerate(file, start=1):
             said = _EVENT.match(line)
+            event = reading.read(line, at=number, matters=said is not None and said[1] in _READ)
             if said is None:
                 if found is not None:
                     _add_text(found[1], found[2], line)
                 continue
             if found is not None:
                 yield found
-            found = (said[1].decode("ascii"), parse_line(line) or {}, {}) if said[1] in _READ else None
+            found = None if event is None else (said[1].decode("ascii"), event, {})
     if found is not None:
         yield found
 

@@ -27,8 +27,9 @@ _GRACE = timedelta(minutes=1)
 # names in the register become paths, so none may be of any other form
 _DATASETS = (WORKPAPERS, HANDOFFS)
 _RUN_ID = re.compile(r"change-[0-9a-f]{16}")
-# what of an opening puts a run into a queue, on a clock and into a month's population
-COUNTED = ("change_id", "system", "tier", "source", "origin", "supersedes", "deployed_at")
+# what of an opening puts a run into a queue, on a clock and into a month's population; not its source, since whoever
+# hands a payload in again goes on with a run whose log was never begun
+COUNTED = ("change_id", "system", "tier", "supersedes", "deployed_at")
 
 
 def counted(said: Mapping[str, Any]) -> bytes:

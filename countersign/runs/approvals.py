@@ -118,8 +118,11 @@ def _stands(approval: Approval, versions: Versions, environment: str, since: dat
     return True
 
 
-def why_not_by_two(done: Done, versions: VersionStore, in_force: Versions, environment: str) -> str | None:
-    """Why an act was not approved by two people, each judged by the configuration of then; None where it was."""
+def why_not_by_two(done: Done, versions: VersionStore, environment: str) -> str | None:
+    """Why an act was not approved by two people, each judged by the configuration of then; None where it was.
+
+    Whether they are two follows from the roster under which it was done: one of them may have left since.
+    """
     good: list[Approval] = []
     why = "nobody approved it"
     for approval, configuration in done.approvals:
@@ -129,7 +132,7 @@ def why_not_by_two(done: Done, versions: VersionStore, in_force: Versions, envir
             why = str(error)
         else:
             good.append(approval)
-    if two_of((approval.by for approval in good), in_force):
+    if good and two_of((approval.by for approval in good), versions.at(done.approvals[-1][1])):
         return None
     return f"only {good[0].by!r} approved it" if good else why
 

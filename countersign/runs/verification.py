@@ -20,7 +20,7 @@ from countersign.errors import CountersignError, EvidenceError, TamperedError, U
 from countersign.evidence.contents import check_dataset, check_dataset_again, orphaned_blobs
 from countersign.evidence.lines import ZERO, Entry
 from countersign.evidence.log import AuditLog, Trust
-from countersign.evidence.register import Register
+from countersign.evidence.register import Register, events_of
 from countersign.evidence.root import LOG, EvidenceRoot
 from countersign.evidence.seals import RootFault, Sealed, check_seals
 from countersign.runs.account import (
@@ -189,8 +189,7 @@ class Verifier:
         for done in account.erasures.done:
             run_id, text = done.act.on["run_id"], done.act.on["text"]
             try:
-                in_force = self._versions.at(account.in_force)
-                why = why_not_by_two(done, self._versions, in_force, self._register.environment())
+                why = why_not_by_two(done, self._versions, self._register.environment())
             except EvidenceError as error:
                 why = str(error)
             if why is not None:
@@ -223,7 +222,11 @@ class Verifier:
     def _unregistered(self, known: dict[str, Registered]) -> Iterator[RunFault]:
         """Logs that lie in the root and that the register does not know there."""
         places = {self._root.log(run.day, run.run_id) for run in known.values()}
-        for path in sorted((self._root.path / "runs").glob(f"*/*/*/*/{LOG}")):
+        there = sorted((self._root.path / "runs").glob(f"*/*/*/*/{LOG}"))
+        if not places.issuperset(there):  # a run is registered before it has a log, and may have been since
+            opened = events_of(self._root.register, "run_opened")
+            places |= {self._root.log(date.fromisoformat(line["day"]), line["run_id"]) for line in opened}
+        for path in there:
             if path not in places:
                 run_id = path.parent.name if path.parent.name.isprintable() else None
                 yield RunFault(run_id, "unregistered", str(path), "the register opens no such run there")
@@ -346,14 +349,14 @@ def _against_register(run: Registered, state: RunState, where: str) -> Iterator[
     if state.ingested and state.digest != run.digest:
         yield RunFault(run.run_id, "digest_differs", where, f"the payload that the register opened, {run.digest}")
     if state.ingested and _counted(state) != run.counted:
-        detail = "change, system, tier, origin, predecessor and deployment by which the register counts it"
+        detail = "change, system, tier, predecessor and deployment by which the register counts it"
         yield RunFault(run.run_id, "counted_otherwise", where, detail)
 
 
 def _counted(state: RunState) -> bytes:
     """As what the register has to have opened a run, by its log."""
     change, at = state.change, state.change.first_deployed_at
-    named = (change.id, change.system, state.tier, state.source, state.origin)
+    named = (change.id, change.system, state.tier)
     return counted(dict(zip(COUNTED, (*named, state.supersedes, stamp(at) if at else None), strict=True)))
 
 

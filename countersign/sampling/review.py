@@ -148,11 +148,12 @@ class ReviewDesk:
         require_good(signed, by, NAMESPACE, self._engine.current, now)
         policy = self._engine.versions.at(said.frozen.configuration).policy
         evaluated = _evaluate(policy, sample, self._examined(sample, name, content))
-        kept = self._keep(month, name, content, len(said.of(OBSERVED)) + 1)
-        data = {**_facts(policy, sample, evaluated), "results": digest_of(content), "files": kept}
         with self._engine.register.writing() as writer:
             if len(read_month(writer.entries(), month).lines) != len(said.lines):
                 raise SampleRefused(f"{month}: something about it was recorded in the meantime; hand it in again")
+            # under the lock, so that nobody else keeps a file of this number
+            kept = self._keep(month, name, content, len(said.of(OBSERVED)) + 1)
+            data = {**_facts(policy, sample, evaluated), "results": digest_of(content), "files": kept}
             writer.append([signed.draft(OBSERVED, by, data)])
             taken = read_month(writer.entries(), month).observed
         assert taken is not None

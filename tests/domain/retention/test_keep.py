@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from countersign.errors import BusyError, EvidenceError, StoreError
+from countersign.errors import BusyError, EvidenceError, StoreError, TamperedError
 from countersign.evidence.chain import ChainFile
 from countersign.evidence.deployed import Trace
 from countersign.evidence.lines import Draft
@@ -107,6 +107,25 @@ def test_a_torn_tail_is_healed_before_it_is_kept(in_folder: Keeping) -> None:
     assert in_folder.kept() == [DAY, NEXT]
     assert b'"event":"recovered"' in in_folder.root.register.read_bytes()
     assert in_folder.bench.faults() == []
+
+
+@pytest.mark.parametrize("event", ["run_closed", "packed"])
+def test_half_a_line_that_was_recovered_says_nothing_and_stops_nothing(in_folder: Keeping, event: str) -> None:
+    """As a process that dies amid the write leaves it; without its recovery it is a line that nobody wrote."""
+    in_folder.kept()
+    register = in_folder.root.register
+    line = next(line for line in reversed(register.read_bytes().splitlines()) if f'"event":"{event}"'.encode() in line)
+    with register.open("ab") as file:
+        file.write(line[:-20])
+    in_folder.clock.move(days=1)
+    in_folder.bench.fresh().execute(payload_with(id="CHG-9", system="later"))
+    assert b'"event":"recovered"' in register.read_bytes()
+    in_folder.clock.move(days=1)
+    assert in_folder.kept() != []
+    assert in_folder.check() == []
+    register.write_bytes(register.read_bytes().replace(line[:-20] + b"\n", line[:-21] + b"\n"))
+    with pytest.raises(TamperedError, match="not of its form"):
+        in_folder.kept()
 
 
 # ---- what goes wrong on the way

@@ -1,5 +1,10 @@
-"""Somebody signs between the look at the register and the check of the log: that is no fault."""
+"""Somebody works between the look at the register and the check of what it says: that is no fault."""
 
+import pytest
+
+from countersign.evidence.register import Register
+from countersign.findings.log import FindingsLog
+from countersign.findings.verification import check_findings
 from countersign.runs.account import read_account
 from countersign.runs.engine import Engine
 from countersign.runs.intake import take_in_one
@@ -7,6 +12,7 @@ from countersign.runs.published import Published
 from countersign.runs.sign_offs import SignOffDesk
 from countersign.runs.verification import Verifier
 from tests.conftest import PayloadFactory
+from tests.domain.findings.conftest import occurrence
 
 
 def test_a_head_that_is_out_of_date_is_asked_for_again_under_the_lock(engine: Engine, clean: PayloadFactory) -> None:
@@ -25,6 +31,27 @@ def test_a_run_that_goes_on_while_all_are_verified_is_no_fault(engine: Engine, c
     SignOffDesk(engine).record(outcome.rundir, "independent_review", "reviewer", "rejected", "not convinced")
     list(engine.advance())
     assert list(Verifier(engine.root.path).verify_run(stale, Published(engine.root, stale.day))) == []
+
+
+def test_a_run_that_is_opened_while_all_are_verified_is_no_fault(
+    engine: Engine, clean: PayloadFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_in_one(engine, clean(), source="test", where="test", origin="submitted")
+    stale = read_account(engine.register)
+    take_in_one(engine, clean(id="CHG-2"), source="test", where="test", origin="submitted")
+    monkeypatch.setattr("countersign.runs.verification.read_account", lambda _: stale)
+    assert Verifier(engine.root.path).verify().faults == []
+
+
+def test_a_finding_that_is_opened_while_all_are_verified_is_no_fault(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = FindingsLog(engine.root, clock=engine.clock, entropy=engine.entropy)
+    log.open([occurrence()])
+    stale = list(Register(engine.root).records())
+    log.open([occurrence(subject="another")])
+    monkeypatch.setattr("countersign.findings.verification.Register.records", lambda _: iter(stale))
+    assert list(check_findings(engine.root)) == []
 
 
 def test_a_log_cut_back_to_an_older_head_is_still_found(engine: Engine, clean: PayloadFactory) -> None:

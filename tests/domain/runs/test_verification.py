@@ -265,7 +265,6 @@ def test_what_the_register_says_of_a_run_otherwise_than_its_log_is_found(
         ("run_opened", {"change_id": "CHG-OTHER"}),
         ("run_opened", {"system": "other"}),
         ("run_opened", {"tier": "emergency"}),
-        ("run_opened", {"source": "jira", "origin": "extracted"}),
     ],
 )
 def test_a_run_that_the_register_counts_into_another_population_is_found(

@@ -16,6 +16,7 @@ from countersign.errors import SignOffRefused, UnadoptedError
 from countersign.evidence.keyring import KeyRing
 from countersign.policy import complete
 from countersign.runs.adoption import ConfigurationDesk
+from countersign.runs.intake import take_in_one
 from countersign.runs.run import RunResult
 from tests.conftest import POLICY, payload_with
 from tests.domain.runs.attacked import Target
@@ -91,6 +92,29 @@ def test_a_process_that_began_before_an_adoption_opens_nothing_after_it(target: 
     with pytest.raises(UnadoptedError, match="is not adopted; in force is"):
         before.execute(payload_with(system="late"))
     assert before.execute(payload_with(system="begun")).run_id == begun.run_id
+    assert target.found() == (set(), set())
+
+
+def test_a_run_that_a_reading_opened_and_a_hand_went_on_with_is_good(target: Target) -> None:
+    """A crash came before its log, and RUNBOOK says to hand the payload in again."""
+    payload = payload_with(system="elsewhere")
+    result = execute(target, payload)
+    cut_register_to_the_opening(target, result.run_id)
+    log_of(result).unlink()
+    bench = target.bench()
+    take_in_one(bench.run.engine, payload, source="by hand/files", where="payload.json", origin="submitted")
+    said = {read_lines(log_of(result))[0].event["source"], registered(target, "run_opened", result.run_id)["source"]}
+    assert len(said) == 2
+    assert target.found() == (set(), set())
+
+
+def test_an_erasure_stays_good_when_one_of_its_owners_has_left(target: Target) -> None:
+    erased(target)
+    people = target.policy.model_dump(mode="json")["people"]
+    heir = {**next(one for one in people if one["id"] == "control-owner"), "keys": []}
+    heir |= {"id": "new-owner", "name": "New Owner", "emails": ["new.owner@example.com"], "logins": []}
+    left = [one for one in people if one["id"] != "control-owner"]
+    target.bench().adopt(policy_with(target.policy, people=[*left, heir]))
     assert target.found() == (set(), set())
 
 
