@@ -10,7 +10,7 @@ A statement is RFC 8785 bytes. `range` are the roots of the perfect subtrees ove
 import hashlib
 import re
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,6 +180,15 @@ def key_of(root: EvidenceRoot, number: int) -> PublicKey:
         return Signature.parse(read_plain(path)).key
     except EvidenceError as error:
         raise TamperedError(f"{path}: not the signature of seal {number}; restore it from a copy (SEV-1)") from error
+
+
+def sealing_keys(root: EvidenceRoot) -> list[PublicKey]:
+    """The keys that signed the seals of a root, unverified, the first one first; which of them may, no root can say."""
+    keys = list[PublicKey]()
+    for number in seal_numbers(root):
+        with suppress(TamperedError):  # a signature that is none is a fault of its seal
+            keys.append(key_of(root, number))
+    return list(dict.fromkeys(keys))
 
 
 def first_changed(path: Path, seals: Iterable[Seal]) -> Seal | None:

@@ -346,10 +346,14 @@ class Engine:
 
     def _register_pauses(self, done: Sequence[_Done]) -> None:
         """The register learns every new head while the runs' locks are still held."""
-        drafts = [pause.draft() for pause in map(_pause, done) if pause is not None]
-        if drafts:
+        pauses = [pause for pause in map(_pause, done) if pause is not None]
+        if pauses:
             with self.register.writing() as writer:
-                writer.append(drafts)
+                self.index.sync(writer)
+                # of a log that could not be read this process knows an older head, where another one went on with it
+                unread = {result.job.run_id for result in done if result.state is None}
+                heads = {run.run_id: run.head for run in self.index.runs(unread).values()}
+                writer.append([one.draft() for one in pauses if heads.get(one.run_id, one.head) == one.head])
                 self.index.sync(writer)
 
     def _outcome(self, result: _Done) -> Outcome:

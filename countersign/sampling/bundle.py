@@ -25,7 +25,7 @@ from countersign.evidence import durable
 from countersign.evidence.plain import is_plain, open_plain, read_plain
 from countersign.evidence.register import Register
 from countersign.evidence.root import REGISTER, EvidenceRoot
-from countersign.evidence.seal import Seal, key_of, seal_path, signature_path
+from countersign.evidence.seal import Seal, seal_path, sealing_keys, signature_path
 from countersign.evidence.signers import PIPELINE, SEAL
 from countersign.runs.signers import signers_ever
 from countersign.sampling import frozen
@@ -77,7 +77,7 @@ def export(root: EvidenceRoot, month: Month, to: Path, *, scripts: Path = _BESID
     runs = _copy_logs(root, register, set(rows.column("run_id").to_pylist()), to)
     lists = [listed.parquet for listed in (population.population, *population.late)]
     _write_every_row(lists, to / population.folder.relative_to(root.path) / EVERY_ROW)
-    (to / SIGNERS).write_bytes(_allowed_signers(root, seal))
+    (to / SIGNERS).write_bytes(_allowed_signers(root))
     (to / RESULTS).write_text(_results_to_fill_in(rows), encoding="utf-8", newline="")
     shown = figures(population, sample, months)
     (to / PAGE).write_text(page(population, sample, shown, complete=complete), encoding="utf-8")
@@ -146,10 +146,9 @@ def _write_every_row(lists: Iterable[Path], to: Path) -> None:
                 packed.writelines(row + b"\n" for row in row_bytes(batch).to_pylist())
 
 
-def _allowed_signers(root: EvidenceRoot, seal: Seal) -> bytes:
-    """Whose keys signed: the pipeline's by the seal, everybody else's by every roster that was in force."""
-    pipeline = key_of(root, seal.number)
-    lines = [f'{PIPELINE} namespaces="{SEAL},{NAMESPACE}" {pipeline.kind} {pipeline.text}']
+def _allowed_signers(root: EvidenceRoot) -> bytes:
+    """Whose keys signed: the pipeline's by every seal, everybody else's by every roster that was in force."""
+    lines = [f'{PIPELINE} namespaces="{SEAL},{NAMESPACE}" {key.kind} {key.text}' for key in sealing_keys(root)]
     lines += [signer.line() for signer in signers_ever(root)]
     return "".join(f"{line}\n" for line in lines).encode("ascii")
 

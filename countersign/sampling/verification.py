@@ -5,13 +5,12 @@ populations, which an observer holds against the register with `verify_sample.py
 """
 
 from collections.abc import Container, Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
-from countersign.errors import CountersignError, SampleRefused, SignatureError, TamperedError
+from countersign.errors import CountersignError, SampleRefused, SignatureError
 from countersign.evidence.register import Register
 from countersign.evidence.root import EvidenceRoot
-from countersign.evidence.seal import key_of, seal_numbers
+from countersign.evidence.seal import sealing_keys
 from countersign.evidence.seals import RootFault
 from countersign.evidence.signers import PublicKey
 from countersign.runs.versions import VersionStore
@@ -31,7 +30,7 @@ _UNFIT = (CountersignError, OSError, AttributeError, KeyError, TypeError, ValueE
 def check_samples(root: EvidenceRoot) -> Iterator[RootFault]:
     """Everything wrong with the samples of a root whose register is whole."""
     register = Register(root)
-    versions, environment, keys = VersionStore(root), register.environment(), _sealing(root)
+    versions, environment, keys = VersionStore(root), register.environment(), sealing_keys(root)
     try:
         months = read_months(register.records())
     except _UNFIT as error:
@@ -39,15 +38,6 @@ def check_samples(root: EvidenceRoot) -> Iterator[RootFault]:
         return
     for said in months.values():
         yield from _of_month(root, said, versions, environment, keys)
-
-
-def _sealing(root: EvidenceRoot) -> set[PublicKey]:
-    """The keys that signed the seals of a root, replaced ones too; which of them may is judged with the seals."""
-    keys = set()
-    for number in seal_numbers(root):
-        with suppress(TamperedError):  # a signature that is none is a fault of its seal
-            keys.add(key_of(root, number))
-    return keys
 
 
 def _of_month(

@@ -1,12 +1,16 @@
 """Somebody works between the look at the register and the check of what it says: that is no fault."""
 
+import errno
+import os
+from typing import Any
+
 import pytest
 
 from countersign.evidence.register import Register
 from countersign.findings.log import FindingsLog
 from countersign.findings.verification import check_findings
 from countersign.runs.account import read_account
-from countersign.runs.engine import Engine
+from countersign.runs.engine import Engine, job_of
 from countersign.runs.intake import take_in_one
 from countersign.runs.published import Published
 from countersign.runs.sign_offs import SignOffDesk
@@ -52,6 +56,28 @@ def test_a_finding_that_is_opened_while_all_are_verified_is_no_fault(
     log.open([occurrence(subject="another")])
     monkeypatch.setattr("countersign.findings.verification.Register.records", lambda _: iter(stale))
     assert list(check_findings(engine.root)) == []
+
+
+def test_a_process_that_cannot_open_a_log_registers_no_older_head_than_there_is(
+    engine: Engine, clean: PayloadFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = take_in_one(engine, clean(), source="test", where="test", origin="submitted")
+    SignOffDesk(engine).record(outcome.rundir, "independent_review", "reviewer")
+    stale = [job_of(run) for run in engine.index.runs([outcome.run_id]).values()]
+    list(engine.advance())
+    there, before = os.open, engine.register.head
+
+    def too_many(path: Any, *arguments: Any, **named: Any) -> int:
+        if str(path).endswith("audit.jsonl"):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return there(path, *arguments, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", too_many)
+        (failed,) = engine.work(stale)
+    assert (failed.status, "Too many open files" in (failed.reason or "")) == ("FAILED", True)
+    assert engine.register.head == before
+    assert Verifier(engine.root.path).verify().faults == []
 
 
 def test_a_log_cut_back_to_an_older_head_is_still_found(engine: Engine, clean: PayloadFactory) -> None:

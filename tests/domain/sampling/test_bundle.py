@@ -16,6 +16,7 @@ import pytest
 
 from countersign.errors import SampleRefused, SamplingError
 from countersign.evidence.keyring import KeyRing
+from countersign.evidence.sealing import Sealer
 from countersign.evidence.signature import sign
 from countersign.evidence.witnessing import countersign
 from countersign.policy import Policy
@@ -129,6 +130,16 @@ def test_a_seal_that_an_observer_counter_signed_is_no_fault_of_a_bundle(bench: O
     bench.draw()
     bench.seal()
     assert bundle_faults(export(bench.evidence, MONTH, tmp_path / "bundle").folder) == set()
+
+
+def test_a_bundle_has_every_key_that_sealed_its_root(bench: Observing, tmp_path: Path) -> None:
+    """One that was replaced for good signed the seals before, and the manifest."""
+    bench.freeze(of_the_month(bench))
+    bench.seal()
+    bench.nonces.record(MONTH, "observer", NONCE)
+    bench.draw()
+    Sealer(bench.evidence, make_key(tmp_path / "other"), clock=bench.clock, new_key=True).seal("c" * 64)
+    assert check(export(bench.evidence, MONTH, tmp_path / "bundle").folder)[1][-1] == "no faults"
 
 
 def without(number: int) -> Callable[[Rows], Rows]:
