@@ -218,7 +218,12 @@ class SignOffDesk:
         sign_off = self._versions.policy.sign_off
         if statement.role != sign_off.role(statement.key):
             raise SignOffRefused(f"{statement.key} is given in the role {sign_off.role(statement.key)}")
-        if not statement.decided_at <= at < statement.expires_at:
+        if at < statement.decided_at:
+            decided, now = stamp(statement.decided_at), stamp(at)
+            raise SignOffRefused(
+                f"it was decided at {decided}, and here it is {now}; set the clocks, or hand it in later"
+            )
+        if at >= statement.expires_at:
             raise SignOffRefused(f"the statement expired at {stamp(statement.expires_at)}; request it again")
         if statement.lifetime > timedelta(hours=sign_off.expires_after_hours):
             raise SignOffRefused(f"a statement is taken for {sign_off.expires_after_hours} hours; request it again")

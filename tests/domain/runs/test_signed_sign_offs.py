@@ -271,6 +271,17 @@ def test_a_statement_expires(bench: SignedBench) -> None:
         bench.submit(content)
 
 
+def test_a_statement_from_a_clock_that_is_ahead_says_so_and_is_taken_later(bench: SignedBench) -> None:
+    result = bench.execute()
+    bench.clock.move(minutes=10)
+    content = bench.statement(result).content
+    bench.clock.move(minutes=-4)
+    with pytest.raises(SignOffRefused, match=r"it was decided at 2026-11-23T14:1.*, and here it is 2026-11-23T14:0"):
+        bench.submit(content)
+    bench.clock.move(minutes=4)
+    bench.submit(content)
+
+
 def test_a_statement_is_void_once_the_run_went_on(bench: SignedBench) -> None:
     """The same run, asked for again after its review was given: another head, another request."""
     result = bench.execute()
