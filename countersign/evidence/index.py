@@ -96,7 +96,7 @@ class Index:
                 return
             scan = Scan(io.BytesIO(content), prev=head, seq=seq)
             try:
-                take_in(connection, scan)
+                take_in(connection, (entry for entry in scan if not entry.missing))  # else void, see Register.records
             except (KeyError, IntegrityError) as error:
                 reason = f"{self._register.path}: a line up to seq {scan.seq} is not of its form or comes twice (SEV-1)"
                 raise TamperedError(reason) from error

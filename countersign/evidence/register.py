@@ -20,7 +20,7 @@ from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import TamperedError
 from countersign.evidence.chain import ChainFile, open_lines, read_tail
 from countersign.evidence.deployed import Trace
-from countersign.evidence.lines import ZERO, Draft, parse_line
+from countersign.evidence.lines import ZERO, Draft, Entry, parse_line
 from countersign.evidence.root import MONTHS, EvidenceRoot
 
 ACTOR = "countersign"
@@ -192,6 +192,10 @@ class Register(ChainFile):
 
     def __init__(self, root: EvidenceRoot, *, clock: Clock = utc_now, entropy: Entropy = random_bytes) -> None:
         super().__init__(root.register, clock=clock, entropy=entropy)
+
+    def records(self) -> Iterator[Entry]:
+        """Every event but those that lost their texts in a power cut: each is void by the recovery after it."""
+        return (entry for entry in super().records() if not entry.missing)
 
     def size_and_head(self) -> tuple[int, str]:
         """Bytes and head of the register now: what a sign-off says it was given on."""

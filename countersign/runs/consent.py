@@ -104,7 +104,8 @@ class Term:
         """What is in force after one more register line."""
         if entry.event in ("root_opened", "configuration_adopted"):
             return Term(entry.data["configuration"], parse_instant(entry.ts))
-        return replace(self, consents=(*self.consents, entry)) if entry.event == CONSENTED else self
+        counts = entry.event == CONSENTED and not entry.missing  # else void, see Register.records
+        return replace(self, consents=(*self.consents, entry)) if counts else self
 
     def consents_to(
         self, configuration: str, in_force: Versions, environment: str

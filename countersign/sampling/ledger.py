@@ -95,7 +95,7 @@ def _said(entries: Iterable[Entry]) -> Iterator[Said]:
     for entry in entries:
         if entry.event in _CONFIGURED:
             configuration = entry.data["configuration"]
-        elif entry.event in (FROZEN, NONCE, DRAWN, OBSERVED):
+        elif entry.event in (FROZEN, NONCE, DRAWN, OBSERVED) and not entry.missing:  # else void, see Register.records
             at = parse_instant(entry.ts)
             yield Said(entry.event, entry.actor, at, entry.line - 1, configuration, entry.data, entry.texts)
 

@@ -118,6 +118,24 @@ def test_an_erasure_stays_good_when_one_of_its_owners_has_left(target: Target) -
     assert target.found() == (set(), set())
 
 
+def test_a_consent_that_lost_its_words_in_a_power_cut_is_given_again(target: Target) -> None:
+    """Its event stands in the register for ever, void by the recovery after it."""
+    newer = complete(policy_with(target.policy, version="newer"), POLICY)
+
+    def consent(owner: str) -> bool:
+        desk = ConfigurationDesk(target.path, clock=target.clock)
+        return desk.adopt(newer, owner, "A test needs it.", KeyRing(folder=target.keys)).in_force
+
+    assert not consent(OWNERS[0])
+    path = target.path / "register.jsonl"
+    path.write_bytes(path.read_bytes()[:-30])
+    target.bench().forget_index()
+    target.seal()
+    assert target.found() == (set(), set())
+    assert [consent(owner) for owner in OWNERS] == [False, True]
+    assert target.found() == (set(), set())
+
+
 def test_a_log_that_could_not_be_begun_is_abandoned_before_a_seal(
     target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
