@@ -193,9 +193,9 @@ class Run:
 
     def ingested(self, event, said):
         def revealed(part):  # its words back in their places, its keys in the order of RFC 8785
-            if list(part) == ["$text"]:
+            if list(part) == ["$text"] and str(part["$text"]) in event.texts:  # an item of evidence may be called so
                 return event.texts[part["$text"]]
-            if list(part) == ["$blob"]:
+            if list(part) == ["$blob"] and re.fullmatch("[0-9a-f]{64}", str(part["$blob"])):
                 return base64.b64encode(inside(self.root.path / "blobs", part["$blob"]).read_bytes()).decode()
             return {key: part[key] for key in sorted(part, key=lambda key: key.encode("utf-16-be"))}
 

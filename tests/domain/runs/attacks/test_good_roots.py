@@ -136,6 +136,16 @@ def test_a_consent_that_lost_its_words_in_a_power_cut_is_given_again(target: Tar
     assert target.found() == (set(), set())
 
 
+@pytest.mark.parametrize("name", ["$text", "$blob"])
+@pytest.mark.parametrize("whole", [True, False], ids=["text", "item"])
+def test_evidence_may_be_called_as_a_log_calls_its_texts(target: Target, name: str, whole: bool) -> None:
+    text = "CHG-1001 approved for deployment to production."
+    item = text if whole else {"kind": "approval", "text": text, "by": "authoriser", "at": "2026-11-20T09:00:00Z"}
+    result = execute(target, payload_with(system="named", evidence={name: item}))
+    assert read_lines(log_of(result))[0].name == "ingested"
+    assert target.found() == (set(), set())
+
+
 def test_a_log_that_could_not_be_begun_is_abandoned_before_a_seal(
     target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
