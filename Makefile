@@ -16,9 +16,9 @@ ui: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term --cov-fail-under=95
 
-# Every point of the crash matrix; `make test` tries some of them.
+# Every point of the crash matrix, and eight processes at once; `make test` tries some of them, and four.
 crash-test: $(READY)
-	@CRASH_TEST=full $(BIN)/python -m pytest tests/crash
+	@CRASH_TEST=full $(BIN)/python -m pytest tests/crash tests/domain/evidence/test_chain.py tests/domain/runs/test_concurrency.py
 
 lint: $(READY)
 	@$(BIN)/ruff format --check .

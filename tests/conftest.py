@@ -17,6 +17,7 @@ from countersign.runs.engine import Engine
 from tests.keys import make_keys
 
 REPOSITORY = Path(__file__).parent.parent
+FULL = os.environ.get("CRASH_TEST") == "full"  # `make crash-test`: every point, and as many as the figures ask for
 POLICY = REPOSITORY / "policy.yaml"
 
 

@@ -350,10 +350,10 @@ class Engine:
         if pauses:
             with self.register.writing() as writer:
                 self.index.sync(writer)
-                # of a log that could not be read this process knows an older head, where another one went on with it
+                known = self.index.runs(pause.run_id for pause in pauses)
                 unread = {result.job.run_id for result in done if result.state is None}
-                heads = {run.run_id: run.head for run in self.index.runs(unread).values()}
-                writer.append([one.draft() for one in pauses if heads.get(one.run_id, one.head) == one.head])
+                news = [one for one in pauses if _is_news(one, known[one.run_id], read=one.run_id not in unread)]
+                writer.append([pause.draft() for pause in news])
                 self.index.sync(writer)
 
     def _outcome(self, result: _Done) -> Outcome:
@@ -398,6 +398,16 @@ def _pause(result: _Done) -> Pause | None:
     if not result.stages and (not state.ingested or (job.head, job.status) == (state.head, state.status)):
         return None
     return pause_of(state, result.stages)
+
+
+def _is_news(pause: Pause, known: IndexedRun, *, read: bool) -> bool:
+    """Whether the register learns anything: another process may have told it the same.
+
+    Of a log that could not be read this one knows an older head, where another one has gone on with it.
+    """
+    if not read:
+        return known.head == pause.head
+    return (known.head, known.status) != (pause.head, pause.status)
 
 
 def chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -4,7 +4,6 @@ Whatever was acknowledged is there afterwards, nothing is there twice, what was 
 the same thing done again ends as if nothing had happened. `make crash-test` runs every point; `make test` some of them.
 """
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,13 +22,12 @@ from countersign.evidence.sealing import Sealer
 from countersign.evidence.seals import check_seals
 from countersign.evidence.signature import sign
 from countersign.policy import Policy
-from tests.conftest import POLICY, StepClock, payload_with
+from tests.conftest import FULL, POLICY, StepClock, payload_with
 from tests.crash.faults import Acknowledge, Ended, points, run
 from tests.domain.runs.conftest import SIGNERS, Bench, SignedBench, events
 from tests.evidence_script import script_faults
 from tests.keys import SIGNS, make_key, signed_policy
 
-FULL = os.environ.get("CRASH_TEST") == "full"
 START = datetime(2026, 11, 23, 14, tzinfo=UTC)
 # what may be found before anybody went on: each names what a crash leaves, none says that something is lost
 LEFT = {

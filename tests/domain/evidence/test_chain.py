@@ -18,7 +18,7 @@ from countersign.errors import BusyError, EvidenceError, TamperedError
 from countersign.evidence.chain import is_torn
 from countersign.evidence.lines import BLOB_OVER, ZERO, Draft, Scan
 from countersign.evidence.log import AuditLog
-from tests.conftest import Counted, StepClock
+from tests.conftest import FULL, Counted, StepClock
 from tests.domain.evidence.conftest import AT, Stage, chained
 
 _WORDED = Draft("assessed", "countersign", {"n": 2}, {"one": "the first words", "two": "and the second"})
@@ -380,15 +380,16 @@ def _append_many_times(path: Path, name: str, count: int) -> None:
         log.append("counted", name, number=number)
 
 
-def test_four_processes_write_one_chain_with_none_lost_and_none_twice(tmp_path: Path) -> None:
+def test_many_processes_write_one_chain_with_none_lost_and_none_twice(tmp_path: Path) -> None:
+    count, each = (8, 2000) if FULL else (4, 200)
     log = AuditLog(tmp_path / "audit.jsonl")
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_append_many_times, args=(log.path, f"writer {n}", 200)) for n in range(4)]
+    writers = [context.Process(target=_append_many_times, args=(log.path, f"writer {n}", each)) for n in range(count)]
     for process in writers:
         process.start()
     for process in writers:
         process.join()
-    assert [process.exitcode for process in writers] == [0] * 4
+    assert [process.exitcode for process in writers] == [0] * count
     assert log.verify()
     written = [(entry.actor, entry.data["number"]) for entry in log.records()]
-    assert sorted(written) == [(f"writer {n}", number) for n in range(4) for number in range(200)]
+    assert sorted(written) == [(f"writer {n}", number) for n in range(count) for number in range(each)]

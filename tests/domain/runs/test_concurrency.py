@@ -15,7 +15,7 @@ from countersign.errors import SignOffRefused
 from countersign.evidence.root import EvidenceRoot
 from countersign.policy import load_policy
 from countersign.runs.verification import Verifier
-from tests.conftest import POLICY, payload_with, trusting
+from tests.conftest import FULL, POLICY, payload_with, trusting
 from tests.domain.runs.conftest import SIGNERS
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -49,12 +49,12 @@ def to_the_end(barrier: Barrier, number: int, root: Path) -> None:
     assert run.execute(payload_with()).status == "COMPLETED"
 
 
-def forty(barrier: Barrier, number: int, root: Path) -> None:
-    """The same forty payloads, each process starting elsewhere among them."""
+def all_of(barrier: Barrier, number: int, root: Path, count: int) -> None:
+    """The same payloads, each process starting elsewhere among them."""
     run = Run(root, policy=UNSIGNED)
     barrier.wait(_PATIENCE)
-    for turn in range(40):
-        run.execute(payload_with(system=f"system-{(turn + 10 * number) % 40}"))
+    for turn in range(count):
+        run.execute(payload_with(system=f"system-{(turn + 10 * number) % count}"))
 
 
 @pytest.fixture(autouse=True)
@@ -79,13 +79,14 @@ def test_two_processes_with_one_payload_end_in_one_run_one_log_one_workpaper_row
     assert Verifier(root).verify().ok
 
 
-def test_four_processes_with_forty_payloads_lose_none_and_open_none_twice(root: Path) -> None:
-    at_once(4, forty, root)
+def test_many_processes_with_the_same_payloads_lose_none_and_open_none_twice(root: Path) -> None:
+    processes, count = (8, 200) if FULL else (4, 40)
+    at_once(processes, all_of, root, count)
     verified = Verifier(root).verify()
-    assert (verified.faults, verified.checked) == ([], 40)
+    assert (verified.faults, verified.checked) == ([], count)
     register = AuditLog(EvidenceRoot(root).register)
     lines = Counter((entry.event, entry.data.get("system")) for entry in register.records())
-    assert [lines["run_opened", f"system-{number}"] for number in range(40)] == [1] * 40
-    assert len(list(root.glob("runs/*/*/*/*/audit.jsonl"))) == 40
+    assert [lines["run_opened", f"system-{number}"] for number in range(count)] == [1] * count
+    assert len(list(root.glob("runs/*/*/*/*/audit.jsonl"))) == count
     heads = Counter(entry.data["run_id"] for entry in register.records() if entry.event == "run_head")
     assert set(heads.values()) == {1}
