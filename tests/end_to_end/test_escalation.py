@@ -85,6 +85,8 @@ class Escalating(Live):
         self.daemon = self.launch("dagster._daemon", "run")
 
     def start(self) -> None:
+        with self.instance():
+            pass  # else two processes make its tables at once
         self.launch("dagster_webserver", "-h", "127.0.0.1", "-p", str(self.port))
         self.start_daemon()
         until(self.client.ready, "the webserver answers")
