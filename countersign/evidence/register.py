@@ -20,7 +20,7 @@ from countersign.environment import Clock, Entropy, random_bytes, utc_now
 from countersign.errors import TamperedError
 from countersign.evidence.chain import ChainFile, open_lines, read_tail
 from countersign.evidence.deployed import Trace
-from countersign.evidence.lines import ZERO, Draft, Entry, parse_line
+from countersign.evidence.lines import ZERO, Damage, Draft, Entry, parse_line
 from countersign.evidence.root import MONTHS, EvidenceRoot
 
 ACTOR = "countersign"
@@ -324,14 +324,15 @@ def _event_around(at: int, content: mmap.mmap | bytes, path: Path, about: str) -
     line = next(lines, None)
     if line is None:
         return {}
-    event, damaged = parse_line(line), hashlib.sha256(line)
+    event, torn = parse_line(line), Damage(at)
     if event is not None:
         return event
+    torn.take(line)
     for line in lines:
         event = parse_line(line)
         if event is None:
-            damaged.update(line)
-        elif event.get("damaged") == damaged.hexdigest():
+            torn.take(line)
+        elif torn.healed_by(event):
             return {}
         else:
             break
